@@ -1,0 +1,358 @@
+//! What the settings mean: addresses parsed, files read, names resolved to each other.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
+
+use super::host::Host;
+use crate::secret::Secret;
+
+/// The whole configuration, checked. Immutable; a reload makes a new one.
+#[derive(Debug)]
+pub struct Config {
+    /// Folder of the embedded database, `secret.key` and the built-in authority.
+    pub state: PathBuf,
+    /// Where the gate listens.
+    pub listen: Listen,
+    /// Sign-in and sessions.
+    pub sign_in: SignIn,
+    /// Certificates that the gate shows, chosen by SNI. At least one.
+    pub server_certificates: Vec<ServerCertificateFiles>,
+    /// Who vouches for people. Names are unique.
+    pub identity_providers: Vec<Arc<IdentityProvider>>,
+    /// Who vouches for devices. Names are unique, at most one is built in.
+    pub device_authorities: Vec<Arc<DeviceAuthority>>,
+    /// What stands behind the gate. Names and hosts are unique, and no app has the sign-in host.
+    pub apps: Vec<Arc<App>>,
+    /// Folder of the policies (`[policies] dir`).
+    pub policies_dir: PathBuf,
+    /// The record.
+    pub audit: Audit,
+    /// Bounds on what clients may use.
+    pub limits: Limits,
+    /// Data cores (`cores`); default: one per processor.
+    pub cores: usize,
+    /// Zone of `context.local_time` and `context.weekday`. Default `UTC`.
+    pub time_zone: jiff::tz::TimeZone,
+    /// How old facts about a person may get while the provider cannot be reached. Default 1 h.
+    pub max_fact_age: Duration,
+}
+
+/// Addresses to listen on.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The gate itself.
+    pub https: SocketAddr,
+    /// Redirects to https, nothing else.
+    pub http: Option<SocketAddr>,
+    /// `/metrics`, `/healthz`, `/readyz`.
+    pub metrics: Option<SocketAddr>,
+    /// The operators' commands.
+    pub admin: PathBuf,
+    /// Group that may use the admin socket beside its owner (`admin_group`).
+    pub admin_group: Option<String>,
+    /// Balancers that speak PROXY protocol v2; from them the header is required, from others it is refused.
+    pub proxy_protocol_from: Vec<IpNet>,
+    /// The https port that browsers see (`public_port`); default: the port of `https`.
+    pub public_port: u16,
+}
+
+/// Sign-in and sessions.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// The gate's own host.
+    pub host: Host,
+    /// A session's absolute end. Default 12 h.
+    pub session_lifetime: Duration,
+    /// A session ends when unused for this long. Default 1 h.
+    pub idle_timeout: Duration,
+}
+
+/// Files of a certificate that the gate shows. Read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerCertificateFiles {
+    /// PEM, leaf first.
+    pub chain: PathBuf,
+    /// PEM, PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// Somebody who vouches for people.
+#[derive(Debug)]
+pub struct IdentityProvider {
+    /// Unique name; part of every user's id.
+    pub name: Arc<str>,
+    /// The issuer, exactly as it stands in tokens.
+    pub issuer: String,
+    /// The audience that bearer tokens must name. Default: the client id.
+    pub audience: Option<String>,
+    /// Where its keys come from.
+    pub keys: KeySource,
+    /// How to sign people in; `None`: bearer tokens only.
+    pub client: Option<OidcClient>,
+    /// Claim that lists groups; if set, it must be there, as an array of strings.
+    pub groups_claim: Option<String>,
+    /// Further claims to keep as tags of the principal.
+    pub claims: Vec<String>,
+    /// `acr` values that mean more than one factor, beside `amr` (`mfa_acr`).
+    pub mfa_acr: BTreeSet<String>,
+    /// Root certificates of the provider's own https; empty: the system's.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// Facts about a person are taken again after this long. Default 15 min.
+    pub refresh: Duration,
+    /// Key sets are fetched again after this long. Default 10 min (`keys_refresh`).
+    pub keys_refresh: Duration,
+    /// Known keys serve this long while the provider is down. Default 24 h (`keys_max_age`).
+    pub keys_max_age: Duration,
+}
+
+/// Where a provider's signing keys come from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// `jwks_uri` of the discovery document.
+    Discovery,
+    /// A JWKS file (`jwks_file`), for closed networks: its path; read again on reload.
+    File(PathBuf),
+}
+
+/// The gate as a client of the provider.
+#[derive(Clone, Debug)]
+pub struct OidcClient {
+    /// `client_id`.
+    pub id: String,
+    /// From `client_secret_file` or the environment; `None` for a public client.
+    pub secret: Option<Secret<String>>,
+    /// Scopes beside `openid`. Default `profile`, `email`.
+    pub scopes: Vec<String>,
+}
+
+/// Somebody who vouches for devices.
+#[derive(Debug)]
+pub struct DeviceAuthority {
+    /// Unique name, policies see it as `context.device.authority`.
+    pub name: Arc<str>,
+    /// Ours or somebody else's.
+    pub kind: DeviceAuthorityKind,
+}
+
+/// Kinds of device authority.
+#[derive(Debug)]
+pub enum DeviceAuthorityKind {
+    /// Our own CA, made on first start in the state folder.
+    Builtin {
+        /// Lifetime of the certificates that it signs. Default 90 d.
+        certificate_lifetime: Duration,
+        /// Who lets a new device in.
+        approval: Approval,
+    },
+    /// A CA that exists already.
+    External {
+        /// Trust anchors (`roots`), at least one.
+        roots: Vec<CertificateDer<'static>>,
+        /// Revocation list files (`crl`), PEM or DER; if any is given, every certificate of the chain must be covered.
+        crl: Vec<PathBuf>,
+        /// Which part of the certificate names the device.
+        device_id: DeviceIdSource,
+        /// Which of its devices are let in.
+        admit: Admit,
+    },
+}
+
+/// Who lets a newly enrolled device in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// An administrator confirms its key's fingerprint.
+    Administrator,
+    /// The one-time code is enough.
+    Code,
+}
+
+/// The part of a foreign certificate that names the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceIdSource {
+    /// The only URI in the subject alternative name: its last path segment if it has one, else the whole.
+    SanUri,
+    /// The only DNS name in the subject alternative name.
+    SanDns,
+    /// The only common name of the subject.
+    SubjectCn,
+    /// The certificate's serial number, lower-case hex.
+    Serial,
+}
+
+/// Which devices of a foreign authority are let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// Those that the inventory lists.
+    Listed,
+    /// Any; entered at first sight.
+    Any,
+}
+
+/// An app behind the gate.
+#[derive(Debug)]
+pub struct App {
+    /// Unique name; `App::"name"` in policies, label in metrics.
+    pub name: Arc<str>,
+    /// Its host.
+    pub host: Host,
+    /// Where it runs; at least one.
+    pub upstreams: Vec<Upstream>,
+    /// `Tag::"…"` in policies.
+    pub tags: BTreeSet<Arc<str>>,
+    /// Paths for which no sign-in is asked; still decided by policy (`Action::"public"`).
+    pub public: Vec<PublicPath>,
+    /// What answers a CORS preflight. Default refuse.
+    pub cors_preflight: CorsPreflight,
+    /// Further origins (beside its own) that may read its answers and open WebSockets (`allowed_origins`), such as `https://a.example`.
+    pub allowed_origins: BTreeSet<String>,
+    /// Root certificates of an https app; empty: the system's.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// Certificate that the gate shows to the app.
+    pub client_certificate: Option<ClientCertificate>,
+    /// What to speak to it.
+    pub protocol: UpstreamProtocol,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+    /// Active health checks.
+    pub health: Option<HealthCheck>,
+    /// Methods beside the usual ones, treated as writes; upper case.
+    pub methods: BTreeSet<String>,
+    /// Only devices of these authorities; `None`: of any.
+    pub device_authorities: Option<BTreeSet<Arc<str>>>,
+    /// Pass the `Authorization` header on. Default no.
+    pub pass_authorization: bool,
+    /// Send `Sekisho-Assertion`. Default yes.
+    pub assertion: bool,
+    /// Largest request body in bytes (`max_body`); `None`: `limits.body`.
+    pub max_body: Option<u64>,
+}
+
+/// Where an app runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Plain or TLS.
+    pub scheme: UpstreamScheme,
+    /// DNS name or IP address literal (IPv6 without brackets).
+    pub host: Arc<str>,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Plain or TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum UpstreamScheme {
+    Http,
+    Https,
+}
+
+/// What to speak to an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1 with keep-alive. The default.
+    Http1,
+    /// HTTP/2: by prior knowledge over `http`, by ALPN over `https`. For gRPC.
+    Http2,
+}
+
+/// A path for which no sign-in is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PublicPath {
+    /// Exactly this path.
+    Exact(String),
+    /// Written `/hooks/**`: this path and everything below it, by segment. Kept without the `/**`.
+    Below(String),
+}
+
+/// What answers a CORS preflight: browsers send neither cookie nor certificate with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CorsPreflight {
+    /// The gate, for `allowed_origins`.
+    Answer,
+    /// The app; the request is stripped of credentials and identity.
+    Forward,
+    /// Nobody: it is decided like any other request.
+    Refuse,
+}
+
+/// A certificate and key to show to an app.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// PEM file, leaf first.
+    pub chain: PathBuf,
+    /// PEM file.
+    pub key: PathBuf,
+}
+
+/// How long to wait for an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included. Default 5 s.
+    pub connect: Duration,
+    /// From the request's last byte to the response's first. Default 60 s.
+    pub first_byte: Duration,
+    /// Between bytes of a body in either direction; WebSockets and event streams too. Default 5 min.
+    pub idle: Duration,
+}
+
+/// An active health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path to GET; 2xx and 3xx are healthy.
+    pub path: String,
+    /// Time between checks. Default 10 s.
+    pub interval: Duration,
+    /// Time for an answer. Default 2 s.
+    pub timeout: Duration,
+}
+
+/// The record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Folder of the segments.
+    pub dir: PathBuf,
+    /// When to force lines to the disk.
+    pub sync: AuditSync,
+}
+
+/// When the record is forced to the disk. It is always written before a response's first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditSync {
+    /// At this interval (`sync_interval`, default 1 s): what power loss may lose.
+    Interval(Duration),
+    /// With each batch (`sync = "always"`).
+    Always,
+}
+
+/// Bounds on what clients may use. Each has a default that suits a small machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections in all. Default 10,000.
+    pub connections: usize,
+    /// Connections of one address (IPv6: of one /64). Default 256.
+    pub connections_per_address: usize,
+    /// For the TLS handshake, PROXY header included. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// For a request's head. Default 10 s.
+    pub header_timeout: Duration,
+    /// For the next request on an open connection. Default 75 s.
+    pub idle_timeout: Duration,
+    /// On drain, open requests have this long. Default 30 s.
+    pub drain_timeout: Duration,
+    /// Bytes of a request's head. Default 64 KiB.
+    pub head_bytes: usize,
+    /// Header lines of a request. Default 100.
+    pub headers: usize,
+    /// Bytes of the request target. Default 8 KiB.
+    pub target_bytes: usize,
+    /// Bytes of a request body, unless the app says otherwise. Default 1 GiB.
+    pub body: u64,
+    /// Concurrent requests on one HTTP/2 connection. Default 128.
+    pub h2_streams: u32,
+}

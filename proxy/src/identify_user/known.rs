@@ -1,0 +1,39 @@
+//! A person who is known.
+
+use std::sync::Arc;
+
+use crate::inventory::Session;
+use crate::secret::Digest;
+
+/// A person with a valid session or token on this device.
+#[derive(Clone, Debug)]
+pub struct KnownUser {
+    /// The session; for a bearer token, the facts that the token states in the same form.
+    pub session: Arc<Session>,
+    /// What ties the credential to the device.
+    pub binding: Binding,
+    /// Content hash of the facts, as recorded.
+    pub facts: Digest,
+}
+
+/// What ties a credential to the device (`context.session.binding`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// A session of ours, made on this device.
+    Session,
+    /// A token bound to the certificate of this connection (RFC 8705).
+    Certificate,
+    /// A token that anybody could show who has it.
+    None,
+}
+
+impl Binding {
+    /// The word for it in policies and the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Certificate => "certificate",
+            Self::None => "none",
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A person's sign-in on a device.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::device::DeviceId;
+use super::user::{ClaimValue, UserId};
+use crate::clock::Timestamp;
+
+/// A session's public name, for listings and the record: it opens nothing.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub Arc<str>);
+
+/// One sign-in at the gate, on one device. Every app host's cookie points to it. Immutable; what changes with use is kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its public name.
+    pub id: SessionId,
+    /// Who signed in.
+    pub user: UserId,
+    /// On which device; of no use on any other.
+    pub device: DeviceId,
+    /// The verified e-mail address, lower-cased domain; `None` if the provider gives none or does not vouch for it.
+    pub email: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// The groups that the provider named.
+    pub groups: BTreeSet<String>,
+    /// Further claims that are configured to be kept.
+    pub claims: BTreeMap<String, ClaimValue>,
+    /// When the person last proved who they are (`auth_time`).
+    pub authenticated_at: Timestamp,
+    /// Authentication context class (`acr`).
+    pub acr: Option<String>,
+    /// Authentication methods (`amr`, RFC 8176).
+    pub amr: BTreeSet<String>,
+    /// More than one factor was used, by `amr` or a configured `acr`.
+    pub mfa: bool,
+    /// When the session began.
+    pub created_at: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// When the facts about the person were last taken from the provider.
+    pub facts_at: Timestamp,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({})", self.0)
+    }
+}

@@ -1,0 +1,18 @@
+//! Sekisho: a zero-trust access proxy. A known device and a known user, decided on every request.
+//!
+//! The rooms follow the way of a request: `accept`, `tls`, `read`, `route`, `identify_device`, `identify_user`, `decide`,
+//! `forward`, `record`. `journey` is the hallway that knows their order. Under them lie `clock`, `secret`, `config`, `store`,
+//! `inventory` and `contain`.
+
+pub mod clock;
+pub mod secret;
+
+pub mod config;
+pub mod inventory;
+
+pub mod decide;
+pub mod identify_device;
+pub mod identify_user;
+pub mod read;
+pub mod route;
+pub mod tls;

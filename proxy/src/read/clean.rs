@@ -1,0 +1,63 @@
+//! A request that was read once, into types. The same object is decided on and forwarded.
+
+use http::{HeaderMap, Method, Version};
+use hyper::body::Incoming;
+
+use crate::clock::Timestamp;
+use crate::config::Host;
+
+/// A request with exactly one meaning, without any header that speaks for us or for one hop only.
+#[derive(Debug)]
+pub struct Clean {
+    /// Made here for each request, 128 random bits; never taken from the client.
+    pub id: RequestId,
+    /// When its head had been read.
+    pub at: Timestamp,
+    /// The method, upper case.
+    pub method: Method,
+    /// The one host it is for.
+    pub host: Host,
+    /// The path in canonical form, beginning with `/`, still percent-encoded. What policy sees is what the app gets.
+    pub path: Box<str>,
+    /// The query without `?`, as it came. Never recorded.
+    pub query: Option<Box<str>>,
+    /// Headers with hop-by-hop and reserved ones removed. Our cookies and `Authorization` are still here; `forward` removes them.
+    pub headers: HeaderMap,
+    /// What is asked for.
+    pub kind: Kind,
+    /// The protocol version that the client spoke.
+    pub version: Version,
+    /// The body, as the client sends it.
+    pub body: Incoming,
+    /// What `Content-Length` declared; `None` for chunked or HTTP/2 bodies without it. `Some(0)` if there is no body.
+    pub length: Option<u64>,
+    /// For [`Kind::WebSocket`]: the client's end of the tunnel, once our answer has agreed to it.
+    pub upgrade: Option<hyper::upgrade::OnUpgrade>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An ordinary exchange.
+    Plain,
+    /// A WebSocket: HTTP/1.1 upgrade (RFC 6455) or HTTP/2 extended CONNECT (RFC 8441).
+    WebSocket,
+    /// A CORS preflight: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+    Preflight,
+}
+
+/// Names a request in the answer, the record and the app's headers: 32 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub [u8; 16]);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RequestId({self})")
+    }
+}

@@ -1,0 +1,46 @@
+//! What a finished handshake proved.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+
+use crate::config::Host;
+use crate::inventory::KeyFingerprint;
+use crate::secret::Digest;
+
+/// A TLS connection and what it proved. Shared by all of its requests.
+#[derive(Debug)]
+pub struct SecureConnection {
+    /// Unique in this process.
+    pub id: u64,
+    /// The client's address, canonical (no IPv4-mapped IPv6), from the PROXY header where a listed balancer sent one.
+    pub client: SocketAddr,
+    /// The host that the client asked for in the handshake (SNI).
+    pub sni: Option<Host>,
+    /// The protocol that was agreed on.
+    pub alpn: Alpn,
+    /// The names that the certificate shown to the client covers: a request for another host is refused with 421.
+    pub covers: Arc<[String]>,
+    /// The client certificate whose key was proved; `None` if the client showed none.
+    pub leaf: Option<ProvenLeaf>,
+}
+
+/// The protocol on top of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Alpn {
+    Http1,
+    Http2,
+}
+
+/// A client certificate whose private key the client proved to have in this handshake (or in the one that it resumes).
+#[derive(Clone, Debug)]
+pub struct ProvenLeaf {
+    /// As the client sent it, leaf first. Only the leaf is proved; the others are hints for building a chain.
+    pub chain: Arc<[CertificateDer<'static>]>,
+    /// SHA-256 of the leaf's DER: `x5t#S256`, and the key of caches.
+    pub certificate: Digest,
+    /// SHA-256 of the leaf's public key.
+    pub key: KeyFingerprint,
+}

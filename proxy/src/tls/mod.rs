@@ -1,0 +1,8 @@
+//! Arrives: a socket. Leaves: a [`SecureConnection`], whose client has *proved* the key of the certificate that it showed, if any.
+//! Refused: a handshake that is wrong or too slow. If the client goes away, nothing is left.
+//!
+//! Trust in the certificate is not judged here but on every request, in `identify_device`.
+
+mod connection;
+
+pub use connection::{Alpn, ProvenLeaf, SecureConnection};
