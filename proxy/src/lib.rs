@@ -14,5 +14,6 @@ pub mod decide;
 pub mod identify_device;
 pub mod identify_user;
 pub mod read;
+pub mod record;
 pub mod route;
 pub mod tls;

@@ -1,0 +1,82 @@
+//! The drop guard that writes the `end` of every answer, whatever happened to it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::line::End;
+use super::recorder::Recorder;
+use crate::clock::{Clock, Timestamp};
+use crate::read::RequestId;
+
+/// An answer under way. Dropping it writes its `end` line: also when the client is gone or the task was thrown away.
+#[derive(Debug)]
+pub struct Open {
+    recorder: Recorder,
+    clock: Clock,
+    request: RequestId,
+    since: Timestamp,
+    sent: u64,
+    received: Rc<Cell<u64>>,
+    ending: Ending,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The whole body was handed on.
+    Complete,
+    /// The client did not take it all.
+    ClientGone,
+    /// The app did not deliver it all.
+    AppFailed,
+    /// The gate ended it.
+    Cut,
+}
+
+impl Open {
+    /// Begins with the request's head. `received` counts the request's body as it goes to the app.
+    pub fn new(recorder: Recorder, clock: Clock, request: RequestId, since: Timestamp, received: Rc<Cell<u64>>) -> Self {
+        Self { recorder, clock, request, since, sent: 0, received, ending: Ending::ClientGone }
+    }
+
+    /// Bytes of the answer were handed on.
+    pub fn sent(&mut self, bytes: u64) {
+        self.sent = self.sent.saturating_add(bytes);
+    }
+
+    /// Bytes handed on so far.
+    pub fn sent_so_far(&self) -> u64 {
+        self.sent
+    }
+
+    /// How it ended, as known now; until told otherwise, the client is taken to have gone.
+    pub fn ends(&mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        self.recorder.end(&End {
+            at: now.to_string(),
+            request: self.request.to_string(),
+            sent: self.sent,
+            received: self.received.get(),
+            ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
+            ending: self.ending.as_str().to_owned(),
+        });
+    }
+}
+
+impl Ending {
+    /// The word for it in the record and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::ClientGone => "client_gone",
+            Self::AppFailed => "app_failed",
+            Self::Cut => "cut",
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The lines of the record: one JSON object each. No query, cookie, token or header value is ever in one.
+
+use serde::{Deserialize, Serialize};
+
+/// What was decided on a request, and what it was answered. Written before the first byte of the answer.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Access {
+    /// RFC 3339, UTC: when the request's head had been read.
+    pub at: String,
+    /// Names the request in the answer, in the app's headers and in its other lines.
+    pub request: String,
+    /// Client address and port.
+    pub client: String,
+    /// TLS connection, unique in one process.
+    pub connection: u64,
+    /// Device id; absent if none was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Content hash of the device's facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_facts: Option<String>,
+    /// `x5t#S256` of the certificate that was shown, hex; also when it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// `provider/subject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Public name of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Content hash of the session's facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_facts: Option<String>,
+    /// What ties the credential to the device: `session`, `certificate` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// The app; absent if the host names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// The HTTP method; empty if the request could not be read.
+    pub method: String,
+    /// The canonical host; empty if the request could not be read.
+    pub host: String,
+    /// The canonical path, percent-encoded, without the query; empty if the request could not be read.
+    pub path: String,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
+    pub protocol: String,
+    /// Whether it was let through.
+    pub decision: Decision,
+    /// Why, in one word of a closed list: `permitted`, or the refusal's name.
+    pub reason: String,
+    /// Ids of the policies that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Content hash of the policy set that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_set: Option<String>,
+    /// Status of the answer.
+    pub status: u16,
+    /// Declared length of the answer's body in bytes; absent if not declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+}
+
+/// Whether a request was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It went to the app.
+    Allow,
+    /// It did not.
+    Deny,
+    /// It was for the gate itself: sign-in and the like.
+    Own,
+}
+
+/// What is about to go to an app and may change something there: written before its first byte does.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Start {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// As in [`Access`].
+    pub request: String,
+    /// As in [`Access`].
+    pub device: Option<String>,
+    /// As in [`Access`].
+    pub user: Option<String>,
+    /// As in [`Access`].
+    pub session: Option<String>,
+    /// As in [`Access`].
+    pub app: String,
+    /// As in [`Access`].
+    pub method: String,
+    /// As in [`Access`].
+    pub host: String,
+    /// As in [`Access`].
+    pub path: String,
+    /// Ids of the policies that permitted it.
+    pub policies: Vec<String>,
+}
+
+/// How an answer ended.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct End {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// As in [`Access`].
+    pub request: String,
+    /// Bytes of the answer's body that were handed on to the client.
+    pub sent: u64,
+    /// Bytes of the request's body that were handed on to the app.
+    pub received: u64,
+    /// From the request's head to here, milliseconds.
+    pub ms: u64,
+    /// `complete`, `client_gone`, `app_failed` or `cut`.
+    pub ending: String,
+}
+
+/// One line, with its kind in the field `line`.
+#[derive(Serialize)]
+#[serde(tag = "line", rename_all = "lowercase")]
+pub(super) enum Line<'a> {
+    Access(&'a Access),
+    Start(&'a Start),
+    End(&'a End),
+}
+
+impl Line<'_> {
+    /// The line as JSON with its newline. JSON escapes control characters, so one line is one event.
+    pub(super) fn write_to(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+impl Decision {
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Own => "own",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_whatever_is_in_it() {
+        let end = End {
+            at: "2026-01-01T00:00:00Z".into(),
+            request: "a\nb\u{1b}\"".into(),
+            sent: 1,
+            received: 0,
+            ms: 2,
+            ending: "complete".into(),
+        };
+        let mut out = Vec::new();
+        Line::End(&end).write_to(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(text.ends_with('\n') && !text.contains('\u{1b}'));
+        let back: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(back["line"], "end");
+        assert_eq!(serde_json::from_value::<End>(back).unwrap(), end);
+    }
+}

@@ -1,0 +1,255 @@
+//! Writes lines in batches: every request of a core that is ready in the same turn shares one `write(2)`.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::fs::File;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::line::{Access, End, Line, Start};
+use super::metrics::RecordMetrics;
+use super::segment::Segment;
+
+/// A core's way into the record. Thread-confined; clones share it.
+#[derive(Clone)]
+pub struct Recorder(Rc<Desk>);
+
+/// A line could not be written. The request that it is about is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The file system refused, for example because it is full.
+    #[error("the record cannot be written")]
+    Unwritable,
+    /// A line could not be formatted.
+    #[error("the line cannot be formatted")]
+    Unformattable,
+}
+
+struct Desk {
+    state: RefCell<State>,
+    /// Wakes the writer task.
+    work: Notify,
+    metrics: RecordMetrics,
+    always_sync: bool,
+}
+
+struct State {
+    segment: Segment,
+    /// Lines that somebody waits for.
+    awaited: Vec<u8>,
+    awaited_lines: u64,
+    /// Lines that nobody waits for (`end`); kept while the record cannot be written, up to a bound.
+    trailing: Vec<u8>,
+    trailing_lines: u64,
+    /// The batch that is being gathered.
+    batch: Rc<Batch>,
+}
+
+/// Lines that are written together. Each who waits holds it, so that no later batch can answer for an earlier one.
+#[derive(Default)]
+struct Batch {
+    outcome: Cell<Option<Result<(), RecordError>>>,
+    done: Notify,
+}
+
+impl Recorder {
+    /// Takes the segment over and starts the writer task. Must be called on the core's `LocalSet`.
+    pub fn start(segment: Segment, always_sync: bool, metrics: RecordMetrics) -> Self {
+        let recorder = Self(Rc::new(Desk {
+            state: RefCell::new(State {
+                segment,
+                awaited: Vec::with_capacity(16 * 1024),
+                awaited_lines: 0,
+                trailing: Vec::new(),
+                trailing_lines: 0,
+                batch: Rc::default(),
+            }),
+            work: Notify::new(),
+            metrics,
+            always_sync,
+        }));
+        tokio::task::spawn_local(write_batches(Rc::downgrade(&recorder.0)));
+        recorder
+    }
+
+    /// Writes the line, and returns when `write(2)` has returned for it.
+    ///
+    /// # Errors
+    /// [`RecordError`]; the caller refuses the request.
+    pub async fn access(&self, line: &Access) -> Result<(), RecordError> {
+        self.write(&Line::Access(line)).await
+    }
+
+    /// As [`access`](Self::access), for what is about to go to an app.
+    ///
+    /// # Errors
+    /// [`RecordError`]; the caller refuses the request.
+    pub async fn start_line(&self, line: &Start) -> Result<(), RecordError> {
+        self.write(&Line::Start(line)).await
+    }
+
+    /// Hands a line in without waiting. While the record cannot be written it is kept, up to a bound.
+    pub fn end(&self, line: &End) {
+        let mut state = self.0.state.borrow_mut();
+        if state.trailing.len() > TRAILING_BOUND {
+            self.0.metrics.failures.inc();
+            return;
+        }
+        if Line::End(line).write_to(&mut state.trailing).is_ok() {
+            state.trailing_lines += 1;
+            self.0.work.notify_one();
+        }
+    }
+
+    /// Writes what is still waiting; for the end of a core.
+    pub async fn finish(&self) {
+        self.0.write_batch().await;
+    }
+
+    async fn write(&self, line: &Line<'_>) -> Result<(), RecordError> {
+        let batch = {
+            let mut state = self.0.state.borrow_mut();
+            let before = state.awaited.len();
+            if line.write_to(&mut state.awaited).is_err() {
+                state.awaited.truncate(before);
+                return Err(RecordError::Unformattable);
+            }
+            state.awaited_lines += 1;
+            Rc::clone(&state.batch)
+        };
+        self.0.work.notify_one();
+        loop {
+            // Made before looking, so that a wake-up in between is not lost.
+            let done = batch.done.notified();
+            if let Some(outcome) = batch.outcome.get() {
+                return outcome;
+            }
+            done.await;
+        }
+    }
+}
+
+impl Desk {
+    async fn write_batch(&self) {
+        let Some((batch, mut outcome, file)) = self.append() else { return };
+        if let Some(file) = file {
+            let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+            if !matches!(synced, Ok(Ok(()))) {
+                self.metrics.failures.inc();
+                outcome = Err(RecordError::Unwritable);
+            }
+        }
+        batch.outcome.set(Some(outcome));
+        batch.done.notify_waiters();
+    }
+
+    /// Appends what was gathered, and opens the next batch. Gives the file if it has to be forced to the disk.
+    fn append(&self) -> Option<(Rc<Batch>, Result<(), RecordError>, Option<Arc<File>>)> {
+        let mut state = self.state.borrow_mut();
+        let State { segment, awaited, awaited_lines, trailing, trailing_lines, batch } = &mut *state;
+        let lines = *awaited_lines + *trailing_lines;
+        if lines == 0 {
+            return None;
+        }
+        // `end` lines first: they are about earlier requests. They stay if the write fails; awaited ones go, as their
+        // requests are refused.
+        let ends = trailing.len();
+        trailing.extend_from_slice(awaited);
+        let result = segment.append(trailing);
+        match &result {
+            Ok(()) => {
+                self.metrics.lines.inc_by(lines);
+                self.metrics.bytes.inc_by(trailing.len() as u64);
+                #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 lines")]
+                self.metrics.batch.observe(lines as f64);
+                self.metrics.writable.set(1);
+                trailing.clear();
+                *trailing_lines = 0;
+            }
+            Err(error) => {
+                self.metrics.failures.inc();
+                self.metrics.writable.set(0);
+                tracing::error!(%error, path = %segment.path().display(), "the record cannot be written; access is refused until it can");
+                trailing.truncate(ends);
+            }
+        }
+        awaited.clear();
+        *awaited_lines = 0;
+        let file = (self.always_sync && result.is_ok()).then(|| segment.file());
+        let written = std::mem::take(batch);
+        Some((written, result.map_err(|_logged| RecordError::Unwritable), file))
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+/// Bytes of `end` lines that are kept while the record cannot be written.
+const TRAILING_BOUND: usize = 4 * 1024 * 1024;
+
+async fn write_batches(desk: Weak<Desk>) {
+    loop {
+        let Some(strong) = desk.upgrade() else { return };
+        strong.work.notified().await;
+        // Whoever is ready in this turn of the runtime joins the batch.
+        tokio::task::yield_now().await;
+        strong.write_batch().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::Registry;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn end(request: &str) -> End {
+        End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into() }
+    }
+
+    fn on_a_core<F: Future>(story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path(), Timestamp(1), 0).unwrap();
+        let path = segment.path().to_owned();
+        let metrics = RecordMetrics::register(&Registry::new()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(LocalSet::new().run_until(async {
+            let recorder = Recorder::start(segment, false, metrics.clone());
+            tokio::time::timeout(Duration::from_secs(20), story(recorder, metrics, path)).await.unwrap();
+        }));
+    }
+
+    #[test]
+    fn a_line_is_in_the_file_when_the_call_returns() {
+        on_a_core(|recorder, _metrics, path| async move {
+            recorder.write(&Line::End(&end("r1"))).await.unwrap();
+            assert!(std::fs::read_to_string(path).unwrap().contains("\"r1\""));
+        });
+    }
+
+    #[test]
+    fn requests_of_one_turn_share_a_write() {
+        on_a_core(|recorder, metrics, path| async move {
+            let lines: Vec<_> = (0..10)
+                .map(|n| {
+                    let recorder = recorder.clone();
+                    tokio::task::spawn_local(async move { recorder.write(&Line::End(&end(&format!("r{n}")))).await })
+                })
+                .collect();
+            for line in lines {
+                line.await.unwrap().unwrap();
+            }
+            assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 10);
+            assert!(metrics.batch.get_sample_count() < 10, "each line had a write of its own");
+        });
+    }
+}
