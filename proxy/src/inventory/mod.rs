@@ -1,11 +1,23 @@
 //! Who and what the gate knows right now: devices, sessions and suspended users, in memory.
 //!
-//! The durable truth is in `store`; this is its live image, which every request reads without waiting.
+//! The durable truth is in `store`; this is its live image, which every request reads without waiting. Only what follows the
+//! store's change feed writes here.
 
 mod device;
+mod facts;
+mod live;
+mod live_device;
+mod live_session;
+#[cfg(test)]
+pub(crate) mod samples;
 mod session;
+#[cfg(test)]
+mod tests;
 mod user;
 
 pub use device::{Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform};
+pub use live::{Counts, Inventory};
+pub use live_device::LiveDevice;
+pub use live_session::{LiveSession, SessionOver};
 pub use session::{Session, SessionId};
-pub use user::{ClaimValue, UserId};
+pub use user::{ClaimValue, InvalidUserId, UserId};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,25 @@ pub enum ClaimValue {
     Text(String),
     /// A JSON array of strings.
     Texts(BTreeSet<String>),
+}
+
+/// The text does not name a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a person is written `provider/subject`")]
+pub struct InvalidUserId;
+
+impl FromStr for UserId {
+    type Err = InvalidUserId;
+
+    /// `provider/subject`. A provider's name has no `/`, a subject may.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((provider, subject)) if !provider.is_empty() && !subject.is_empty() => {
+                Ok(Self { provider: provider.into(), subject: subject.into() })
+            }
+            _ => Err(InvalidUserId),
+        }
+    }
 }
 
 impl fmt::Display for UserId {

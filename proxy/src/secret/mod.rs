@@ -4,6 +4,7 @@
 
 mod digest;
 mod random;
+mod seal;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub use digest::{Digest, ParseDigestError};
 pub use random::{NoRandomness, bytes, token};
+pub use seal::{CannotOpen, CannotSeal, KeyFileError, Sealer};
 
 /// A value that must not be printed, and that is wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
