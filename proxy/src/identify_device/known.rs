@@ -11,6 +11,8 @@ use crate::secret::Digest;
 pub struct KnownDevice {
     /// What the inventory knows of it.
     pub device: Arc<Device>,
+    /// Content hash of that, as recorded.
+    pub facts: Digest,
     /// The certificate that was shown (`x5t#S256`).
     pub certificate: Digest,
     /// The key that was proved.

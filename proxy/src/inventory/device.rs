@@ -119,6 +119,11 @@ impl DeviceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A name that is nothing but a digest: 64 hex digits are a device id.
+    pub(super) fn of_digest(digest: Digest) -> Self {
+        Self(digest.to_string().into())
+    }
 }
 
 impl FromStr for DeviceId {

@@ -5,6 +5,7 @@
 
 mod device;
 mod facts;
+mod foreign;
 mod live;
 mod live_device;
 mod live_session;
@@ -16,6 +17,7 @@ mod tests;
 mod user;
 
 pub use device::{Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform};
+pub use foreign::foreign_device_id;
 pub use live::{Counts, Inventory};
 pub use live_device::LiveDevice;
 pub use live_session::{LiveSession, SessionOver};
