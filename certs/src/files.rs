@@ -1,0 +1,221 @@
+//! Key files and certificates on disk: private ones are readable by their owner only, and no file is ever seen half-written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::entropy::{NoEntropy, hex};
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// It is there already, and is not to be replaced.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// It is a folder, a device, a pipe or a socket.
+    #[error("{} is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// Others than its owner can read or change a private file.
+    #[error("{path} holds a secret, but has mode {mode:04o}, so that others can use it; run: chmod {advice} {path}", path = .path.display())]
+    NotPrivate {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The mode to set.
+        advice: &'static str,
+    },
+    /// It is larger than any file of its kind.
+    #[error("{} is larger than {MAX_BYTES} bytes", .0.display())]
+    TooLarge(PathBuf),
+    /// It is not UTF-8.
+    #[error("{} is not a text file", .0.display())]
+    NotText(PathBuf),
+    /// The path has no file name.
+    #[error("{} does not name a file", .0.display())]
+    NoName(PathBuf),
+    /// No randomness for a temporary name.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The system refused.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Reads a private file. Refused unless it is a regular file that nobody but its owner can use: mode 0600 or less; a file of root
+/// may also be readable by its group (0640), as packages of other servers leave them.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let (mut file, metadata) = open(path)?;
+    let mode = metadata.mode() & 0o7777;
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if mode & forbidden != 0 {
+        return Err(FileError::NotPrivate { path: path.to_owned(), mode, advice: "600" });
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).min(MAX_BYTES)));
+    read_to_end(&mut file, path, &mut content)?;
+    Ok(content)
+}
+
+/// As [`read_private`], for text.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_private_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let content = read_private(path)?;
+    match std::str::from_utf8(&content) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_not_utf8) => Err(FileError::NotText(path.to_owned())),
+    }
+}
+
+/// Reads a file that anybody may know, such as a certificate.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_public(path: &Path) -> Result<Vec<u8>, FileError> {
+    let (mut file, _metadata) = open(path)?;
+    let mut content = Vec::new();
+    read_to_end(&mut file, path, &mut content)?;
+    Ok(content)
+}
+
+/// Writes a private file, mode 0600; replaces an old one in one step.
+///
+/// # Errors
+/// [`FileError`].
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let temporary = Temporary::write(path, content, 0o600)?;
+    fs::rename(&temporary.path, path).map_err(io_at(path))?;
+    sync_parent(path)
+}
+
+/// Writes a private file, mode 0600, that must not be there yet.
+///
+/// # Errors
+/// [`FileError::Exists`] if it is; [`FileError`].
+pub fn create_private(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let temporary = Temporary::write(path, content, 0o600)?;
+    // A link fails if the name is taken, where a rename would replace; the temporary name goes away with its guard.
+    match fs::hard_link(&temporary.path, path) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Err(FileError::Exists(path.to_owned())),
+        other => other.map_err(io_at(path))?,
+    }
+    sync_parent(path)
+}
+
+/// Writes a file that anybody may read, mode 0644; replaces an old one in one step.
+///
+/// # Errors
+/// [`FileError`].
+pub fn write_public(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let temporary = Temporary::write(path, content, 0o644)?;
+    fs::rename(&temporary.path, path).map_err(io_at(path))?;
+    sync_parent(path)
+}
+
+/// Makes a folder that only its owner may enter (0700), or checks that an existing one lets nobody else change it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn private_dir(path: &Path) -> Result<(), FileError> {
+    match fs::metadata(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_at(path))
+        }
+        Err(err) => Err(io_at(path)(err)),
+        Ok(metadata) if !metadata.is_dir() => Err(io_at(path)(io::ErrorKind::NotADirectory.into())),
+        Ok(metadata) if metadata.mode() & 0o022 != 0 => {
+            Err(FileError::NotPrivate { path: path.to_owned(), mode: metadata.mode() & 0o7777, advice: "700" })
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Whether something has this name.
+///
+/// # Errors
+/// [`FileError`] if that cannot be told.
+pub fn exists(path: &Path) -> Result<bool, FileError> {
+    path.try_exists().map_err(io_at(path))
+}
+
+fn open(path: &Path) -> Result<(File, fs::Metadata), FileError> {
+    // Asked before opening, since opening a pipe waits; and again on what was opened, since names can be exchanged.
+    if !fs::metadata(path).map_err(io_at(path))?.is_file() {
+        return Err(FileError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).map_err(io_at(path))?;
+    let metadata = file.metadata().map_err(io_at(path))?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(FileError::NotAFile(path.to_owned())) }
+}
+
+fn read_to_end(file: &mut File, path: &Path, content: &mut Vec<u8>) -> Result<(), FileError> {
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    file.take(limit + 1).read_to_end(content).map_err(io_at(path))?;
+    if content.len() > MAX_BYTES { Err(FileError::TooLarge(path.to_owned())) } else { Ok(()) }
+}
+
+fn sync_parent(path: &Path) -> Result<(), FileError> {
+    let parent = parent(path);
+    File::open(parent).and_then(|dir| dir.sync_all()).map_err(io_at(parent))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn io_at(path: &Path) -> impl Fn(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| match source.kind() {
+        io::ErrorKind::NotFound => FileError::Missing(path.clone()),
+        _ => FileError::Io { path: path.clone(), source },
+    }
+}
+
+/// A complete file under a name of its own, removed when dropped (after a rename there is nothing left to remove).
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn write(target: &Path, content: &[u8], mode: u32) -> Result<Self, FileError> {
+        let name = target.file_name().ok_or_else(|| FileError::NoName(target.to_owned()))?;
+        let mut random = [0; 8];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_unspecified| NoEntropy)?;
+        let path = parent(target).join(format!(".{}.{}", name.to_string_lossy(), hex(&random)));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(io_at(target))?;
+        let temporary = Self { path };
+        // The umask may have taken bits away, never added any; the mode is to be exactly this.
+        file.set_permissions(fs::Permissions::from_mode(mode)).map_err(io_at(target))?;
+        file.write_all(content).map_err(io_at(target))?;
+        file.sync_all().map_err(io_at(target))?;
+        Ok(temporary)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Nothing to do if it fails: the file is private, and the next start does not look at it.
+        let _removed = fs::remove_file(&self.path);
+    }
+}
+
+/// Keys and certificates are a few kilobytes; revocation lists of large authorities some megabytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;

@@ -1,0 +1,90 @@
+//! Certificates and revocation lists in files, PEM or DER. Nothing is skipped: a half-written file is an error, not a shorter list.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::pem::{self, PemObject, SectionKind};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use x509_parser::prelude::FromDer as _;
+
+use crate::x509::parse;
+
+/// A file does not hold what it should.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// Nothing of the wanted kind is in it.
+    #[error("no {0} in it")]
+    Nothing(&'static str),
+    /// A PEM section is broken: no end line, or not base64.
+    #[error("broken PEM: {0}")]
+    Broken(String),
+    /// A section's content is not what its label says.
+    #[error("{kind} number {number} cannot be read")]
+    Unreadable {
+        /// What it should be.
+        kind: &'static str,
+        /// Which one, counted from 1.
+        number: usize,
+    },
+}
+
+/// All certificates of a file: PEM with at least one, or a single one in DER. Other PEM sections are passed over.
+///
+/// # Errors
+/// [`PemError`] if there is none, or if any cannot be read.
+pub fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    const KIND: &str = "certificate";
+    let found: Vec<CertificateDer<'static>> =
+        sections(bytes, SectionKind::Certificate, KIND)?.into_iter().map(Into::into).collect();
+    match found.iter().position(|der| parse(der).is_err()) {
+        Some(at) => Err(PemError::Unreadable { kind: KIND, number: at + 1 }),
+        None => Ok(found),
+    }
+}
+
+/// All revocation lists of a file: PEM with at least one, or a single one in DER.
+///
+/// # Errors
+/// [`PemError`] if there is none, or if any cannot be read.
+pub fn revocation_lists(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
+    const KIND: &str = "revocation list";
+    let found = sections(bytes, SectionKind::Crl, KIND)?;
+    let readable = |der: &Vec<u8>| matches!(x509_parser::revocation_list::CertificateRevocationList::from_der(der), Ok(([], _)));
+    match found.iter().position(|der| !readable(der)) {
+        Some(at) => Err(PemError::Unreadable { kind: KIND, number: at + 1 }),
+        None => Ok(found.into_iter().map(Into::into).collect()),
+    }
+}
+
+/// One certificate as PEM text.
+pub fn encode(certificate: &CertificateDer<'_>) -> String {
+    encode_section("CERTIFICATE", certificate.as_ref())
+}
+
+/// One PEM section (RFC 7468): lines of 64 characters.
+pub(crate) fn encode_section(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    // 48 bytes make 64 characters.
+    for line in der.chunks(48) {
+        text.push_str(&STANDARD.encode(line));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+fn sections(bytes: &[u8], kind: SectionKind, word: &'static str) -> Result<Vec<Vec<u8>>, PemError> {
+    // DER of either begins with a SEQUENCE; PEM text never begins with that byte (`0`) followed by a long-form length.
+    if let [0x30, length, ..] = bytes
+        && *length >= 0x80
+    {
+        return Ok(vec![bytes.to_vec()]);
+    }
+    let mut found = Vec::new();
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
+        let (label, content) = section.map_err(|err: pem::Error| PemError::Broken(err.to_string()))?;
+        if label == kind {
+            found.push(content);
+        }
+    }
+    if found.is_empty() { Err(PemError::Nothing(word)) } else { Ok(found) }
+}
