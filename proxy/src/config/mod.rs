@@ -1,11 +1,27 @@
 //! Settings in two stages: what was written (`raw`), then what it means (`checked`), with every problem reported at once.
+//!
+//! Arrives: a TOML file and the environment. Leaves: a [`Config`], immutable. Refused: everything unknown, unclear, unsafe or
+//! contradictory, as a list of [`Problem`]s. Nothing here waits or keeps anything open.
 
+mod check;
 mod checked;
+mod document;
+mod environment;
 mod host;
+mod load;
+mod problem;
+mod raw;
+mod setting;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod units;
 
 pub use checked::{
     Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, DeviceAuthority, DeviceAuthorityKind,
     DeviceIdSource, HealthCheck, IdentityProvider, KeySource, Limits, Listen, OidcClient, PublicPath, ServerCertificateFiles,
     SignIn, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
 };
+pub use environment::environment;
 pub use host::{Host, InvalidHost};
+pub use problem::{Place, Problem};

@@ -1,0 +1,123 @@
+//! From what was written to what it means. Every problem is reported; the first does not hide the others.
+
+mod addresses;
+mod app;
+mod checker;
+mod cross;
+mod device;
+mod files;
+mod gate;
+mod paths;
+mod provider;
+mod upstream;
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use checker::Checker;
+
+use super::checked::Config;
+use super::environment::Secrets;
+use super::problem::{At, Place, Problem};
+use super::raw::Root;
+use crate::clock::Timestamp;
+
+/// Judges the whole file. `base` is the folder that relative paths begin at.
+pub(in crate::config) fn check(
+    root: &Root,
+    secrets: &Secrets,
+    base: PathBuf,
+    now: Timestamp,
+    problems: Vec<Problem>,
+) -> Result<Config, Vec<Problem>> {
+    let mut checker = Checker::new(base, now, problems);
+    let config = whole(root, secrets, &mut checker);
+    secrets.report_strays(checker.problems());
+    match (config, checker.finish()) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (None, problems) if problems.is_empty() => {
+            // Cannot happen: whoever returns nothing has said why. If it does, stay closed and say so.
+            Err(vec![Problem::new(&At::default(), "the settings could not be read")])
+        }
+        (_, problems) => Err(problems),
+    }
+}
+
+fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config> {
+    let listen = gate::listen(root.listen.as_ref(), checker);
+    let sign_in = gate::sign_in(root.sign_in.as_ref(), checker);
+    let server_certificates = gate::server_certificates(root.server_certificate.as_ref(), checker);
+    let identity_providers = provider::all(root.identity_provider.as_ref(), secrets, checker);
+    let device_authorities = device::all(root.device_authority.as_ref(), checker);
+    let apps = app::all(root.app.as_ref(), checker);
+    let policies = root.policies.as_ref().and_then(|policies| policies.dir.as_ref());
+    let max_fact_age = checker.duration(root.max_fact_age.as_ref(), HOUR, SECOND..=7 * DAY);
+
+    cross::check(
+        &cross::Parts {
+            listen: listen.as_ref(),
+            sign_in: sign_in.as_ref(),
+            certificates: &server_certificates,
+            providers: &identity_providers,
+            authorities: &device_authorities,
+            apps: &apps,
+            max_fact_age,
+        },
+        checker,
+    );
+    Some(Config {
+        state: checker.path_or(root.state.as_ref(), "/var/lib/sekisho"),
+        limits: gate::limits(root.limits.as_ref(), checker),
+        audit: gate::audit(root.audit.as_ref(), checker),
+        policies_dir: checker.path_or(policies, "policies"),
+        cores: checker.number(root.cores.as_ref(), std::thread::available_parallelism().map_or(1, NonZero::get), 1..=1024),
+        time_zone: time_zone(root, checker),
+        max_fact_age,
+        listen: listen?,
+        sign_in: sign_in?,
+        server_certificates: server_certificates.into_iter().map(|(_, files)| files.files).collect(),
+        identity_providers: identity_providers.into_iter().map(|(_, provider)| Arc::new(provider)).collect(),
+        device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),
+        apps: apps.into_iter().map(|(_, app)| Arc::new(app)).collect(),
+    })
+}
+
+fn time_zone(root: &Root, checker: &mut Checker) -> jiff::tz::TimeZone {
+    let Some(name) = &root.time_zone else { return jiff::tz::TimeZone::UTC };
+    if name.value == "UTC" {
+        return jiff::tz::TimeZone::UTC;
+    }
+    jiff::tz::TimeZone::get(&name.value).unwrap_or_else(|_unknown| {
+        checker.report(
+            Problem::new(&name.at, format!("{:?} is not a time zone of this system", name.value))
+                .instead("write a name such as \"Europe/Berlin\", and see that the system's tzdata is installed"),
+        );
+        jiff::tz::TimeZone::UTC
+    })
+}
+
+/// Reports the second and every further bearer of a name.
+fn unique<'a>(names: impl Iterator<Item = (&'a At, &'a str)>, key: &str, checker: &mut Checker) {
+    let mut seen: Vec<(&str, &At)> = Vec::new();
+    for (at, name) in names {
+        match seen.iter().find(|(known, _)| *known == name) {
+            Some((_, first)) => {
+                let place = match first.place {
+                    Place::Line(line) => format!(" (line {line})"),
+                    Place::Absent | Place::Environment(_) => String::new(),
+                };
+                let at = At { path: format!("{}.{key}", at.path), place: at.place.clone() };
+                checker.report(Problem::new(&at, format!("{name:?} is already used by {}{place}", first.path)));
+            }
+            None => seen.push((name, at)),
+        }
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,98 @@
+//! What has to fit together across sections.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::addresses;
+use super::checker::Checker;
+use super::gate::CheckedCertificate;
+use crate::config::checked::{App, DeviceAuthority, IdentityProvider, Listen, SignIn, Upstream};
+use crate::config::problem::{At, Problem};
+use crate::config::units;
+
+/// The sections that could be read.
+pub(super) struct Parts<'a> {
+    pub(super) listen: Option<&'a Listen>,
+    pub(super) sign_in: Option<&'a SignIn>,
+    pub(super) certificates: &'a [(At, CheckedCertificate)],
+    pub(super) providers: &'a [(At, IdentityProvider)],
+    pub(super) authorities: &'a [(At, DeviceAuthority)],
+    pub(super) apps: &'a [(At, App)],
+    pub(super) max_fact_age: Duration,
+}
+
+pub(super) fn check(parts: &Parts<'_>, checker: &mut Checker) {
+    for (at, app) in parts.apps {
+        sign_in_host(at, app, parts, checker);
+        authorities(at, app, parts, checker);
+        upstreams(at, app, parts, checker);
+    }
+    fact_ages(parts, checker);
+}
+
+fn sign_in_host(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+    if parts.sign_in.is_some_and(|sign_in| sign_in.host == app.host) {
+        checker.wrong(&key(at, "host"), format!("{} is the sign-in host", app.host), "an app needs a host of its own");
+    }
+}
+
+fn authorities(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+    for name in app.device_authorities.iter().flatten() {
+        let broken = checker.problems().iter().any(|problem| problem.path.starts_with("device_authority"));
+        if !broken && !parts.authorities.iter().any(|(_, authority)| authority.name == *name) {
+            let known: Vec<&str> = parts.authorities.iter().map(|(_, authority)| &*authority.name).collect();
+            let problem = Problem::new(&key(at, "device_authorities"), format!("there is no device authority {name:?}"));
+            checker.report(match known.is_empty() {
+                true => problem.instead("add a `[[device_authority]]`"),
+                false => problem.instead(format!("those that exist are \"{}\"", known.join("\", \""))),
+            });
+        }
+    }
+}
+
+/// An upstream that is the gate itself would loop, or lay its metrics open (what listens on loopback trusts its callers).
+fn upstreams(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+    let Some(listen) = parts.listen else { return };
+    for upstream in &app.upstreams {
+        let ours = [Some(listen.https), listen.http, listen.metrics];
+        let hit = ours.into_iter().flatten().find(|ours| targets(upstream).any(|target| addresses::reaches(target, *ours)));
+        let by_name =
+            (upstream.port == listen.public_port || upstream.port == listen.https.port()) && is_own_host(upstream, parts);
+        if let Some(address) = hit.or(by_name.then_some(listen.https)) {
+            let what = format!("\"{}:{}\" is the gate itself, which listens on {address}", upstream.host, upstream.port);
+            checker.wrong(&key(at, "upstream"), what, "name the app's own address");
+        }
+    }
+}
+
+fn targets(upstream: &Upstream) -> impl Iterator<Item = SocketAddr> {
+    let local = &*upstream.host == "localhost" || upstream.host.ends_with(".localhost");
+    let addresses = match upstream.host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) if local => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        Err(_) => Vec::new(),
+    };
+    let port = upstream.port;
+    addresses.into_iter().map(move |address| SocketAddr::new(address, port))
+}
+
+fn is_own_host(upstream: &Upstream, parts: &Parts<'_>) -> bool {
+    let sign_in = parts.sign_in.is_some_and(|sign_in| sign_in.host.as_str() == &*upstream.host);
+    sign_in || parts.apps.iter().any(|(_, app)| app.host.as_str() == &*upstream.host)
+}
+
+/// Facts that are refreshed less often than they are believed would refuse everybody in between.
+fn fact_ages(parts: &Parts<'_>, checker: &mut Checker) {
+    for (at, provider) in parts.providers.iter().filter(|(_, provider)| provider.refresh > parts.max_fact_age) {
+        let what = format!(
+            "facts are refreshed every {}, but believed for {} only",
+            units::show_duration(provider.refresh),
+            units::show_duration(parts.max_fact_age),
+        );
+        checker.wrong(&key(at, "refresh"), what, "write at most `max_fact_age`");
+    }
+}
+
+fn key(at: &At, name: &str) -> At {
+    at.key(name, at.place.clone())
+}

@@ -1,0 +1,156 @@
+//! `[[identity_provider]]`
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::checker::Checker;
+use super::{DAY, MINUTE, SECOND, files};
+use crate::config::checked::{IdentityProvider, KeySource, OidcClient};
+use crate::config::environment::Secrets;
+use crate::config::problem::At;
+use crate::config::raw;
+use crate::config::setting::{List, Text};
+
+pub(super) fn all(
+    raw: Option<&List<raw::IdentityProvider>>,
+    secrets: &Secrets,
+    checker: &mut Checker,
+) -> Vec<(At, IdentityProvider)> {
+    let sections = raw.iter().flat_map(|list| &list.items);
+    let providers: Vec<_> = sections.filter_map(|section| Some((section.at.clone(), one(section, secrets, checker)?))).collect();
+    super::unique(providers.iter().map(|(at, provider)| (at, &*provider.name)), "name", checker);
+    super::unique(providers.iter().map(|(at, provider)| (at, provider.issuer.as_str())), "issuer", checker);
+    providers
+}
+
+fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) -> Option<IdentityProvider> {
+    let name = checker.name(raw, raw.name.as_ref(), "name = \"corp\"");
+    let issuer = issuer(raw, checker);
+    let client = client(raw, secrets, checker);
+    let audience = checker.text(raw.audience.as_ref());
+    let keys = keys(raw, checker);
+    let ca = raw.ca.as_ref().map(|text| files::roots(text, checker)).unwrap_or_default();
+    let refresh = checker.duration(raw.refresh.as_ref(), 15 * MINUTE, SECOND..=DAY);
+    let (keys_refresh, keys_max_age) = key_ages(raw, checker);
+    Some(IdentityProvider {
+        audience,
+        keys,
+        client,
+        groups_claim: checker.text(raw.groups_claim.as_ref()),
+        claims: checker.texts(raw.claims.as_ref()),
+        mfa_acr: checker.texts(raw.mfa_acr.as_ref()),
+        ca,
+        refresh,
+        keys_refresh,
+        keys_max_age,
+        name: name?,
+        issuer: issuer?,
+    })
+}
+
+fn issuer(raw: &raw::IdentityProvider, checker: &mut Checker) -> Option<String> {
+    let Some(text) = &raw.issuer else {
+        checker.missing(raw, "issuer", "issuer = \"https://login.corp.example\"");
+        return None;
+    };
+    let Some(url) = url::Url::parse(&text.value).ok().filter(|url| url.host().is_some()) else {
+        let what = format!("{:?} is not a URL", text.value);
+        checker.wrong(&text.at, what, "write it as the provider does, such as \"https://login.corp.example\"");
+        return None;
+    };
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if !plain {
+        checker.wrong(
+            &text.at,
+            "an issuer has no user name, query or fragment",
+            "write it without (OpenID Connect Discovery 1.0)",
+        );
+    } else if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        let instead = "write https://; plain http is for providers on this machine only";
+        checker.wrong(&text.at, format!("{:?} is not protected on its way", text.value), instead);
+    } else {
+        return Some(text.value.clone());
+    }
+    None
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(url::Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+fn client(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) -> Option<OidcClient> {
+    let Some(id) = &raw.client_id else {
+        let why = "without a `client_id`, which is what signs people in";
+        checker.useless(raw.client_secret_file.as_ref(), why);
+        if let Some(scopes) = &raw.scopes {
+            checker.wrong(&scopes.at, format!("this has no effect {why}"), "take it out");
+        }
+        return None;
+    };
+    if let Some(file) = &raw.jwks_file {
+        let what = "`jwks_file` is for providers that cannot be reached, and signing in (`client_id`) needs to reach it";
+        checker.wrong(&file.at, what, "take out the one or the other");
+    }
+    let variable = raw.name.as_ref().and_then(|name| secrets.client_secret(&name.value));
+    let secret = match (variable, &raw.client_secret_file) {
+        (Some((name, _)), Some(file)) => {
+            checker.wrong(&file.at, format!("the secret is also given by {name}"), "give it in one place");
+            None
+        }
+        (Some((_, secret)), None) => Some(secret),
+        (None, Some(file)) => files::secret_line(file, checker),
+        (None, None) => None,
+    };
+    let default = || vec!["profile".to_owned(), "email".to_owned()];
+    let mut scopes = raw.scopes.as_ref().map_or_else(default, |scopes| checker.texts(Some(scopes)));
+    scopes.retain(|scope| scope != "openid");
+    Some(OidcClient { id: checker.text(Some(id))?, secret, scopes })
+}
+
+fn keys(raw: &raw::IdentityProvider, checker: &mut Checker) -> KeySource {
+    let Some(file) = &raw.jwks_file else {
+        if raw.client_id.is_none() && raw.audience.is_none() {
+            checker.missing_unless(
+                raw,
+                "audience",
+                "write `audience = \"…\"` for bearer tokens, `client_id = \"…\"` to sign people in, or both",
+            );
+        }
+        return KeySource::Discovery;
+    };
+    if raw.audience.is_none() && raw.client_id.is_none() {
+        checker.missing(raw, "audience", "audience = \"the name of this gate in tokens\"");
+    }
+    for given in [&raw.keys_refresh, &raw.keys_max_age, &raw.ca] {
+        checker.useless(given.as_ref(), "beside `jwks_file`");
+    }
+    if let Some(bytes) = files::read(file, checker) {
+        match serde_json::from_slice::<jsonwebtoken::jwk::JwkSet>(&bytes) {
+            Ok(set) if !set.keys.is_empty() => {}
+            Ok(_) => checker.wrong(&file.at, "this key set has no key", "without one, no token can be believed"),
+            Err(error) => checker.wrong(&file.at, format!("{:?} is not a JSON Web Key Set: {error}", file.value), "see RFC 7517"),
+        }
+    }
+    KeySource::File(checker.path(file))
+}
+
+fn key_ages(raw: &raw::IdentityProvider, checker: &mut Checker) -> (Duration, Duration) {
+    let refresh = checker.duration(raw.keys_refresh.as_ref(), 10 * MINUTE, SECOND..=DAY);
+    let max_age = checker.duration(raw.keys_max_age.as_ref(), DAY, SECOND..=30 * DAY);
+    if max_age < refresh {
+        let at = |text: &Option<Text>| text.as_ref().map(|text| text.at.clone());
+        if let Some(at) = at(&raw.keys_max_age).or_else(|| at(&raw.keys_refresh)) {
+            checker.wrong(
+                &at,
+                "keys would be too old before they are fetched again",
+                "let keys_max_age be longer than keys_refresh",
+            );
+        }
+    }
+    (refresh, max_age)
+}

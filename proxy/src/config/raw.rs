@@ -1,0 +1,11 @@
+//! What was written, without meaning: one struct for each section, every key optional.
+
+mod app;
+mod device;
+mod gate;
+mod provider;
+
+pub(in crate::config) use app::{App, Health, Timeouts};
+pub(in crate::config) use device::DeviceAuthority;
+pub(in crate::config) use gate::{Audit, Limits, Listen, Root, ServerCertificate, SignIn};
+pub(in crate::config) use provider::IdentityProvider;

@@ -1,0 +1,17 @@
+//! Who vouches for devices.
+
+use crate::config::setting::{Flag, OneOrMore, Text, sections};
+
+sections! {
+    /// `[[device_authority]]`
+    DeviceAuthority {
+        name: Text,
+        builtin: Flag,
+        certificate_lifetime: Text,
+        approval: Text,
+        roots: Text,
+        crl: OneOrMore,
+        device_id: Text,
+        admit: Text,
+    }
+}

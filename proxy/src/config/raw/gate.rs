@@ -1,0 +1,74 @@
+//! The gate itself.
+
+use crate::config::raw::{App, DeviceAuthority, IdentityProvider};
+use crate::config::setting::{List, Number, Text, sections};
+
+sections! {
+    /// The whole file.
+    Root {
+        state: Text,
+        cores: Number,
+        time_zone: Text,
+        max_fact_age: Text,
+        listen: Listen,
+        sign_in: SignIn,
+        server_certificate: List<ServerCertificate>,
+        identity_provider: List<IdentityProvider>,
+        device_authority: List<DeviceAuthority>,
+        app: List<App>,
+        policies: Policies,
+        audit: Audit,
+        limits: Limits,
+    }
+
+    /// `[listen]`
+    Listen {
+        https: Text,
+        http: Text,
+        metrics: Text,
+        admin: Text,
+        admin_group: Text,
+        proxy_protocol_from: List<Text>,
+        public_port: Number,
+    }
+
+    /// `[sign_in]`
+    SignIn {
+        host: Text,
+        session_lifetime: Text,
+        idle_timeout: Text,
+    }
+
+    /// `[[server_certificate]]`
+    ServerCertificate {
+        chain: Text,
+        key: Text,
+    }
+
+    /// `[policies]`
+    Policies {
+        dir: Text,
+    }
+
+    /// `[audit]`
+    Audit {
+        dir: Text,
+        sync: Text,
+        sync_interval: Text,
+    }
+
+    /// `[limits]`
+    Limits {
+        connections: Number,
+        connections_per_address: Number,
+        handshake_timeout: Text,
+        header_timeout: Text,
+        idle_timeout: Text,
+        drain_timeout: Text,
+        head: Text,
+        headers: Number,
+        target: Text,
+        body: Text,
+        h2_streams: Number,
+    }
+}

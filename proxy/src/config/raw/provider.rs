@@ -1,0 +1,23 @@
+//! Who vouches for people.
+
+use crate::config::setting::{List, Text, sections};
+
+sections! {
+    /// `[[identity_provider]]`
+    IdentityProvider {
+        name: Text,
+        issuer: Text,
+        audience: Text,
+        jwks_file: Text,
+        client_id: Text,
+        client_secret_file: Text,
+        scopes: List<Text>,
+        groups_claim: Text,
+        claims: List<Text>,
+        mfa_acr: List<Text>,
+        ca: Text,
+        refresh: Text,
+        keys_refresh: Text,
+        keys_max_age: Text,
+    }
+}

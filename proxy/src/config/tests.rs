@@ -1,0 +1,5 @@
+mod complete;
+mod environment;
+mod fixture;
+mod golden;
+mod junk;

@@ -1,0 +1,170 @@
+//! Settings that are right: what each is taken to mean, and what is taken where nothing is written.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::fixture::{COMPLETE, folder, load, words};
+use crate::config::document::{self, Node, Value};
+use crate::config::raw::Root;
+use crate::config::setting::{Setting as _, Shape};
+use crate::config::{
+    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, PublicPath,
+    UpstreamProtocol, UpstreamScheme,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn loaded(text: &str, base: &Path) -> Config {
+    load(text, base).unwrap_or_else(|problems| panic!("{:#?}", words(&problems, base)))
+}
+
+#[test]
+fn the_complete_sample_has_every_key() {
+    let mut problems = Vec::new();
+    let mut written = BTreeSet::new();
+    gather_written(&document::parse(COMPLETE, &mut problems), "", &mut written);
+    let mut known = BTreeSet::new();
+    gather_known(Root::SHAPE, "", &mut known);
+    assert_eq!(written, known);
+    assert_eq!(problems, []);
+}
+
+fn gather_written(node: &Node, path: &str, found: &mut BTreeSet<String>) {
+    match &node.value {
+        Value::Table(entries) => {
+            for (name, node) in entries {
+                found.insert(format!("{path}.{name}"));
+                gather_written(node, &format!("{path}.{name}"), found);
+            }
+        }
+        Value::List(nodes) => nodes.iter().for_each(|node| gather_written(node, path, found)),
+        _ => {}
+    }
+}
+
+fn gather_known(shape: Shape, path: &str, found: &mut BTreeSet<String>) {
+    match shape {
+        Shape::Table(keys) => {
+            for (name, shape) in keys {
+                found.insert(format!("{path}.{name}"));
+                gather_known(*shape, &format!("{path}.{name}"), found);
+            }
+        }
+        Shape::List(shape) => gather_known(*shape, path, found),
+        Shape::Text | Shape::Number | Shape::Flag => {}
+    }
+}
+
+#[test]
+fn the_gate_is_as_written() {
+    let folder = folder();
+    let base = folder.path();
+    let config = loaded(COMPLETE, base);
+    assert_eq!(config.state, base.join("state"));
+    assert_eq!(config.cores, 2);
+    assert_eq!(config.time_zone.iana_name(), Some("Europe/Berlin"));
+    assert_eq!(config.max_fact_age, 120 * MINUTE);
+    assert_eq!(config.listen.https.port(), 8443);
+    assert_eq!(config.listen.public_port, 443);
+    assert_eq!(config.listen.admin, base.join("admin.sock"));
+    assert_eq!(config.listen.proxy_protocol_from, ["10.0.0.0/8".parse().unwrap(), "fd00::1/128".parse().unwrap()]);
+    assert_eq!(config.sign_in.host.as_str(), "gate.corp.example");
+    assert_eq!(config.sign_in.session_lifetime, 480 * MINUTE);
+    assert_eq!(config.server_certificates[0].key, base.join("tls/corp.key"));
+    assert_eq!(config.policies_dir, base.join("rules"));
+    assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_millis(200)));
+    assert_eq!(config.limits.head_bytes, 32 << 10);
+    assert_eq!(config.limits.body, 1 << 20);
+}
+
+#[test]
+fn who_vouches_is_as_written() {
+    let folder = folder();
+    let config = loaded(COMPLETE, folder.path());
+    let [corp, robots] = &config.identity_providers[..] else { panic!("two providers") };
+    assert_eq!(corp.issuer, "https://login.corp.example/realms/staff");
+    let client = corp.client.as_ref().unwrap();
+    assert_eq!(client.secret.as_ref().map(|secret| secret.expose().as_str()), Some("tell nobody"));
+    assert_eq!(client.scopes, ["profile", "email", "groups"]);
+    assert_eq!(corp.ca.len(), 1);
+    assert!(matches!(corp.keys, KeySource::Discovery));
+    assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
+    assert!(robots.client.is_none());
+    let [house, mdm] = &config.device_authorities[..] else { panic!("two authorities") };
+    assert!(
+        matches!(house.kind, DeviceAuthorityKind::Builtin { approval: Approval::Code, certificate_lifetime } if certificate_lifetime == 30 * 1440 * MINUTE)
+    );
+    let DeviceAuthorityKind::External { roots, crl, device_id, admit } = &mdm.kind else { panic!("not ours") };
+    assert_eq!((roots.len(), crl.len(), *device_id, *admit), (1, 2, DeviceIdSource::SubjectCn, Admit::Any));
+}
+
+#[test]
+fn the_app_is_as_written() {
+    let folder = folder();
+    let config = loaded(COMPLETE, folder.path());
+    let app = &config.apps[0];
+    let [first, second] = &app.upstreams[..] else { panic!("two upstreams") };
+    assert_eq!((first.scheme, &*first.host, first.port), (UpstreamScheme::Https, "10.0.0.5", 443));
+    assert_eq!((second.scheme, &*second.host, second.port), (UpstreamScheme::Https, "wiki_b", 8444));
+    assert_eq!(app.public, [PublicPath::Exact("/healthz".to_owned()), PublicPath::Below("/hooks".to_owned())]);
+    assert_eq!(app.cors_preflight, CorsPreflight::Answer);
+    assert_eq!(app.protocol, UpstreamProtocol::Http2);
+    assert_eq!(app.timeouts.connect, Duration::from_millis(500));
+    assert_eq!(app.health.as_ref().unwrap().interval, Duration::from_secs(5));
+    assert_eq!(app.max_body, Some(10_000_000));
+    assert!(app.pass_authorization && !app.assertion);
+    assert!(app.client_certificate.is_some());
+}
+
+pub(super) const LEAST: &str = r#"
+[listen]
+https = "0.0.0.0:443"
+[sign_in]
+host = "gate.corp.example"
+[[server_certificate]]
+chain = "tls/corp.pem"
+key = "tls/corp.key"
+"#;
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let folder = folder();
+    let text = format!(
+        "{LEAST}
+        [[app]]
+        name = 'wiki'
+        host = 'wiki.corp.example'
+        upstream = ['http://[::1]:8080']
+        [[identity_provider]]
+        name = 'corp'
+        issuer = 'https://login.corp.example'
+        client_id = 'sekisho'
+        [[device_authority]]
+        name = 'house'
+        builtin = true"
+    );
+    let config = loaded(&text, folder.path());
+    assert_eq!(config.state, PathBuf::from("/var/lib/sekisho"));
+    assert_eq!(config.policies_dir, folder.path().join("policies"));
+    assert_eq!((config.listen.http, config.listen.metrics, config.listen.public_port), (None, None, 443));
+    assert_eq!((config.sign_in.session_lifetime, config.sign_in.idle_timeout), (720 * MINUTE, 60 * MINUTE));
+    assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_secs(1)));
+    assert_eq!(config.time_zone.iana_name(), Some("UTC"));
+    assert_eq!(config.max_fact_age, 60 * MINUTE);
+    assert!(config.cores >= 1);
+    let app = &config.apps[0];
+    assert_eq!((&*app.upstreams[0].host, app.upstreams[0].port), ("::1", 8080));
+    assert_eq!((app.cors_preflight, app.protocol), (CorsPreflight::Refuse, UpstreamProtocol::Http1));
+    assert!(app.assertion && !app.pass_authorization && app.health.is_none() && app.device_authorities.is_none());
+    let provider = &config.identity_providers[0];
+    assert_eq!(provider.client.as_ref().unwrap().scopes, ["profile", "email"]);
+    assert_eq!((provider.refresh, provider.keys_refresh, provider.keys_max_age), (15 * MINUTE, 10 * MINUTE, 1440 * MINUTE));
+    assert!(matches!(
+        config.device_authorities[0].kind,
+        DeviceAuthorityKind::Builtin { approval: Approval::Administrator, certificate_lifetime } if certificate_lifetime == 90 * 1440 * MINUTE
+    ));
+    let limits = &config.limits;
+    assert_eq!((limits.connections, limits.connections_per_address, limits.headers, limits.h2_streams), (10_000, 256, 100, 128));
+    assert_eq!((limits.head_bytes, limits.target_bytes, limits.body), (64 << 10, 8 << 10, 1 << 30));
+}
