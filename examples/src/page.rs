@@ -47,7 +47,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 const STYLE: &str = "*{box-sizing:border-box}body{margin:0;font:16px/1.5 system-ui,sans-serif;color:#1c2430;background:#f4f5f7}\
-header{background:var(--accent);color:#fff;padding:.9rem 1rem}header>div,main{max-width:46rem;margin:0 auto}\
+header{background:var(--accent);color:#fff;padding:.9rem 0}header>div{padding:0 1rem}header>div,main{max-width:46rem;margin:0 auto}\
 header>div{display:flex;justify-content:space-between;gap:1rem;align-items:baseline;flex-wrap:wrap}header .who{font-size:.9rem;opacity:.92}\
 main{padding:1.25rem 1rem 3rem}h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0 1rem}h2{font-size:1.05rem;margin:1.75rem 0 .5rem}\
 a{color:var(--accent)}.card{background:#fff;border:1px solid #dde1e7;border-radius:10px;padding:1rem 1.25rem;margin:0 0 1rem}\

@@ -29,7 +29,7 @@ pub(super) fn sign_in(people: &[Person], client: &str, attempt: &str, problem: O
             Text(&person.groups.join(", ")),
         );
     }
-    let _ = write!(body, "{second_factor}</form><details class=\"card\"><summary>With a name and a password</summary>");
+    let _ = write!(body, "</form><details class=\"card\"><summary>With a name and a password</summary>");
     let _ = write!(
         body,
         "<form method=\"post\" action=\"/sign-in\"><input type=\"hidden\" name=\"attempt\" value=\"{attempt}\">\

@@ -22,10 +22,10 @@ impl View<'_> {
         for folder in FOLDERS {
             let _ = write!(
                 body,
-                "<tr><td><a href=\"/files/{0}/\">{0}</a><br><span class=\"muted\">{1}</span></td><td class=\"num\">{2} files</td></tr>",
+                "<tr><td><a href=\"/files/{0}/\">{0}</a><br><span class=\"muted\">{1}</span></td><td class=\"num\">{2}</td></tr>",
                 folder.name,
                 folder.about,
-                folder.files.len(),
+                if folder.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", folder.files.len()) },
             );
         }
         body.push_str(

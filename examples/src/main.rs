@@ -1,4 +1,4 @@
-//! Serves one of the examples on its own: `cargo run -p sekisho-examples --example serve -- share 127.0.0.1:8080`.
+//! Serves one of the examples on its own: `cargo run -p sekisho-examples -- share 127.0.0.1:8080`.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
         "share" => share::serve(listener, share::Settings::default(), stop).await,
         "chat" => chat::serve(listener, chat::Settings::default(), stop).await,
         _ => {
-            eprintln!("usage: serve share|chat [ADDRESS]");
+            eprintln!("usage: sekisho-examples share|chat [ADDRESS]");
             return ExitCode::from(2);
         }
     };
