@@ -17,7 +17,8 @@ pub(super) fn sign_in(people: &[Person], client: &str, attempt: &str, problem: O
         "<label class=\"row\"><input type=\"checkbox\" name=\"second_factor\" value=\"yes\"> with a second factor</label>";
     let _ = write!(
         body,
-        "<form class=\"card\" method=\"post\" action=\"/sign-in\"><input type=\"hidden\" name=\"attempt\" value=\"{attempt}\">"
+        "<form class=\"card\" method=\"post\" action=\"/sign-in\"><input type=\"hidden\" name=\"attempt\" value=\"{attempt}\">\
+         {second_factor}"
     );
     for person in people {
         let _ = write!(
