@@ -90,17 +90,26 @@ impl Recorder {
         self.write(&Line::Start(line)).await
     }
 
-    /// Hands a line in without waiting. While the record cannot be written it is kept, up to a bound.
+    /// Hands an `end` line in without waiting. While the record cannot be written it is kept, up to a bound.
     pub fn end(&self, line: &End) {
+        self.hand_in(&Line::End(line));
+    }
+
+    /// Hands in the `access` line of a request whose client went away before it was answered.
+    pub fn late(&self, line: &Access) {
+        self.hand_in(&Line::Access(line));
+    }
+
+    fn hand_in(&self, line: &Line<'_>) {
         let mut state = self.0.state.borrow_mut();
-        if state.trailing.len() > TRAILING_BOUND {
+        let before = state.trailing.len();
+        if before > TRAILING_BOUND || line.write_to(&mut state.trailing).is_err() {
+            state.trailing.truncate(before);
             self.0.metrics.failures.inc();
             return;
         }
-        if Line::End(line).write_to(&mut state.trailing).is_ok() {
-            state.trailing_lines += 1;
-            self.0.work.notify_one();
-        }
+        state.trailing_lines += 1;
+        self.0.work.notify_one();
     }
 
     /// Writes what is still waiting; for the end of a core.

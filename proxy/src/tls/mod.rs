@@ -4,5 +4,9 @@
 //! Trust in the certificate is not judged here but on every request, in `identify_device`.
 
 mod connection;
+mod handshake;
+mod settings;
 
 pub use connection::{Alpn, ProvenLeaf, SecureConnection};
+pub use handshake::HandshakeError;
+pub use settings::{RESUMABLE, Resumption, TlsSettings, TlsSettingsError};
