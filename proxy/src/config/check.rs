@@ -58,6 +58,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     cross::check(
         &cross::Parts {
             listen: listen.as_ref(),
+            sign_in_at: root.sign_in.as_ref().map_or_else(|| At::absent("sign_in"), |section| section.at.clone()),
             sign_in: sign_in.as_ref(),
             certificates: &server_certificates,
             providers: &identity_providers,

@@ -31,8 +31,8 @@ pub(in crate::config) enum Shape {
     Text,
     Number,
     Flag,
-    List(&'static Shape),
-    Table(&'static [(&'static str, Shape)]),
+    List(&'static Self),
+    Table(&'static [(&'static str, Self)]),
 }
 
 /// A value as it was written, with its place.

@@ -94,7 +94,7 @@ fn client_certificate(raw: &raw::App, upstreams: &[Upstream], checker: &mut Chec
         checker.missing(section, "key", "key = \"tls/gate.key\"");
     }
     let (chain, key) = (section.chain.as_ref()?, section.key.as_ref()?);
-    files::pair(chain, key, checker)?;
+    files::client_certificate(chain, key, checker)?;
     Some(ClientCertificate { chain: checker.path(chain), key: checker.path(key) })
 }
 
@@ -135,23 +135,23 @@ fn methods(raw: &raw::App, checker: &mut Checker) -> BTreeSet<String> {
 
 fn method(text: &Text, checker: &mut Checker) -> Option<String> {
     let token = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let upper = text.value.to_ascii_uppercase();
     let name = text.value.as_str();
-    if name.is_empty() || name.len() > 32 || !name.bytes().all(token) {
+    if USUAL.contains(&upper.as_str()) {
+        checker.wrong(&text.at, format!("{upper} is let through anyway"), "list further methods only; they count as writes");
+    } else if name.is_empty() || name.len() > 32 || !name.bytes().all(token) {
         let what = format!("{name:?} is not the name of a method");
-        checker.wrong(&text.at, what, format!("write it in upper case, such as \"{}\"", suggestion(name)));
+        checker.wrong(&text.at, what, format!("write it in upper case, such as \"{}\"", suggestion(&upper)));
     } else if matches!(name, "CONNECT" | "TRACE" | "TRACK") {
         checker.wrong(&text.at, format!("{name} is never let through"), "take it out");
-    } else if USUAL.contains(&name) {
-        checker.wrong(&text.at, format!("{name} is let through anyway"), "list further methods only; they count as writes");
     } else {
         return Some(name.to_owned());
     }
     None
 }
 
-fn suggestion(name: &str) -> String {
-    let upper = name.to_ascii_uppercase();
-    if !upper.is_empty() && upper.bytes().all(|byte| byte.is_ascii_uppercase()) { upper } else { "PROPFIND".to_owned() }
+fn suggestion(upper: &str) -> &str {
+    if !upper.is_empty() && upper.bytes().all(|byte| byte.is_ascii_uppercase()) { upper } else { "PROPFIND" }
 }
 
 fn origins(raw: &raw::App, checker: &mut Checker) -> BTreeSet<String> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls_pki_types::UnixTime;
+
 use crate::clock::Timestamp;
 use crate::config::host::Host;
 use crate::config::problem::{At, Place, Problem};
@@ -23,6 +25,11 @@ pub(super) struct Checker {
 impl Checker {
     pub(super) fn new(base: PathBuf, now: Timestamp, problems: Vec<Problem>) -> Self {
         Self { base, now, problems }
+    }
+
+    /// The time at which certificates have to be valid.
+    pub(super) fn unix_time(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(self.now.since(Timestamp(0)))
     }
 
     pub(super) fn problems(&mut self) -> &mut Vec<Problem> {

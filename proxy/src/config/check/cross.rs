@@ -7,12 +7,14 @@ use super::addresses;
 use super::checker::Checker;
 use super::gate::CheckedCertificate;
 use crate::config::checked::{App, DeviceAuthority, IdentityProvider, Listen, SignIn, Upstream};
+use crate::config::host::Host;
 use crate::config::problem::{At, Problem};
 use crate::config::units;
 
 /// The sections that could be read.
 pub(super) struct Parts<'a> {
     pub(super) listen: Option<&'a Listen>,
+    pub(super) sign_in_at: At,
     pub(super) sign_in: Option<&'a SignIn>,
     pub(super) certificates: &'a [(At, CheckedCertificate)],
     pub(super) providers: &'a [(At, IdentityProvider)],
@@ -22,12 +24,28 @@ pub(super) struct Parts<'a> {
 }
 
 pub(super) fn check(parts: &Parts<'_>, checker: &mut Checker) {
+    if let Some(sign_in) = parts.sign_in {
+        covered(&parts.sign_in_at, &sign_in.host, parts, checker);
+    }
     for (at, app) in parts.apps {
+        covered(at, &app.host, parts, checker);
         sign_in_host(at, app, parts, checker);
         authorities(at, app, parts, checker);
         upstreams(at, app, parts, checker);
     }
     fact_ages(parts, checker);
+}
+
+/// Browsers would turn away from a host that no certificate names.
+fn covered(at: &At, host: &Host, parts: &Parts<'_>, checker: &mut Checker) {
+    let broken = checker.problems().iter().any(|problem| problem.path.starts_with("server_certificate"));
+    let covers = |(_, certificate): &(At, CheckedCertificate)| sekisho_certs::server::covers(&certificate.names, host.as_str());
+    if !broken && !parts.certificates.iter().any(covers) {
+        let names: Vec<&str> =
+            parts.certificates.iter().flat_map(|(_, certificate)| certificate.names.iter()).map(String::as_str).collect();
+        let what = format!("no [[server_certificate]] is for {host}");
+        checker.wrong(&key(at, "host"), what, format!("get one that names it; there are those for {}", names.join(", ")));
+    }
 }
 
 fn sign_in_host(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
@@ -59,7 +77,7 @@ fn upstreams(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
         let by_name =
             (upstream.port == listen.public_port || upstream.port == listen.https.port()) && is_own_host(upstream, parts);
         if let Some(address) = hit.or(by_name.then_some(listen.https)) {
-            let what = format!("\"{}:{}\" is the gate itself, which listens on {address}", upstream.host, upstream.port);
+            let what = format!("\"{upstream}\" is the gate itself, which listens on {address}");
             checker.wrong(&key(at, "upstream"), what, "name the app's own address");
         }
     }

@@ -1,11 +1,16 @@
 //! `[[device_authority]]`
 
+use std::path::PathBuf;
+
+use rustls_pki_types::CertificateDer;
+use sekisho_certs::trust::{DeviceTrust, IdSource};
+
 use super::checker::Checker;
 use super::{DAY, SECOND, files};
 use crate::config::checked::{Admit, Approval, DeviceAuthority, DeviceAuthorityKind, DeviceIdSource};
-use crate::config::problem::At;
+use crate::config::problem::{At, Problem};
 use crate::config::raw;
-use crate::config::setting::List;
+use crate::config::setting::{List, OneOrMore, Text};
 
 pub(super) fn all(raw: Option<&List<raw::DeviceAuthority>>, checker: &mut Checker) -> Vec<(At, DeviceAuthority)> {
     let sections = raw.iter().flat_map(|list| &list.items);
@@ -66,20 +71,36 @@ fn external(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceA
         checker.missing_unless(raw, "roots", "write `roots = \"mdm-ca.pem\"` for an authority that exists, or `builtin = true`");
         return None;
     };
-    let roots = files::roots(roots, checker);
-    let mut crl = Vec::new();
-    if let Some(list) = &raw.crl {
-        if list.0.items.is_empty() {
-            checker.wrong(
-                &list.0.at,
-                "this list is empty",
-                "name a file, or take it out: then nothing is checked for revocation",
-            );
-        }
-        for text in &list.0.items {
-            files::revocation_lists(text, &roots, checker);
-            crl.push(checker.path(text));
+    let anchors = trusted(roots, checker);
+    let crl = revocation_lists(raw.crl.as_ref(), anchors.as_deref(), checker);
+    Some(DeviceAuthorityKind::External { roots: anchors?, crl, device_id, admit })
+}
+
+/// The roots of an authority, each of them a CA's.
+fn trusted(text: &Text, checker: &mut Checker) -> Option<Vec<CertificateDer<'static>>> {
+    let roots = files::certificates(text, checker)?;
+    match DeviceTrust::new("", &roots, &[], IdSource::SanUri) {
+        Ok(_) => Some(roots),
+        Err(error) => {
+            checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)));
+            None
         }
     }
-    Some(DeviceAuthorityKind::External { roots, crl, device_id, admit })
+}
+
+/// The files of revocation lists, each of which can be used. Whether they are fresh is judged whenever a device is.
+fn revocation_lists(raw: Option<&OneOrMore>, roots: Option<&[CertificateDer<'static>]>, checker: &mut Checker) -> Vec<PathBuf> {
+    let Some(OneOrMore(list)) = raw else { return Vec::new() };
+    if list.items.is_empty() {
+        let instead = "name a file, or take it out: then nothing is checked for revocation";
+        checker.wrong(&list.at, "this list is empty", instead);
+    }
+    for text in &list.items {
+        let lists = files::revocation_lists(text, checker);
+        let (Some(lists), Some(roots)) = (lists, roots) else { continue };
+        if let Err(error) = DeviceTrust::new("", roots, &lists, IdSource::SanUri) {
+            checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)));
+        }
+    }
+    list.items.iter().map(|text| checker.path(text)).collect()
 }

@@ -1,12 +1,13 @@
 //! Files that the settings name, and what has to be in them.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use sekisho_certs::files;
+use sekisho_certs::pem;
+use sekisho_certs::server::{ServerCertificate, ServerCertificateError};
 
 use super::checker::Checker;
+use crate::clock::Timestamp;
 use crate::config::problem::Problem;
 use crate::config::setting::Text;
 use crate::secret::Secret;
@@ -14,28 +15,25 @@ use crate::secret::Secret;
 /// The content of a file that may be public.
 pub(super) fn read(text: &Text, checker: &mut Checker) -> Option<Vec<u8>> {
     let path = checker.path(text);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            checker.report(Problem::new(&text.at, format!("{} cannot be read: {error}", path.display())));
-            None
-        }
-    }
+    files::read_public(&path).map_err(|error| checker.report(Problem::new(&text.at, error.to_string()))).ok()
 }
 
 /// The content of a file that only its owner may read.
-pub(super) fn read_private(text: &Text, checker: &mut Checker) -> Option<Secret<Vec<u8>>> {
+fn read_private(text: &Text, checker: &mut Checker) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     let path = checker.path(text);
-    if let Some(words) = readable_by_others(&path) {
-        checker.wrong(&text.at, words, format!("run `chmod 600 {}`", path.display()));
-        return None;
-    }
-    read(text, checker).map(Secret::new)
+    files::read_private(&path).map_err(|error| checker.report(Problem::new(&text.at, error.to_string()))).ok()
 }
 
-/// Certificates to trust: at least one, each usable as an anchor.
+/// All certificates of a PEM file, at least one.
+pub(super) fn certificates(text: &Text, checker: &mut Checker) -> Option<Vec<CertificateDer<'static>>> {
+    let bytes = read(text, checker)?;
+    let certificates = pem::certificates(&bytes);
+    certificates.map_err(|error| checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)))).ok()
+}
+
+/// Certificates to trust an https server by, each usable as an anchor.
 pub(super) fn roots(text: &Text, checker: &mut Checker) -> Vec<CertificateDer<'static>> {
-    let certificates = roots_or_chain(text, checker);
+    let certificates = certificates(text, checker).unwrap_or_default();
     let mut store = rustls::RootCertStore::empty();
     for (index, certificate) in certificates.iter().enumerate() {
         if let Err(error) = store.add(certificate.clone()) {
@@ -46,62 +44,63 @@ pub(super) fn roots(text: &Text, checker: &mut Checker) -> Vec<CertificateDer<'s
     certificates
 }
 
-fn roots_or_chain(text: &Text, checker: &mut Checker) -> Vec<CertificateDer<'static>> {
-    let Some(bytes) = read(text, checker) else { return Vec::new() };
-    match CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if certificates.is_empty() => {
-            checker.wrong(&text.at, format!("{:?} has no certificate", text.value), "it needs at least one, in PEM");
-            certificates
-        }
-        Ok(certificates) => certificates,
+/// The revocation lists of a file, PEM or DER, at least one.
+pub(super) fn revocation_lists(text: &Text, checker: &mut Checker) -> Option<Vec<CertificateRevocationListDer<'static>>> {
+    let bytes = read(text, checker)?;
+    let lists = pem::revocation_lists(&bytes);
+    lists.map_err(|error| checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)))).ok()
+}
+
+/// A certificate to show to browsers, with its key. Both files are read whatever is wrong with the other.
+pub(super) fn server_certificate(chain: &Text, key: &Text, checker: &mut Checker) -> Option<ServerCertificate> {
+    let certificates = certificates(chain, checker);
+    let key_pem = read_private(key, checker);
+    let (certificates, key_pem) = (certificates?, key_pem?);
+    let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_details| ServerCertificateError::NoKey);
+    match private.and_then(|private| ServerCertificate::new(certificates, private, checker.unix_time())) {
+        Ok(certificate) => Some(certificate),
         Err(error) => {
-            checker.report(Problem::new(&text.at, format!("{:?} is not whole PEM: {error}", text.value)));
-            Vec::new()
+            use ServerCertificateError::{KeyDoesNotMatch, NoKey, UnusableKey};
+
+            let text = if matches!(error, NoKey | UnusableKey | KeyDoesNotMatch) { key } else { chain };
+            let words = match error {
+                ServerCertificateError::Expired(at) => format!("the certificate expired at {}", time(at)),
+                ServerCertificateError::NotYetValid(at) => format!("the certificate is not valid before {}", time(at)),
+                other => other.to_string(),
+            };
+            checker.report(Problem::new(&text.at, format!("{:?}: {words}", text.value)));
+            None
         }
     }
 }
 
-/// Says whether a file is a revocation list, PEM or DER. Whether it is fresh is judged when devices are.
-pub(super) fn revocation_lists(text: &Text, roots: &[CertificateDer<'static>], checker: &mut Checker) {
-    let Some(bytes) = read(text, checker) else { return };
-    let lists = if bytes.starts_with(b"\x30") {
-        vec![CertificateRevocationListDer::from(bytes)]
-    } else {
-        match CertificateRevocationListDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() {
-            Ok(lists) => lists,
-            Err(error) => {
-                checker.report(Problem::new(&text.at, format!("{:?} is not whole PEM: {error}", text.value)));
-                return;
-            }
-        }
+fn time(at: UnixTime) -> Timestamp {
+    Timestamp::from_secs(i64::try_from(at.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A certificate to show to an app, with its key.
+pub(super) fn client_certificate(chain: &Text, key: &Text, checker: &mut Checker) -> Option<()> {
+    let certificates = certificates(chain, checker);
+    let key_pem = read_private(key, checker);
+    let (certificates, key_pem) = (certificates?, key_pem?);
+    let Ok(private) = PrivateKeyDer::from_pem_slice(&key_pem) else {
+        let what = format!("{:?}: {}", key.value, ServerCertificateError::NoKey);
+        checker.report(Problem::new(&key.at, what));
+        return None;
     };
-    if lists.is_empty() {
-        checker.wrong(&text.at, format!("{:?} has no revocation list", text.value), "it needs at least one, in PEM or DER");
-        return;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    if rustls::sign::CertifiedKey::from_der(certificates, private, &provider).is_err() {
+        let what = format!("{:?} cannot be used, or does not belong to the first certificate of the chain", key.value);
+        checker.report(Problem::new(&key.at, what));
+        return None;
     }
-    let mut store = rustls::RootCertStore::empty();
-    store.add_parsable_certificates(roots.iter().cloned());
-    if store.is_empty() {
-        return; // The roots have been reported.
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider);
-    if let Err(error) = verifier.with_crls(lists).build() {
-        checker.report(Problem::new(&text.at, format!("{:?} is not a revocation list: {error}", text.value)));
-    }
-}
-
-/// A certificate chain and its private key.
-pub(super) fn pair(chain: &Text, key: &Text, checker: &mut Checker) -> Option<()> {
-    let certificates = roots_or_chain(chain, checker);
-    let key = read_private(key, checker);
-    (!certificates.is_empty() && key.is_some()).then_some(())
+    Some(())
 }
 
 /// One line of text in a private file.
 pub(super) fn secret_line(text: &Text, checker: &mut Checker) -> Option<Secret<String>> {
     let bytes = read_private(text, checker)?;
-    let line = std::str::from_utf8(bytes.expose()).ok().map(|line| line.trim_end_matches(['\n', '\r']));
+    let line = std::str::from_utf8(&bytes).ok().map(|line| line.trim_end_matches(['\n', '\r']));
     match line {
         Some(line) if !line.is_empty() && !line.chars().any(char::is_control) => Some(Secret::new(line.to_owned())),
         _ => {
@@ -113,17 +112,4 @@ pub(super) fn secret_line(text: &Text, checker: &mut Checker) -> Option<Secret<S
             None
         }
     }
-}
-
-#[cfg(unix)]
-fn readable_by_others(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| format!("{} is a secret, and others can read it (mode {mode:04o})", path.display()))
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_path: &Path) -> Option<String> {
-    None
 }

@@ -1,6 +1,7 @@
 //! `[listen]`, `[sign_in]`, `[[server_certificate]]`, `[audit]` and `[limits]`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::checker::Checker;
 use super::{DAY, HOUR, MINUTE, SECOND, addresses, files};
@@ -13,6 +14,7 @@ use crate::config::setting::{List, Section as _, Text};
 #[derive(Debug)]
 pub(super) struct CheckedCertificate {
     pub(super) files: ServerCertificateFiles,
+    pub(super) names: Arc<[String]>,
 }
 
 pub(super) fn listen(raw: Option<&raw::Listen>, checker: &mut Checker) -> Option<Listen> {
@@ -95,9 +97,9 @@ fn server_certificate(raw: &raw::ServerCertificate, checker: &mut Checker) -> Op
         checker.missing(raw, "key", "key = \"tls/corp.key\"");
     }
     let (chain, key) = (raw.chain.as_ref()?, raw.key.as_ref()?);
-    files::pair(chain, key, checker)?;
+    let names = files::server_certificate(chain, key, checker)?.names();
     let files = ServerCertificateFiles { chain: checker.path(chain), key: checker.path(key) };
-    Some((raw.at.clone(), CheckedCertificate { files }))
+    Some((raw.at.clone(), CheckedCertificate { files, names }))
 }
 
 pub(super) fn audit(raw: Option<&raw::Audit>, checker: &mut Checker) -> Audit {

@@ -44,8 +44,8 @@ pub(super) fn canonical(path: &str) -> Result<(), (&'static str, Option<String>)
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             encoded(bytes.next(), bytes.next())?;
-        } else if !unreserved(byte) && !b"/:@!$&'()+,;=".contains(&byte) {
-            return Err(("has a character that has to be percent-encoded", Some(format!("write %{byte:02X} for it"))));
+        } else if !unreserved(byte) && !SEGMENT.contains(&byte) {
+            return Err(("has a character that has to be percent-encoded", Some(format!("write \"{}\"", encode(path)))));
         }
     }
     Ok(())
@@ -69,9 +69,17 @@ fn encoded(high: Option<u8>, low: Option<u8>) -> Result<(), (&'static str, Optio
     Ok(())
 }
 
+fn encode(path: &str) -> String {
+    let plain = |byte: u8| unreserved(byte) || byte == b'%' || SEGMENT.contains(&byte);
+    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// RFC 3986, section 2.3.
 fn unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
+
+/// What may stand in a path as it is, beside unreserved characters (RFC 3986, section 3.3).
+const SEGMENT: &[u8] = b"/:@!$&'()+,;=";
 
 const OURS: &str = "/.sekisho";

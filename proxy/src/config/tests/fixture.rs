@@ -22,6 +22,7 @@ pub(super) fn folder() -> tempfile::TempDir {
     std::fs::create_dir(base.join("tls")).unwrap();
     certificate(base, "corp", &["gate.corp.example", "*.corp.example"]);
     certificate(base, "other", &["other.example"]);
+    certificate(base, "old", &["*.corp.example"]);
     authority(base);
     private(base, "oidc-secret", b"tell nobody\n");
     write(base, "open-secret", b"tell nobody\n");
@@ -35,6 +36,7 @@ fn certificate(base: &Path, name: &str, hosts: &[&str]) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).unwrap();
     validity(&mut params);
+    params.not_after = rcgen::date_time_ymd(if name == "old" { 2026 } else { 2027 }, 2, 1);
     let chain = params.self_signed(&key).unwrap().pem();
     write(base, &format!("tls/{name}.pem"), chain.as_bytes());
     private(base, &format!("tls/{name}.key"), key.serialize_pem().as_bytes());
