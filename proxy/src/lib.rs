@@ -2,13 +2,14 @@
 //!
 //! The rooms follow the way of a request: `accept`, `tls`, `read`, `route`, `identify_device`, `identify_user`, `decide`,
 //! `forward`, `record`. `journey` is the hallway that knows their order. Under them lie `clock`, `secret`, `config`, `store`,
-//! `inventory` and `contain`.
+//! `inventory`, `contain` and `outbound`.
 
 pub mod clock;
 pub mod secret;
 
 pub mod config;
 pub mod inventory;
+pub mod outbound;
 
 pub mod decide;
 pub mod identify_device;

@@ -1,0 +1,191 @@
+//! What a provider says about itself (OpenID Connect Discovery 1.0, section 3).
+
+use http::Uri;
+use serde::Deserialize;
+
+use crate::outbound::may_call;
+
+/// The part of the discovery document that the gate uses, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// Where its keys are.
+    pub jwks_uri: Uri,
+    /// Where browsers are sent to sign in.
+    pub authorization_endpoint: Option<Uri>,
+    /// Where a code is exchanged.
+    pub token_endpoint: Option<Uri>,
+    /// Where further claims are.
+    pub userinfo_endpoint: Option<Uri>,
+    /// Where browsers are sent to sign out (OpenID Connect RP-Initiated Logout 1.0).
+    pub end_session_endpoint: Option<Uri>,
+    /// How the gate shows its client secret.
+    pub secret_in: SecretIn,
+    /// Each callback says who sent it (RFC 9207): one that does not is refused.
+    pub issuer_on_callback: bool,
+}
+
+/// Where a client secret goes (RFC 6749, section 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretIn {
+    /// `client_secret_basic`.
+    Header,
+    /// `client_secret_post`.
+    Body,
+}
+
+/// The discovery document is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// Not the JSON that it should be.
+    #[error("the discovery document is malformed: {0}")]
+    Malformed(String),
+    /// It speaks for another issuer.
+    #[error("the discovery document is of the issuer {0}, which is not the configured one")]
+    OtherIssuer(String),
+    /// It leads to a place that the gate does not call.
+    #[error("`{0}` of the discovery document is not an https address")]
+    NotHttps(&'static str),
+    /// It offers no way to show a client secret that the gate knows.
+    #[error("the provider takes neither client_secret_basic nor client_secret_post")]
+    NoClientAuthentication,
+    /// It says which ways of PKCE it knows, and S256 is not among them.
+    #[error("the provider does not offer PKCE with S256")]
+    NoPkce,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    jwks_uri: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl Metadata {
+    /// The address of an issuer's discovery document.
+    pub fn address(issuer: &str) -> String {
+        format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer))
+    }
+
+    /// Reads the document that was found at [`Metadata::address`] of `issuer`.
+    ///
+    /// # Errors
+    /// [`MetadataError`], with words for the operator.
+    pub fn parse(document: &[u8], issuer: &str) -> Result<Self, MetadataError> {
+        let document: Document =
+            serde_json::from_slice(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
+        if document.issuer != issuer {
+            return Err(MetadataError::OtherIssuer(document.issuer));
+        }
+        if document.code_challenge_methods_supported.is_some_and(|known| !known.iter().any(|method| method == "S256")) {
+            return Err(MetadataError::NoPkce);
+        }
+        let optional = |uri: Option<String>, name| uri.map(|uri| callable(&uri, name)).transpose();
+        Ok(Self {
+            jwks_uri: callable(&document.jwks_uri, "jwks_uri")?,
+            authorization_endpoint: optional(document.authorization_endpoint, "authorization_endpoint")?,
+            token_endpoint: optional(document.token_endpoint, "token_endpoint")?,
+            userinfo_endpoint: optional(document.userinfo_endpoint, "userinfo_endpoint")?,
+            end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
+            secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref())?,
+            issuer_on_callback: document.authorization_response_iss_parameter_supported,
+        })
+    }
+}
+
+fn callable(uri: &str, name: &'static str) -> Result<Uri, MetadataError> {
+    uri.parse().ok().filter(may_call).ok_or(MetadataError::NotHttps(name))
+}
+
+/// A provider that says nothing takes the header (Discovery 1.0); of those that take both, the header keeps the secret out of
+/// bodies that somebody logs. A public client shows none, whatever the provider takes.
+fn secret_in(methods: Option<&[String]>) -> Result<SecretIn, MetadataError> {
+    let Some(methods) = methods else { return Ok(SecretIn::Header) };
+    let takes = |method: &str| methods.iter().any(|taken| taken == method);
+    if takes("client_secret_basic") {
+        Ok(SecretIn::Header)
+    } else if takes("client_secret_post") || takes("none") {
+        Ok(SecretIn::Body)
+    } else {
+        Err(MetadataError::NoClientAuthentication)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ISSUER: &str = "https://idp.example/tenant/";
+
+    fn document() -> serde_json::Value {
+        json!({
+            "issuer": ISSUER,
+            "jwks_uri": "https://keys.example/jwks",
+            "authorization_endpoint": "https://idp.example/auth",
+            "token_endpoint": "https://idp.example/token",
+        })
+    }
+
+    fn parse(document: &serde_json::Value) -> Result<Metadata, MetadataError> {
+        Metadata::parse(document.to_string().as_bytes(), ISSUER)
+    }
+
+    #[test]
+    fn a_sound_document_is_taken() {
+        let metadata = parse(&document()).unwrap();
+        assert_eq!(metadata.jwks_uri, "https://keys.example/jwks");
+        assert_eq!(metadata.secret_in, SecretIn::Header);
+        assert_eq!(Metadata::address(ISSUER), "https://idp.example/tenant/.well-known/openid-configuration");
+    }
+
+    #[test]
+    fn another_issuer_is_refused_even_by_a_slash() {
+        for issuer in ["https://idp.example/tenant", "https://evil.example/", "HTTPS://idp.example/tenant/"] {
+            let mut document = document();
+            document["issuer"] = issuer.into();
+            assert_eq!(parse(&document), Err(MetadataError::OtherIssuer(issuer.to_owned())));
+        }
+    }
+
+    #[test]
+    fn it_cannot_lead_us_elsewhere() {
+        for member in ["jwks_uri", "token_endpoint", "userinfo_endpoint", "end_session_endpoint", "authorization_endpoint"] {
+            for uri in ["http://169.254.169.254/latest", "file:///etc/passwd", "gopher://x/", "//idp.example/x", ""] {
+                let mut document = document();
+                document[member] = uri.into();
+                assert!(matches!(parse(&document), Err(MetadataError::NotHttps(_))), "{member} {uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_provider_without_s256_is_refused() {
+        let mut document = document();
+        document["code_challenge_methods_supported"] = json!(["plain"]);
+        assert_eq!(parse(&document), Err(MetadataError::NoPkce));
+        document["code_challenge_methods_supported"] = json!(["plain", "S256"]);
+        assert!(parse(&document).is_ok());
+    }
+
+    #[test]
+    fn the_secret_goes_where_the_provider_takes_it() {
+        for (methods, expected) in [
+            (json!(["client_secret_post", "client_secret_basic"]), Ok(SecretIn::Header)),
+            (json!(["client_secret_post"]), Ok(SecretIn::Body)),
+            (json!(["none"]), Ok(SecretIn::Body)),
+            (json!(["private_key_jwt"]), Err(MetadataError::NoClientAuthentication)),
+        ] {
+            let mut document = document();
+            document["token_endpoint_auth_methods_supported"] = methods;
+            assert_eq!(parse(&document).map(|metadata| metadata.secret_in), expected);
+        }
+    }
+}
