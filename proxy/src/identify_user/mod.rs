@@ -1,6 +1,19 @@
 //! Arrives: a request's cookie or bearer token, and the device. Leaves: a [`KnownUser`]. Refused: no credential, one that is
-//! not valid now, one that belongs to another device.
+//! not valid now, one that belongs to another device. Nothing here waits, except a token signed with a key that is not known
+//! yet: for the next attempt to fetch it. If the client goes away, that wait is given up.
 
+mod bearer;
+pub mod claims;
+pub mod cookie;
+mod identifier;
+mod json;
+pub mod jws;
+pub mod keys;
 mod known;
+mod refusal;
+pub mod session;
 
+pub use identifier::{Ask, Identifier};
+pub use json::{NotAnObject, object};
 pub use known::{Binding, KnownUser};
+pub use refusal::UserRefusal;

@@ -75,11 +75,8 @@ impl Outbound {
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(roots)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls(roots)?).https_or_http().enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -112,10 +109,11 @@ impl Outbound {
     }
 
     async fn exchange(&self, host: &str, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, OutboundError> {
-        let answer = self.client.request(request).await.map_err(|error| OutboundError::Unreachable {
-            host: host.to_owned(),
-            cause: innermost(&error),
-        })?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| OutboundError::Unreachable { host: host.to_owned(), cause: innermost(&error) })?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.max_response)
             .collect()

@@ -18,8 +18,10 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Uri>,
     /// Where browsers are sent to sign out (OpenID Connect RP-Initiated Logout 1.0).
     pub end_session_endpoint: Option<Uri>,
-    /// How the gate shows its client secret.
-    pub secret_in: SecretIn,
+    /// How the gate shows its client secret; `None` if it knows none of the provider's ways.
+    pub secret_in: Option<SecretIn>,
+    /// PKCE with S256 is offered, or nothing is said about PKCE.
+    pub pkce: bool,
     /// Each callback says who sent it (RFC 9207): one that does not is refused.
     pub issuer_on_callback: bool,
 }
@@ -45,12 +47,6 @@ pub enum MetadataError {
     /// It leads to a place that the gate does not call.
     #[error("`{0}` of the discovery document is not an https address")]
     NotHttps(&'static str),
-    /// It offers no way to show a client secret that the gate knows.
-    #[error("the provider takes neither client_secret_basic nor client_secret_post")]
-    NoClientAuthentication,
-    /// It says which ways of PKCE it knows, and S256 is not among them.
-    #[error("the provider does not offer PKCE with S256")]
-    NoPkce,
 }
 
 #[derive(Deserialize)]
@@ -78,13 +74,9 @@ impl Metadata {
     /// # Errors
     /// [`MetadataError`], with words for the operator.
     pub fn parse(document: &[u8], issuer: &str) -> Result<Self, MetadataError> {
-        let document: Document =
-            serde_json::from_slice(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
+        let document: Document = serde_json::from_slice(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
         if document.issuer != issuer {
             return Err(MetadataError::OtherIssuer(document.issuer));
-        }
-        if document.code_challenge_methods_supported.is_some_and(|known| !known.iter().any(|method| method == "S256")) {
-            return Err(MetadataError::NoPkce);
         }
         let optional = |uri: Option<String>, name| uri.map(|uri| callable(&uri, name)).transpose();
         Ok(Self {
@@ -93,7 +85,8 @@ impl Metadata {
             token_endpoint: optional(document.token_endpoint, "token_endpoint")?,
             userinfo_endpoint: optional(document.userinfo_endpoint, "userinfo_endpoint")?,
             end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
-            secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref())?,
+            secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
+            pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),
             issuer_on_callback: document.authorization_response_iss_parameter_supported,
         })
     }
@@ -105,15 +98,15 @@ fn callable(uri: &str, name: &'static str) -> Result<Uri, MetadataError> {
 
 /// A provider that says nothing takes the header (Discovery 1.0); of those that take both, the header keeps the secret out of
 /// bodies that somebody logs. A public client shows none, whatever the provider takes.
-fn secret_in(methods: Option<&[String]>) -> Result<SecretIn, MetadataError> {
-    let Some(methods) = methods else { return Ok(SecretIn::Header) };
+fn secret_in(methods: Option<&[String]>) -> Option<SecretIn> {
+    let Some(methods) = methods else { return Some(SecretIn::Header) };
     let takes = |method: &str| methods.iter().any(|taken| taken == method);
     if takes("client_secret_basic") {
-        Ok(SecretIn::Header)
+        Some(SecretIn::Header)
     } else if takes("client_secret_post") || takes("none") {
-        Ok(SecretIn::Body)
+        Some(SecretIn::Body)
     } else {
-        Err(MetadataError::NoClientAuthentication)
+        None
     }
 }
 
@@ -142,7 +135,8 @@ mod tests {
     fn a_sound_document_is_taken() {
         let metadata = parse(&document()).unwrap();
         assert_eq!(metadata.jwks_uri, "https://keys.example/jwks");
-        assert_eq!(metadata.secret_in, SecretIn::Header);
+        assert_eq!(metadata.secret_in, Some(SecretIn::Header));
+        assert!(metadata.pkce);
         assert_eq!(Metadata::address(ISSUER), "https://idp.example/tenant/.well-known/openid-configuration");
     }
 
@@ -167,25 +161,25 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_without_s256_is_refused() {
+    fn a_provider_without_s256_is_noticed() {
         let mut document = document();
         document["code_challenge_methods_supported"] = json!(["plain"]);
-        assert_eq!(parse(&document), Err(MetadataError::NoPkce));
+        assert!(!parse(&document).unwrap().pkce);
         document["code_challenge_methods_supported"] = json!(["plain", "S256"]);
-        assert!(parse(&document).is_ok());
+        assert!(parse(&document).unwrap().pkce);
     }
 
     #[test]
     fn the_secret_goes_where_the_provider_takes_it() {
         for (methods, expected) in [
-            (json!(["client_secret_post", "client_secret_basic"]), Ok(SecretIn::Header)),
-            (json!(["client_secret_post"]), Ok(SecretIn::Body)),
-            (json!(["none"]), Ok(SecretIn::Body)),
-            (json!(["private_key_jwt"]), Err(MetadataError::NoClientAuthentication)),
+            (json!(["client_secret_post", "client_secret_basic"]), Some(SecretIn::Header)),
+            (json!(["client_secret_post"]), Some(SecretIn::Body)),
+            (json!(["none"]), Some(SecretIn::Body)),
+            (json!(["private_key_jwt"]), None),
         ] {
             let mut document = document();
             document["token_endpoint_auth_methods_supported"] = methods;
-            assert_eq!(parse(&document).map(|metadata| metadata.secret_in), expected);
+            assert_eq!(parse(&document).unwrap().secret_in, expected);
         }
     }
 }

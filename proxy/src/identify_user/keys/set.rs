@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::super::json;
 use super::algorithm::Algorithm;
 use super::key::{Key, KeyProblem};
-use crate::identify_user::json;
 
 /// The usable keys of a JSON Web Key Set (RFC 7517, section 5).
 #[derive(Debug, Default)]

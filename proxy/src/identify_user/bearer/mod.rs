@@ -1,0 +1,102 @@
+//! Arrives: a bearer token. Leaves: a [`KnownUser`] with the token's facts. Refused: whatever its provider did not sign for this
+//! gate, what is not valid now, what is bound to another certificate. If the client goes away while newer keys are awaited,
+//! that wait is given up.
+
+mod authorization;
+#[cfg(test)]
+mod tests;
+mod verified;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::unsync::Cache;
+
+use super::jws::Jws;
+use super::keys::{Provider, Providers};
+use super::known::KnownUser;
+use super::refusal::UserRefusal;
+use crate::clock::Timestamp;
+use crate::identify_device::KnownDevice;
+use crate::inventory::Inventory;
+use crate::secret::Digest;
+
+pub(super) use authorization::Authorization;
+use verified::Verified;
+
+/// The bearer tokens of one data core.
+#[derive(Debug)]
+pub(super) struct Bearer {
+    /// By the digest of the whole token. Only that signature and claims were good is remembered; time, binding and standing
+    /// are asked on each hit.
+    verified: RefCell<Cache<Digest, Arc<Verified>>>,
+    /// Tokens that newer keys did not help, and until when that is believed: a flood of them makes nobody wait.
+    hopeless: RefCell<Cache<Digest, Timestamp>>,
+}
+
+impl Bearer {
+    pub(super) fn new() -> Self {
+        Self { verified: RefCell::new(Cache::new(REMEMBERED)), hopeless: RefCell::new(Cache::new(HOPELESS)) }
+    }
+
+    /// Who shows `token`.
+    pub(super) async fn identify(
+        &self,
+        token: &str,
+        providers: &Providers,
+        inventory: &Inventory,
+        device: &KnownDevice,
+        now: Timestamp,
+    ) -> Result<KnownUser, UserRefusal> {
+        let digest = Digest::of(token.as_bytes());
+        let remembered = self.verified.borrow_mut().get(&digest).cloned();
+        if let Some(verified) = remembered.filter(|verified| verified.holds(providers, device, now)) {
+            return verified.check(inventory, device, now);
+        }
+        let parsed = Jws::parse(token)?;
+        verified::check_kind(&parsed)?;
+        let provider = verified::provider(&parsed, providers)?;
+        let verified = match Verified::new(&parsed, &digest, provider, device, now) {
+            Err(refusal) if verified::wants_newer_keys(refusal) => {
+                self.retry(&parsed, &digest, provider, device, now, refusal).await?
+            }
+            verdict => verdict?,
+        };
+        let verified = Arc::new(verified);
+        let user = verified.check(inventory, device, now)?;
+        self.verified.borrow_mut().insert(digest, verified);
+        Ok(user)
+    }
+
+    /// Once more, with the keys that the provider has by now. `now` is left as it was when the request came: what has expired
+    /// meanwhile was valid then.
+    async fn retry(
+        &self,
+        token: &Jws<'_>,
+        digest: &Digest,
+        provider: &Arc<Provider>,
+        device: &KnownDevice,
+        now: Timestamp,
+        refusal: UserRefusal,
+    ) -> Result<Verified, UserRefusal> {
+        if self.hopeless.borrow_mut().get(digest).is_some_and(|until| now < *until) {
+            return Err(refusal);
+        }
+        if !provider.ring.renewed().await {
+            return Err(refusal);
+        }
+        Verified::new(token, digest, provider, device, now).inspect_err(|again| {
+            if verified::wants_newer_keys(*again) {
+                self.hopeless.borrow_mut().insert(*digest, now.plus(HOPELESS_FOR));
+            }
+        })
+    }
+}
+
+/// Verified tokens per data core; about 1 KiB each.
+const REMEMBERED: usize = 4096;
+
+const HOPELESS: usize = 1024;
+
+const HOPELESS_FOR: Duration = Duration::from_secs(10);

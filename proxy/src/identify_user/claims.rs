@@ -1,0 +1,279 @@
+//! Claims with strict JSON types: one that is there and of another type than it must be refuses the whole, since treating it
+//! as absent has let people in elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::config::IdentityProvider;
+use crate::inventory::ClaimValue;
+
+/// What a provider says about a person, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// `sub`.
+    pub subject: String,
+    /// Verified e-mail address with a lower-case domain.
+    pub email: Option<String>,
+    /// `name`.
+    pub name: Option<String>,
+    /// From the configured claim.
+    pub groups: BTreeSet<String>,
+    /// The configured further claims.
+    pub claims: BTreeMap<String, ClaimValue>,
+    /// `auth_time`; the epoch if the provider does not say, so that the age is huge.
+    pub authenticated_at: Timestamp,
+    /// `acr`.
+    pub acr: Option<String>,
+    /// `amr`.
+    pub amr: BTreeSet<String>,
+    /// More than one factor.
+    pub mfa: bool,
+}
+
+/// Claims that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimProblem {
+    /// Missing or of the wrong type, or not something that the claim can be.
+    #[error("the claim `{0}` is missing or malformed")]
+    Malformed(&'static str),
+    /// `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf`, `iat` or `auth_time` lies in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// The groups are not what they must be.
+    #[error(transparent)]
+    Groups(#[from] GroupsProblem),
+}
+
+/// An empty list of groups would disarm a `forbid`, so these refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupsProblem {
+    /// The configured claim is not there.
+    #[error("the provider does not say which groups the person is in")]
+    Missing,
+    /// It is not an array of plain strings.
+    #[error("the provider's list of groups is malformed")]
+    Malformed,
+    /// The provider has more groups than it puts into the token, and refers to somewhere else.
+    #[error("the person is in more groups than the provider puts into its answer")]
+    Overage,
+}
+
+/// When a token may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// `exp`.
+    pub expires_at: Timestamp,
+    /// `nbf`.
+    pub not_before: Option<Timestamp>,
+    /// `iat`.
+    pub issued_at: Option<Timestamp>,
+}
+
+impl Validity {
+    /// Reads the times.
+    ///
+    /// # Errors
+    /// [`ClaimProblem::Malformed`] if `exp` is missing, or one of them is not a number.
+    pub fn of(claims: &Map<String, Value>) -> Result<Self, ClaimProblem> {
+        Ok(Self {
+            expires_at: time(claims, "exp")?.ok_or(ClaimProblem::Malformed("exp"))?,
+            not_before: time(claims, "nbf")?,
+            issued_at: time(claims, "iat")?,
+        })
+    }
+
+    /// Whether it may be used at `now`.
+    ///
+    /// # Errors
+    /// [`ClaimProblem::Expired`], [`ClaimProblem::NotYetValid`].
+    pub fn check(&self, now: Timestamp) -> Result<(), ClaimProblem> {
+        if now >= self.expires_at.plus(LEEWAY) {
+            return Err(ClaimProblem::Expired);
+        }
+        let future = |at: Option<Timestamp>| at.is_some_and(|at| at > now.plus(LEEWAY));
+        if future(self.not_before) || future(self.issued_at) {
+            return Err(ClaimProblem::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+impl Person {
+    /// Reads `claims`; what they lack is looked for in `userinfo`, if there was any. Where both speak, the signed one counts.
+    ///
+    /// # Errors
+    /// [`ClaimProblem`].
+    pub fn read(
+        claims: &Map<String, Value>,
+        userinfo: Option<&Map<String, Value>>,
+        settings: &IdentityProvider,
+        now: Timestamp,
+    ) -> Result<Self, ClaimProblem> {
+        let get = |name: &str| claims.get(name).or_else(|| userinfo?.get(name));
+        let authenticated_at = time(claims, "auth_time")?;
+        if authenticated_at.is_some_and(|at| at > now.plus(LEEWAY)) {
+            return Err(ClaimProblem::NotYetValid);
+        }
+        let acr = claims.get("acr").and_then(plain_text);
+        let amr = claims.get("amr").and_then(plain_texts).unwrap_or_default();
+        let email_source = if claims.contains_key("email") { Some(claims) } else { userinfo };
+        Ok(Self {
+            subject: subject(claims)?.to_owned(),
+            email: email_source.and_then(email),
+            name: get("name").and_then(plain_text),
+            groups: groups(claims, userinfo, settings.groups_claim.as_deref())?,
+            claims: settings.claims.iter().filter_map(|name| Some((name.clone(), further(get(name)?)?))).collect(),
+            authenticated_at: authenticated_at.unwrap_or_default(),
+            mfa: mfa(&amr) || acr.as_ref().is_some_and(|acr| settings.mfa_acr.contains(acr)),
+            acr,
+            amr,
+        })
+    }
+}
+
+/// `sub`: 1 to 255 printable ASCII characters (OpenID Connect Core 1.0, section 2).
+///
+/// # Errors
+/// [`ClaimProblem::Malformed`].
+pub fn subject(claims: &Map<String, Value>) -> Result<&str, ClaimProblem> {
+    match claims.get("sub") {
+        Some(Value::String(subject))
+            if (1..=255).contains(&subject.len()) && subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)) =>
+        {
+            Ok(subject)
+        }
+        _ => Err(ClaimProblem::Malformed("sub")),
+    }
+}
+
+/// `aud`: a string or an array of strings (RFC 7519, section 4.1.3). Empty lists are returned as they are and match nothing.
+///
+/// # Errors
+/// [`ClaimProblem::Malformed`].
+pub fn audience(claims: &Map<String, Value>) -> Result<Vec<&str>, ClaimProblem> {
+    let malformed = ClaimProblem::Malformed("aud");
+    match claims.get("aud") {
+        Some(Value::String(one)) => Ok(vec![one]),
+        Some(Value::Array(several)) => several.iter().map(|one| one.as_str().ok_or(malformed)).collect(),
+        _ => Err(malformed),
+    }
+}
+
+/// A string claim that may be absent.
+///
+/// # Errors
+/// [`ClaimProblem::Malformed`] for any other type.
+pub fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, ClaimProblem> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ClaimProblem::Malformed(name)),
+    }
+}
+
+/// A `NumericDate` (RFC 7519, section 2): seconds, of which some providers give fractions. A string is not a number.
+///
+/// # Errors
+/// [`ClaimProblem::Malformed`] for any other type, and for times outside the years 1970 to 9999.
+pub fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, ClaimProblem> {
+    let malformed = ClaimProblem::Malformed(name);
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::Number(seconds)) => {
+            let seconds = seconds.as_f64().ok_or(malformed)?;
+            if !(0.0..=END_OF_TIME).contains(&seconds) {
+                return Err(malformed);
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "in range, and less than a millisecond is of no interest")]
+            Ok(Some(Timestamp((seconds * 1000.0) as i64)))
+        }
+        Some(_) => Err(malformed),
+    }
+}
+
+/// The groups of `claim`, wherever they stand.
+fn groups(
+    claims: &Map<String, Value>,
+    userinfo: Option<&Map<String, Value>>,
+    claim: Option<&str>,
+) -> Result<BTreeSet<String>, GroupsProblem> {
+    let Some(claim) = claim else { return Ok(BTreeSet::new()) };
+    for source in std::iter::once(claims).chain(userinfo) {
+        let elsewhere = source.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(claim));
+        if elsewhere || source.get("hasgroups").is_some_and(|has| *has != Value::Bool(false)) {
+            return Err(GroupsProblem::Overage);
+        }
+        if let Some(listed) = source.get(claim) {
+            return plain_texts(listed).ok_or(GroupsProblem::Malformed);
+        }
+    }
+    Err(GroupsProblem::Missing)
+}
+
+/// Whether the claims name the person's groups, or say that they are elsewhere: if not, `userinfo` is worth asking.
+pub fn speaks_of_groups(claims: &Map<String, Value>, claim: &str) -> bool {
+    !matches!(groups(claims, None, Some(claim)), Err(GroupsProblem::Missing))
+}
+
+/// An address that the provider vouches for, with exactly one reading.
+fn email(source: &Map<String, Value>) -> Option<String> {
+    if source.get("email_verified") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let (local, domain) = source.get("email")?.as_str()?.split_once('@')?;
+    let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && label.len() <= 63
+    };
+    let sound = (1..=64).contains(&local.len()) && local.bytes().all(atom) && domain.len() <= 253 && domain.split('.').all(label);
+    sound.then(|| format!("{local}@{}", domain.to_ascii_lowercase()))
+}
+
+/// Factors of different kinds (RFC 8176), or the provider's word for it.
+fn mfa(amr: &BTreeSet<String>) -> bool {
+    let any = |kind: &[&str]| kind.iter().any(|method| amr.contains(*method));
+    let knows = any(&["pwd", "pin", "kba"]);
+    let has = any(&["otp", "hwk", "swk", "sms", "tel", "sc", "pop"]);
+    let is = any(&["face", "fpt", "iris", "retina", "vbm"]);
+    amr.contains("mfa") || [knows, has, is].iter().filter(|kind| **kind).count() > 1
+}
+
+fn further(value: &Value) -> Option<ClaimValue> {
+    match value {
+        Value::String(_) => plain_text(value).map(ClaimValue::Text),
+        Value::Array(_) => plain_texts(value).map(ClaimValue::Texts),
+        _ => None,
+    }
+}
+
+fn plain_text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| is_plain(text)).map(str::to_owned)
+}
+
+fn plain_texts(value: &Value) -> Option<BTreeSet<String>> {
+    let listed = value.as_array().filter(|listed| listed.len() <= MAX_TEXTS)?;
+    listed.iter().map(plain_text).collect()
+}
+
+/// Something that a header, a record line or a policy can carry.
+fn is_plain(text: &str) -> bool {
+    (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// For clocks that differ.
+pub const LEEWAY: Duration = Duration::from_secs(30);
+
+/// 9999-12-31T23:59:59Z.
+const END_OF_TIME: f64 = 253_402_300_799.0;
+
+/// Bytes of one group, name or claim.
+const MAX_TEXT: usize = 1024;
+
+/// Groups, or values of one claim.
+const MAX_TEXTS: usize = 4096;

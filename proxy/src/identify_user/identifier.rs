@@ -1,0 +1,70 @@
+//! The step itself.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::bearer::{Authorization, Bearer};
+use super::cookie::{Cookie, Sent};
+use super::keys::Providers;
+use super::known::KnownUser;
+use super::refusal::UserRefusal;
+use super::session;
+use crate::clock::Timestamp;
+use crate::config::{Host, SignIn};
+use crate::identify_device::KnownDevice;
+use crate::inventory::Inventory;
+
+/// Finds out who asks. One per data core.
+#[derive(Debug)]
+pub struct Identifier {
+    inventory: Arc<Inventory>,
+    bearer: Bearer,
+}
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Providers of the configuration in force.
+    pub providers: &'a Providers,
+    /// Sessions of the configuration in force.
+    pub sign_in: &'a SignIn,
+    /// The host of the request.
+    pub host: &'a Host,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// The device that proved itself on the connection.
+    pub device: &'a KnownDevice,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+impl Identifier {
+    /// Of one data core.
+    pub fn new(inventory: Arc<Inventory>) -> Self {
+        Self { inventory, bearer: Bearer::new() }
+    }
+
+    /// Who asks. Our cookie names the user wherever there is one, whatever it is worth: `Authorization` is then the app's
+    /// business. Without it, a bearer token does.
+    ///
+    /// # Errors
+    /// [`UserRefusal`].
+    pub async fn identify(&self, ask: Ask<'_>) -> Result<KnownUser, UserRefusal> {
+        match Cookie::Session.sent(ask.headers) {
+            Sent::Token(token) => {
+                let idle = ask.sign_in.idle_timeout;
+                let live = session::by_cookie(&self.inventory, &token, ask.host, ask.device, idle, ask.now)?;
+                Ok(KnownUser::from(&*live))
+            }
+            Sent::Malformed => Err(UserRefusal::MalformedCookie),
+            Sent::Absent => match Authorization::of(ask.headers) {
+                Authorization::Bearer(token) => {
+                    self.bearer.identify(token, ask.providers, &self.inventory, ask.device, ask.now).await
+                }
+                Authorization::Malformed => Err(UserRefusal::MalformedAuthorization),
+                Authorization::NotOurs => Err(UserRefusal::NoCredential),
+            },
+        }
+    }
+}
