@@ -1,0 +1,222 @@
+//! `Sekisho-Assertion`: a short-lived JWT (RFC 7519, ES256) that tells an app who is asking, so that it need not trust the network.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::inventory::{DeviceId, Session};
+use crate::secret::{self, Digest};
+
+/// The keys of the folder `assertion-keys` in the state folder. The last by name signs; all are published, so that what an old
+/// one signed can still be verified. To rotate: put a new `NNNN.pem` (P-256, PKCS#8) there and restart; take an old one
+/// away once its last assertion is over (5 minutes).
+#[derive(Debug)]
+pub struct AssertionKeys {
+    signer: EcdsaKeyPair,
+    /// `{"alg":"ES256","kid":…,"typ":"JWT"}.` in base64url, the same for every assertion.
+    header: String,
+    jwks: String,
+}
+
+/// Why there is no key to sign with.
+#[derive(Debug, thiserror::Error)]
+pub enum AssertionKeysError {
+    /// A file or the folder cannot be read or written.
+    #[error("assertion keys: {}: {problem}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        problem: std::io::Error,
+    },
+    /// Others than the owner may read a key.
+    #[error("assertion keys: {}: others may read it; chmod 600", .0.display())]
+    Exposed(PathBuf),
+    /// The file is not a P-256 key in PKCS#8 PEM.
+    #[error("assertion keys: {}: not a P-256 private key in PKCS#8 PEM", .0.display())]
+    NotAKey(PathBuf),
+    /// No key could be made.
+    #[error("assertion keys: no key could be made: the system gave no randomness")]
+    NoRandomness,
+}
+
+/// Who signs.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) name: String,
+    pub(super) keys: Arc<AssertionKeys>,
+}
+
+/// The claims; `iss`, `aud`, `sub`, `iat`, `exp` and `jti` as in RFC 7519, section 4.1.
+#[derive(Debug, Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    /// The app's name.
+    aud: &'a str,
+    /// `provider/subject`: subjects alone are unique only within one provider.
+    sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    groups: &'a BTreeSet<String>,
+    /// The device's id.
+    device: &'a str,
+    /// The session's public name.
+    sid: &'a str,
+    iat: i64,
+    exp: i64,
+    jti: String,
+}
+
+impl AssertionKeys {
+    /// Opens the folder, or makes it with a first key.
+    ///
+    /// # Errors
+    /// [`AssertionKeysError`], with the file's name.
+    pub fn open(state: &Path) -> Result<Self, AssertionKeysError> {
+        let folder = state.join("assertion-keys");
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |problem| AssertionKeysError::File { path, problem }
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed(&folder))?;
+        let mut files = key_files(&folder).map_err(failed(&folder))?;
+        if files.is_empty() {
+            let first = folder.join("0001.pem");
+            make_key(&first)?;
+            files.push(first);
+        }
+        let mut public = Vec::with_capacity(files.len());
+        let mut last = None;
+        for file in files {
+            let pair = read_key(&file)?;
+            public.push(Jwk::of(&pair));
+            last = Some((pair, file));
+        }
+        let Some((signer, file)) = last else { return Err(AssertionKeysError::NoRandomness) };
+        let kid = Jwk::of(&signer).kid;
+        let unwritable = |_json| AssertionKeysError::NotAKey(file.clone());
+        let header = serde_json::to_vec(&serde_json::json!({"alg": "ES256", "kid": kid, "typ": "JWT"})).map_err(unwritable)?;
+        let jwks = serde_json::to_string(&serde_json::json!({ "keys": public })).map_err(unwritable)?;
+        Ok(Self { signer, header: URL_SAFE_NO_PAD.encode(header), jwks })
+    }
+
+    /// The public keys as a JWK Set (RFC 7517).
+    pub fn jwks_json(&self) -> &str {
+        &self.jwks
+    }
+
+    /// Signs claims. `None` if they cannot be written or the provider fails; nothing is sent then.
+    fn sign(&self, claims: &Claims<'_>) -> Option<HeaderValue> {
+        let mut token = self.header.clone();
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims).ok()?, &mut token);
+        let signature = self.signer.sign(&SystemRandom::new(), token.as_bytes()).ok()?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        HeaderValue::try_from(token).ok()
+    }
+}
+
+impl Issuer {
+    /// Signs an assertion about `session` on `device` for `app`, valid from `now` for [`LIFETIME`]. `None` if the provider
+    /// fails; nothing is sent then.
+    pub(super) fn sign(&self, session: &Session, device: &DeviceId, app: &str, now: Timestamp) -> Option<HeaderValue> {
+        let claims = Claims {
+            iss: &self.name,
+            aud: app,
+            sub: session.user.to_string(),
+            email: session.email.as_deref(),
+            groups: &session.groups,
+            device: device.as_str(),
+            sid: &session.id.0,
+            iat: now.as_secs(),
+            exp: now.plus(LIFETIME).as_secs(),
+            jti: URL_SAFE_NO_PAD.encode(secret::bytes::<16>().ok()?),
+        };
+        self.keys.sign(&claims)
+    }
+}
+
+/// A public key (RFC 7517, RFC 7518 section 6.2); `kid` is its thumbprint (RFC 7638).
+#[derive(Debug, Serialize)]
+struct Jwk {
+    kty: &'static str,
+    crv: &'static str,
+    #[serde(rename = "use")]
+    usage: &'static str,
+    alg: &'static str,
+    kid: String,
+    x: String,
+    y: String,
+}
+
+impl Jwk {
+    fn of(pair: &EcdsaKeyPair) -> Self {
+        // An uncompressed point: 0x04, then 32 bytes each.
+        let point = pair.public_key().as_ref();
+        let coordinate = |range| URL_SAFE_NO_PAD.encode(point.get(range).unwrap_or_default());
+        let (x, y) = (coordinate(1..33), coordinate(33..65));
+        let thumbprint = Digest::of(format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
+        Self { kty: "EC", crv: "P-256", usage: "sig", alg: "ES256", kid: thumbprint.to_base64url(), x, y }
+    }
+}
+
+fn key_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn make_key(file: &Path) -> Result<(), AssertionKeysError> {
+    let failed = |problem| AssertionKeysError::File { path: file.to_owned(), problem };
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+        .map_err(|_unspecified| AssertionKeysError::NoRandomness)?;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(document.as_ref());
+    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    // Written whole under another name first: a crash must not leave half a key behind.
+    let draft = file.with_extension("draft");
+    let _none = fs::remove_file(&draft);
+    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
+    out.write_all(pem.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+    fs::rename(&draft, file).map_err(failed)
+}
+
+fn read_key(file: &Path) -> Result<EcdsaKeyPair, AssertionKeysError> {
+    let failed = |problem| AssertionKeysError::File { path: file.to_owned(), problem };
+    if fs::metadata(file).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(AssertionKeysError::Exposed(file.to_owned()));
+    }
+    let pem = fs::read(file).map_err(failed)?;
+    PrivatePkcs8KeyDer::from_pem_slice(&pem)
+        .ok()
+        .and_then(|der| EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der()).ok())
+        .ok_or_else(|| AssertionKeysError::NotAKey(file.to_owned()))
+}
+
+/// How long an assertion is valid.
+pub(super) const LIFETIME: Duration = Duration::from_secs(300);

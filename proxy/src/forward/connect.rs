@@ -1,0 +1,123 @@
+//! A new connection to an upstream.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::error::ForwardError;
+use super::io::AppIo;
+use crate::config::Upstream;
+
+/// How to reach an upstream; built when the configuration is loaded.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) upstream: Upstream,
+    /// For https: the client's side of TLS, and the name that the certificate must have.
+    pub(super) tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+}
+
+impl Route {
+    /// Whether a connection made by one is as good as one made by the other: same address, same trust, same certificate shown.
+    pub(super) fn same_way(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (None, None) => true,
+            (Some((ours, _)), Some((theirs, _))) => Arc::ptr_eq(ours, theirs),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.upstream == other.upstream && same_tls
+    }
+}
+
+/// Connects, TLS included, until `deadline`. Addresses of a name are tried in turn.
+///
+/// # Errors
+/// [`ForwardError::ConnectFailed`], [`ForwardError::ConnectTimedOut`] or [`ForwardError::TlsFailed`].
+pub(super) async fn connect(route: &Route, deadline: Instant) -> Result<AppIo, ForwardError> {
+    timeout_at(deadline, async {
+        let tcp = connect_tcp(&route.upstream, deadline).await?;
+        // Requests and answers are written whole; waiting to fill a segment would only delay them.
+        if tcp.set_nodelay(true).is_err() {
+            return Err(ForwardError::ConnectFailed);
+        }
+        match &route.tls {
+            None => Ok(AppIo::Plain(tcp)),
+            Some((config, name)) => {
+                let connecting = TlsConnector::from(Arc::clone(config)).connect(name.clone(), tcp);
+                let stream = connecting.await.map_err(|problem| tls_problem(route, &problem))?;
+                Ok(AppIo::Tls(Box::new(stream)))
+            }
+        }
+    })
+    .await
+    .unwrap_or(Err(ForwardError::ConnectTimedOut))
+}
+
+async fn connect_tcp(upstream: &Upstream, deadline: Instant) -> Result<TcpStream, ForwardError> {
+    let mut addresses = resolve(upstream).await.map_err(|problem| {
+        tracing::warn!(host = %upstream.host, %problem, "the name of an upstream does not resolve");
+        ForwardError::ConnectFailed
+    })?;
+    let mut timed_out = false;
+    while let Some(address) = addresses.pop() {
+        // One address that swallows packets must not use up the time of the others.
+        let now = Instant::now();
+        let share = deadline.saturating_duration_since(now) / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
+        match timeout_at(now + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(problem)) => tracing::debug!(%address, %problem, "an upstream refused a connection"),
+            Err(_elapsed) => timed_out = true,
+        }
+    }
+    Err(if timed_out { ForwardError::ConnectTimedOut } else { ForwardError::ConnectFailed })
+}
+
+/// The addresses of an upstream, the first to try last.
+async fn resolve(upstream: &Upstream) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (&*upstream.host, upstream.port);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    if is_localhost(host) {
+        // RFC 6761, section 6.3: always loopback, whatever a resolver says.
+        return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
+    }
+    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    addresses.reverse();
+    Ok(addresses)
+}
+
+fn is_localhost(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn tls_problem(route: &Route, problem: &io::Error) -> ForwardError {
+    tracing::warn!(host = %route.upstream.host, port = route.upstream.port, %problem, "no TLS connection to an upstream");
+    ForwardError::TlsFailed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::UpstreamScheme;
+
+    #[tokio::test]
+    async fn localhost_names_are_loopback_whatever_a_resolver_says() {
+        for host in ["localhost", "wiki.localhost", "Wiki.LOCALHOST."] {
+            let upstream = Upstream { scheme: UpstreamScheme::Http, host: host.into(), port: 80 };
+            let addresses = resolve(&upstream).await.unwrap();
+            assert!(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_ends_alike_is_not_localhost() {
+        assert!(!is_localhost("notlocalhost"));
+        assert!(!is_localhost("localhost.example"));
+    }
+}

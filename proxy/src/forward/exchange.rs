@@ -1,0 +1,174 @@
+//! What the two directions of one exchange share: bytes counted, the last sign of life, the fate of the request's body.
+//!
+//! Thread-confined (`Rc`, `Cell`): an exchange never leaves its data core.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::ForwardError;
+use crate::config::Timeouts;
+
+/// Bytes of one exchange, counted while they pass. The record reads it at the end, usage and progress lines in between.
+#[derive(Debug, Default)]
+pub struct Meter {
+    up: Cell<u64>,
+    down: Cell<u64>,
+}
+
+impl Meter {
+    /// Bytes of bodies (or of a tunnel) that went to the app.
+    pub fn up(&self) -> u64 {
+        self.up.get()
+    }
+
+    /// Bytes of bodies (or of a tunnel) that came from the app and were handed on.
+    pub fn down(&self) -> u64 {
+        self.down.get()
+    }
+
+    pub(super) fn add_up(&self, bytes: usize) {
+        self.up.set(self.up.get().saturating_add(bytes as u64));
+    }
+
+    pub(super) fn add_down(&self, bytes: usize) {
+        self.down.set(self.down.get().saturating_add(bytes as u64));
+    }
+}
+
+/// Where the request's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestState {
+    /// Still going, or held back for the app's 100 (Continue).
+    Sending,
+    /// The last byte was handed to the connection then.
+    Done(Instant),
+    /// It broke on the client's side, or grew too large.
+    Failed(ForwardError),
+}
+
+/// State that the request's body, the answer's body and whoever waits for the answer share.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    meter: Rc<Meter>,
+    last: Cell<Instant>,
+    request: Cell<RequestState>,
+    /// The request's body is waiting for the client now, not for the app.
+    waits_for_client: Cell<bool>,
+    answered: Cell<bool>,
+    cut: Cell<bool>,
+    sender: RefCell<Option<Waker>>,
+}
+
+impl Exchange {
+    pub(super) fn new(meter: Rc<Meter>) -> Rc<Self> {
+        Rc::new(Self {
+            meter,
+            last: Cell::new(Instant::now()),
+            request: Cell::new(RequestState::Sending),
+            waits_for_client: Cell::new(false),
+            answered: Cell::new(false),
+            cut: Cell::new(false),
+            sender: RefCell::new(None),
+        })
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Bytes moved in either direction.
+    pub(super) fn touch(&self) {
+        self.last.set(Instant::now());
+    }
+
+    pub(super) fn last(&self) -> Instant {
+        self.last.get()
+    }
+
+    pub(super) fn set_waits_for_client(&self, waits: bool) {
+        self.waits_for_client.set(waits);
+    }
+
+    /// The head of the answer is there: a body that is still held back is not sent any more.
+    pub(super) fn answered(&self) {
+        self.answered.set(true);
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.get()
+    }
+
+    /// The request is complete; the clock of `first_byte` starts.
+    pub(super) fn finish_request(&self) {
+        if self.request.get() == RequestState::Sending {
+            self.request.set(RequestState::Done(Instant::now()));
+        }
+    }
+
+    /// For a request that is sent a second time: its clock starts anew.
+    pub(super) fn restart(&self) {
+        self.last.set(Instant::now());
+        if let RequestState::Done(_) = self.request.get() {
+            self.request.set(RequestState::Done(Instant::now()));
+        }
+    }
+
+    pub(super) fn fail_request(&self, why: ForwardError) {
+        self.request.set(RequestState::Failed(why));
+    }
+
+    pub(super) fn request(&self) -> RequestState {
+        self.request.get()
+    }
+
+    /// Ends the request's body at its next poll, which happens now.
+    pub(super) fn cut(&self) {
+        self.cut.set(true);
+        if let Some(waker) = self.sender.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    /// Remembers who polls the request's body, for [`Exchange::cut`].
+    pub(super) fn register_sender(&self, waker: &Waker) {
+        let mut slot = self.sender.borrow_mut();
+        match &*slot {
+            Some(old) if old.will_wake(waker) => {}
+            _ => *slot = Some(waker.clone()),
+        }
+    }
+
+    /// Resolves when the answer is overdue: `first_byte` after the request's last byte, or `idle` without a byte while the
+    /// request is still going.
+    pub(super) async fn overdue(&self, timeouts: &Timeouts) -> ForwardError {
+        loop {
+            let now = Instant::now();
+            let (deadline, why) = self.deadline(timeouts);
+            if now >= deadline {
+                return why;
+            }
+            // The end of the request may bring the deadline nearer; so look again at least once per `first_byte`.
+            let look_again = now + timeouts.first_byte.max(Duration::from_millis(1));
+            tokio::time::sleep_until(deadline.min(look_again)).await;
+        }
+    }
+
+    fn deadline(&self, timeouts: &Timeouts) -> (Instant, ForwardError) {
+        match self.request.get() {
+            RequestState::Done(at) => (at + timeouts.first_byte, ForwardError::FirstByteTimedOut),
+            RequestState::Failed(why) => (self.last.get() + timeouts.idle, why),
+            RequestState::Sending if self.waits_for_client.get() => {
+                (self.last.get() + timeouts.idle, ForwardError::ClientStalled)
+            }
+            RequestState::Sending => (self.last.get() + timeouts.idle, ForwardError::AppStalled),
+        }
+    }
+}

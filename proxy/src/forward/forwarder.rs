@@ -1,0 +1,240 @@
+//! The forwarding of one core.
+
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::EXPECT;
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::attempt::{self, Failure, Message, Sent};
+use super::balance;
+use super::body::AppBody;
+use super::error::ForwardError;
+use super::exchange::{Exchange, Meter};
+use super::lease::Lease;
+use super::local::LocalTarget;
+use super::passport::Passports;
+use super::request_body::{GoAhead, RequestBody};
+use super::request_head::{self, Facts};
+use super::response_head;
+use super::shared::ForwardShared;
+use super::websocket;
+use crate::config::{UpstreamProtocol, UpstreamScheme};
+use crate::decide::{Allowed, Permit};
+use crate::read::{Clean, Kind};
+use crate::tls::SecureConnection;
+
+/// Forwards on one core. Not `Send`; [`Forwarder::new`] and all exchanges belong into one `LocalSet`.
+#[derive(Debug)]
+pub struct Forwarder {
+    shared: Arc<ForwardShared>,
+    targets: Rc<HashMap<Arc<str>, Rc<LocalTarget>>>,
+    passports: Rc<Passports>,
+}
+
+impl Forwarder {
+    /// The forwarding of a core. To be called inside its `LocalSet`.
+    pub fn new(shared: Arc<ForwardShared>) -> Self {
+        Self::build(shared, None)
+    }
+
+    /// The same core after a reload. Idle connections to upstreams that stay are kept; exchanges under way go on as they began.
+    #[must_use]
+    pub fn reloaded(&self, shared: Arc<ForwardShared>) -> Self {
+        Self::build(shared, Some(self))
+    }
+
+    fn build(shared: Arc<ForwardShared>, previous: Option<&Self>) -> Self {
+        let local = |target: &Arc<_>, name: &Arc<str>| {
+            LocalTarget::new(target, previous.and_then(|old| old.targets.get(name)).map(|old| &**old))
+        };
+        let targets: HashMap<_, _> =
+            shared.targets().map(|target| (Arc::clone(&target.app.name), local(target, &target.app.name))).collect();
+        let targets = Rc::new(targets);
+        tokio::task::spawn_local(sweep(Rc::downgrade(&targets)));
+        let passports = match previous {
+            Some(old) if old.shared.issuer() == shared.issuer() => Rc::clone(&old.passports),
+            Some(_) | None => Rc::new(Passports::new()),
+        };
+        Self { shared, targets, passports }
+    }
+
+    /// Sends an allowed request to its app, and waits for the head of the answer.
+    ///
+    /// Dropping the future cuts the exchange. `meter` counts the bytes of bodies, those of failed exchanges too.
+    ///
+    /// # Errors
+    /// [`ForwardError`]; nothing of an answer was handed on then.
+    pub async fn send(&self, allowed: Allowed, client: &SecureConnection, meter: &Rc<Meter>) -> Result<Answer, ForwardError> {
+        let (routed, permit) = allowed.into_parts();
+        let local = Rc::clone(self.targets.get(&routed.app.name).ok_or(ForwardError::UnknownApp)?);
+        let outcome = self.answer(&local, routed.request, &permit, client, meter).await;
+        local.target.metrics.count(&outcome);
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        local: &LocalTarget,
+        mut request: Clean,
+        permit: &Permit,
+        client: &SecureConnection,
+        meter: &Rc<Meter>,
+    ) -> Result<Answer, ForwardError> {
+        let target = &*local.target;
+        let facts = Facts { shared: &self.shared, target, permit, client: client.client, passports: &self.passports };
+        let headers = request_head::headers(&mut request, &facts)?;
+        if request.kind == Kind::WebSocket {
+            return websocket::open(local, request, headers, permit.user.is_some(), meter).await;
+        }
+        let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
+        if request.length.is_some_and(|length| length > max) {
+            return Err(ForwardError::BodyTooLarge);
+        }
+        let exchange = Exchange::new(Rc::clone(meter));
+        let (head, body) = Head::build(request, headers, local, max, &exchange)?;
+        let (response, mut lease) = deliver(local, head, body, &exchange).await?;
+        let (mut parts, incoming) = response.into_parts();
+        if let Some(seconds) = response_head::keep_alive_seconds(&parts.headers) {
+            lease.app_keeps_it(Duration::from_secs(seconds));
+        }
+        if !response_head::clean(&mut parts, permit.user.is_some())? {
+            lease.never_reuse();
+        }
+        exchange.answered();
+        let mut response = Response::new(AppBody::new(incoming, exchange, lease, target.app.timeouts.idle));
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = parts.headers;
+        Ok(Answer { response, tunnel: None })
+    }
+}
+
+/// The head of a message, kept for a second attempt.
+#[derive(Clone)]
+struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    protocol: UpstreamProtocol,
+}
+
+impl Head {
+    fn build(
+        request: Clean,
+        mut headers: HeaderMap,
+        local: &LocalTarget,
+        max: u64,
+        exchange: &Rc<Exchange>,
+    ) -> Result<(Self, RequestBody), ForwardError> {
+        let app = &local.target.app;
+        let scheme = app.upstreams.first().map_or(UpstreamScheme::Http, |upstream| upstream.scheme);
+        let uri = request_head::uri(&request, &local.target, scheme, app.protocol)?;
+        let body = RequestBody::new(request.body, request.length, max, Rc::clone(exchange));
+        request_head::set_framing(&mut headers, &request.method, request.length, body.is_empty(), app.protocol);
+        if app.protocol == UpstreamProtocol::Http2 {
+            request_head::for_http2(&mut headers);
+        }
+        Ok((Self { method: request.method, uri, headers, protocol: app.protocol }, body))
+    }
+
+    fn into_message(self, body: RequestBody) -> Message {
+        let mut message = Request::new(body);
+        *message.method_mut() = self.method;
+        *message.uri_mut() = self.uri;
+        *message.headers_mut() = self.headers;
+        *message.version_mut() = match self.protocol {
+            UpstreamProtocol::Http1 => Version::HTTP_11,
+            UpstreamProtocol::Http2 => Version::HTTP_2,
+        };
+        wait_for_go_ahead(&mut message, self.protocol);
+        message
+    }
+}
+
+/// `Expect: 100-continue`: the body waits for the app's 100 (Continue), and with it the client, who gets its own 100 when the body is
+/// first asked for.
+fn wait_for_go_ahead(message: &mut Message, protocol: UpstreamProtocol) {
+    if !message.headers().contains_key(EXPECT) {
+        return;
+    }
+    let waits =
+        request_head::expects_continue(message.headers()) && protocol == UpstreamProtocol::Http1 && !message.body().is_empty();
+    if !waits {
+        message.headers_mut().remove(EXPECT);
+        return;
+    }
+    let go_ahead = Arc::new(GoAhead::default());
+    message.body_mut().hold(Arc::clone(&go_ahead), CONTINUE_PATIENCE);
+    hyper::ext::on_informational(message, move |informational| {
+        if informational.status() == http::StatusCode::CONTINUE {
+            go_ahead.give();
+        }
+    });
+}
+
+/// Sends the message, again if that is safe, until the head of an answer is there.
+async fn deliver(
+    local: &LocalTarget,
+    head: Head,
+    body: RequestBody,
+    exchange: &Rc<Exchange>,
+) -> Result<(Response<Incoming>, Lease), ForwardError> {
+    let target = &*local.target;
+    let protocol = head.protocol;
+    // Only what has no body and may be done twice is worth a copy: everything else can be sent again only if it comes back.
+    let copy = (body.is_empty() && head.method.is_idempotent()).then(|| head.clone());
+    let mut message = head.into_message(body);
+    let mut tried = Vec::new();
+    loop {
+        let (endpoint, load) = balance::choose(&local.endpoints, &local.turn, &tried)?;
+        let began = Instant::now();
+        let outcome = match protocol {
+            UpstreamProtocol::Http1 => attempt::http1(target, endpoint, message, exchange, load).await,
+            UpstreamProtocol::Http2 => attempt::http2(target, endpoint, message, exchange, load).await,
+        };
+        let Failure { error, sent } = match outcome {
+            Ok(answer) => {
+                endpoint.endpoint.standing.succeeded();
+                target.metrics.first_byte_seconds.observe(began.elapsed().as_secs_f64());
+                return Ok(answer);
+            }
+            Err(failure) => failure,
+        };
+        if error.blames_upstream() && endpoint.endpoint.standing.failed(Instant::now()) {
+            target.metrics.ejections.inc();
+            tracing::warn!(app = %target.app.name, upstream = %endpoint.endpoint.usual.upstream.host, %error, "an upstream is set aside");
+        }
+        if tried.len() >= MOST_RETRIES {
+            return Err(error);
+        }
+        tried.push(Rc::as_ptr(endpoint));
+        message = match (sent, &copy) {
+            (Sent::Nothing(message), _) => *message,
+            (Sent::Perhaps, Some(head)) => head.clone().into_message(RequestBody::empty(Rc::clone(exchange))),
+            (Sent::Perhaps, None) | (Sent::InVain, _) => return Err(error),
+        };
+        target.metrics.retries.inc();
+    }
+}
+
+/// Drops what idles too long, as long as the core uses these targets.
+async fn sweep(targets: Weak<HashMap<Arc<str>, Rc<LocalTarget>>>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let Some(targets) = targets.upgrade() else { return };
+        targets.values().for_each(|target| target.sweep());
+    }
+}
+
+/// Attempts after the first.
+const MOST_RETRIES: usize = 2;
+/// How long the body waits for an app that does not answer `Expect: 100-continue`.
+const CONTINUE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often idle connections are looked over.
+const SWEEP: Duration = Duration::from_secs(5);

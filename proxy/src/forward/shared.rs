@@ -1,0 +1,168 @@
+//! What forwarding needs of the configuration, built once per load and shared by all cores.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use rustls_pki_types::ServerName;
+
+use super::assertion::{AssertionKeys, Issuer};
+use super::connect::Route;
+use super::metrics::{AppMetrics, ForwardMetrics};
+use super::standing::Standing;
+use super::trust::{SystemRoots, Trust};
+use crate::clock::Clock;
+use crate::config::{App, Config, Upstream, UpstreamScheme};
+
+/// The apps, how to reach them, how they are doing, and the key that signs assertions.
+#[derive(Debug)]
+pub struct ForwardShared {
+    targets: HashMap<Arc<str>, Arc<Target>>,
+    pub(super) issuer: Issuer,
+    pub(super) clock: Clock,
+    pub(super) default_max_body: u64,
+}
+
+/// An app as a target.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) app: Arc<App>,
+    /// `Host` and `X-Forwarded-Host`: the app's public host, with the port that browsers see unless it is 443.
+    pub(super) authority: HeaderValue,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) metrics: AppMetrics,
+}
+
+/// One upstream of an app.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// For the app's usual exchanges.
+    pub(super) usual: Route,
+    /// For WebSockets: HTTP/1.1.
+    pub(super) http1: Route,
+    pub(super) standing: Arc<Standing>,
+}
+
+impl ForwardShared {
+    /// Builds it from a checked configuration. What `previous` knows of upstreams that stay is kept.
+    ///
+    /// # Errors
+    /// Every problem in words: certificates of apps that are not usable, a signing key that cannot be read or made.
+    pub fn build(
+        config: &Config,
+        clock: Clock,
+        metrics: &ForwardMetrics,
+        previous: Option<&Self>,
+    ) -> Result<Arc<Self>, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut system = SystemRoots::default();
+        let mut targets = HashMap::with_capacity(config.apps.len());
+        for app in &config.apps {
+            match Target::build(app, config.listen.public_port, metrics, previous, &mut system) {
+                Ok(target) => {
+                    targets.insert(Arc::clone(&app.name), Arc::new(target));
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let keys = match previous {
+            // A reload does not touch the keys: they are read at start.
+            Some(previous) => Ok(Arc::clone(&previous.issuer.keys)),
+            None => AssertionKeys::open(&config.state).map(Arc::new),
+        };
+        match keys {
+            Ok(keys) if problems.is_empty() => {
+                let issuer = Issuer { name: issuer_name(config), keys };
+                Ok(Arc::new(Self { targets, issuer, clock, default_max_body: config.limits.body }))
+            }
+            Ok(_) => Err(problems),
+            Err(problem) => {
+                problems.push(problem.to_string());
+                Err(problems)
+            }
+        }
+    }
+
+    /// The keys that verify `Sekisho-Assertion`, as a JWK Set (RFC 7517): served at `/.sekisho/jwks.json`.
+    pub fn jwks_json(&self) -> &str {
+        self.issuer.keys.jwks_json()
+    }
+
+    /// The `iss` of assertions: the origin of the sign-in host.
+    pub fn issuer(&self) -> &str {
+        &self.issuer.name
+    }
+
+    pub(super) fn target(&self, app: &str) -> Option<&Arc<Target>> {
+        self.targets.get(app)
+    }
+
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.values()
+    }
+
+    fn standing_of(&self, app: &App, upstream: &Upstream) -> Option<Arc<Standing>> {
+        let target = self.target(&app.name)?;
+        // A check that is no longer configured must not leave its last verdict behind.
+        let same_check = target.app.health.is_some() == app.health.is_some();
+        let endpoint = target.endpoints.iter().find(|endpoint| endpoint.usual.upstream == *upstream)?;
+        same_check.then(|| Arc::clone(&endpoint.standing))
+    }
+}
+
+impl Target {
+    fn build(
+        app: &Arc<App>,
+        public_port: u16,
+        metrics: &ForwardMetrics,
+        previous: Option<&ForwardShared>,
+        system: &mut SystemRoots,
+    ) -> Result<Self, String> {
+        let text = match public_port {
+            443 => app.host.as_str().to_owned(),
+            port => format!("{}:{port}", app.host),
+        };
+        let authority =
+            HeaderValue::try_from(text).map_err(|_invalid| format!("app `{}`: host is not a header value", app.name))?;
+        let needs_tls = app.upstreams.iter().any(|upstream| upstream.scheme == UpstreamScheme::Https);
+        let trust = if needs_tls { Some(Trust::build(app, system)?) } else { None };
+        let mut endpoints = Vec::with_capacity(app.upstreams.len());
+        for upstream in &app.upstreams {
+            let standing = previous.and_then(|previous| previous.standing_of(app, upstream));
+            endpoints.push(Arc::new(Endpoint::build(app, upstream, trust.as_ref(), standing)?));
+        }
+        let metrics = metrics.of(&app.name);
+        metrics.upstreams.set(i64::try_from(endpoints.len()).unwrap_or(i64::MAX));
+        metrics
+            .unhealthy
+            .set(endpoints.iter().filter(|endpoint| endpoint.standing.is_down()).count().try_into().unwrap_or(i64::MAX));
+        Ok(Self { app: Arc::clone(app), authority, endpoints, metrics })
+    }
+}
+
+impl Endpoint {
+    fn build(app: &App, upstream: &Upstream, trust: Option<&Trust>, standing: Option<Arc<Standing>>) -> Result<Self, String> {
+        let (usual, http1) = match (upstream.scheme, trust) {
+            (UpstreamScheme::Http, _) => (None, None),
+            (UpstreamScheme::Https, Some(trust)) => {
+                let name = ServerName::try_from(upstream.host.to_string())
+                    .map_err(|_invalid| format!("app `{}`: `{}` cannot be the name in a certificate", app.name, upstream.host))?;
+                (Some((Arc::clone(&trust.usual), name.clone())), Some((Arc::clone(&trust.http1), name)))
+            }
+            // Never fall back to plaintext.
+            (UpstreamScheme::Https, None) => return Err(format!("app `{}`: no TLS settings for an https upstream", app.name)),
+        };
+        Ok(Self {
+            usual: Route { upstream: upstream.clone(), tls: usual },
+            http1: Route { upstream: upstream.clone(), tls: http1 },
+            standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
+        })
+    }
+}
+
+fn issuer_name(config: &Config) -> String {
+    match config.listen.public_port {
+        443 => format!("https://{}", config.sign_in.host),
+        port => format!("https://{}:{port}", config.sign_in.host),
+    }
+}
