@@ -3,3 +3,4 @@ mod environment;
 mod fixture;
 mod golden;
 mod junk;
+mod manual;
