@@ -10,6 +10,7 @@ pub mod secret;
 pub mod config;
 pub mod inventory;
 pub mod outbound;
+pub mod store;
 
 pub mod decide;
 pub mod forward;

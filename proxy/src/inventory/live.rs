@@ -131,8 +131,9 @@ impl Inventory {
 
 /// What follows the change feed calls these, one at a time.
 impl Inventory {
-    pub(crate) fn set_behind(&self, behind: bool) {
-        self.behind.store(behind, Ordering::Release);
+    /// Returns what stood there before.
+    pub(crate) fn set_behind(&self, behind: bool) -> bool {
+        self.behind.swap(behind, Ordering::AcqRel)
     }
 
     pub(crate) fn put_device(&self, device: Device) {

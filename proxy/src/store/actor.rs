@@ -1,0 +1,62 @@
+//! Who changed something, and why.
+
+use std::fmt;
+
+use crate::inventory::{DeviceId, UserId};
+
+/// Who asked for a change. Stored with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// An operator at the admin socket, by the user id that the kernel vouches for.
+    Operator {
+        /// The peer's uid (`SO_PEERCRED`).
+        uid: u32,
+    },
+    /// A person, for what belongs to them: signing in and out.
+    Person(UserId),
+    /// A device, for what belongs to it: enrolling.
+    Device(DeviceId),
+    /// The gate itself; which part of it.
+    System(&'static str),
+}
+
+/// Who and why, as it goes into the change feed.
+#[derive(Clone, Debug)]
+pub(super) struct Note {
+    pub(super) by: String,
+    pub(super) why: String,
+}
+
+impl Note {
+    pub(super) fn new(by: &Actor, why: &str) -> Self {
+        Self { by: by.to_string(), why: one_line(why) }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { uid } => write!(f, "uid:{uid}"),
+            Self::Person(user) => write!(f, "user:{user}"),
+            Self::Device(device) => write!(f, "device:{device}"),
+            Self::System(part) => write!(f, "system:{part}"),
+        }
+    }
+}
+
+/// A reason is shown in listings and terminals: at most 500 characters, no control characters.
+fn one_line(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_cannot_play_with_the_terminal() {
+        let note = Note::new(&Actor::Operator { uid: 7 }, " lost\n\u{1b}[2J ");
+        assert_eq!((note.by.as_str(), note.why.as_str()), ("uid:7", "lost  [2J"));
+        assert_eq!(Note::new(&Actor::System("x"), &"é".repeat(600)).why.chars().count(), 500);
+    }
+}

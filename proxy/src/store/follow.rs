@@ -1,0 +1,167 @@
+//! Following the change feed: the only way in which the live state is loaded and updated.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::Mutex;
+
+use super::error::{StoreError, bad_row};
+use super::feed::{self, Subject};
+use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
+use crate::inventory::{DeviceId, Inventory, KeyFingerprint, SessionId, UserId};
+use crate::secret::Digest;
+
+/// Keeps an [`Inventory`] equal to the store.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pool: SqlitePool,
+    inventory: Arc<Inventory>,
+    /// The newest change that the live state shows. Held while following, so that changes are applied one at a time.
+    position: Mutex<i64>,
+}
+
+/// The live state could not be brought up to date.
+#[derive(Debug)]
+pub(super) struct FellBehind {
+    pub(super) why: StoreError,
+    /// It was up to date before.
+    pub(super) first: bool,
+}
+
+impl Follower {
+    /// With everything loaded.
+    pub(super) async fn start(pool: SqlitePool, inventory: Arc<Inventory>) -> Result<Self, StoreError> {
+        let position = load(&pool, &inventory).await?;
+        Ok(Self { pool, inventory, position: Mutex::new(position) })
+    }
+
+    /// Applies every change that is durable now. When it returns, whatever was committed before the call is in effect; if it
+    /// cannot, the live state is marked as behind until a later call can.
+    pub(super) async fn catch_up(&self) -> Result<(), FellBehind> {
+        let mut position = self.position.lock().await;
+        // The mark is set while the position is held, so that of two calls the later one has the last word.
+        match self.apply_from(&mut position).await {
+            Ok(()) => {
+                self.inventory.set_behind(false);
+                Ok(())
+            }
+            Err(why) => Err(FellBehind { why, first: !self.inventory.set_behind(true) }),
+        }
+    }
+
+    async fn apply_from(&self, position: &mut i64) -> Result<(), StoreError> {
+        loop {
+            let changes = feed::after(&self.pool, *position).await?;
+            let Some(first) = changes.first() else { return Ok(()) };
+            if first.seq != *position + 1 {
+                *position = load(&self.pool, &self.inventory).await?;
+                continue;
+            }
+            let mut db = self.pool.acquire().await?;
+            for change in &changes {
+                apply(&mut db, &self.inventory, &Subject::read(change)?).await?;
+                *position = change.seq;
+            }
+        }
+    }
+}
+
+/// Brings one thing to what the store says of it now.
+async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subject) -> Result<(), StoreError> {
+    match subject {
+        Subject::Device(id) => match rows::device(db, id.as_str()).await? {
+            Some(device) => inventory.put_device(device),
+            None => inventory.drop_device(id),
+        },
+        Subject::Session(id) => match rows::session(db, &id.0).await? {
+            Some((session, last_used)) => inventory.put_session(session, last_used),
+            None => inventory.drop_session(id),
+        },
+        Subject::Cookie(token) => match rows::cookie(db, &token.to_string()).await? {
+            Some(cookie) => inventory.put_cookie(cookie.token, &cookie.session, cookie.host),
+            None => inventory.drop_cookie(token),
+        },
+        Subject::Suspension(user) => inventory.set_suspended(user, rows::suspended(db, user).await?),
+        // Invitations are asked for rarely; they have no live image.
+        Subject::Invitation(_) => {}
+    }
+    Ok(())
+}
+
+/// Makes the live state equal to one moment of the store, and returns that moment's place in the feed.
+pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory) -> Result<i64, StoreError> {
+    // One read transaction: every table is seen as of the same moment.
+    let mut tx = pool.begin().await?;
+    let last: i64 = sqlx::query_scalar("SELECT last FROM feed").fetch_one(&mut *tx).await?;
+    let suspended = suspensions(&mut tx, inventory).await?;
+    let devices = devices(&mut tx, inventory).await?;
+    let sessions = sessions(&mut tx, inventory).await?;
+    let cookies = cookies(&mut tx, inventory).await?;
+    tx.commit().await?;
+    for user in inventory.suspended_users().iter().filter(|user| !suspended.contains(user)) {
+        inventory.set_suspended(user, false);
+    }
+    for token in inventory.cookie_tokens().iter().filter(|token| !cookies.contains(token)) {
+        inventory.drop_cookie(token);
+    }
+    for live in inventory.sessions().iter().filter(|live| !sessions.contains(&live.session.id)) {
+        inventory.drop_session(&live.session.id);
+    }
+    for live in inventory.devices().iter().filter(|live| !devices.contains(&live.device.id)) {
+        inventory.drop_device(&live.device.id);
+    }
+    Ok(last)
+}
+
+async fn suspensions(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<UserId>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT provider, subject FROM suspensions").fetch_all(db).await?;
+    let users: HashSet<UserId> =
+        rows.into_iter().map(|(provider, subject)| UserId { provider: provider.into(), subject: subject.into() }).collect();
+    users.iter().for_each(|user| inventory.set_suspended(user, true));
+    Ok(users)
+}
+
+async fn devices(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<DeviceId>, StoreError> {
+    let mut keys: HashMap<String, Vec<KeyFingerprint>> = HashMap::new();
+    let mut rows =
+        sqlx::query_as::<_, (String, String)>("SELECT device, fingerprint FROM device_keys ORDER BY device, rank DESC")
+            .fetch(&mut *db);
+    while let Some((device, key)) = rows.try_next().await? {
+        let key = key.parse().map_err(|problem| bad_row("keys of device", &device, &problem))?;
+        keys.entry(device).or_default().push(key);
+    }
+    drop(rows);
+    let (mut ids, mut names) = (HashSet::new(), Names::default());
+    let mut rows = sqlx::query_as::<_, DeviceRow>("SELECT * FROM devices").fetch(db);
+    while let Some(row) = rows.try_next().await? {
+        let keys = keys.remove(&row.id).unwrap_or_default();
+        let device = row.read(keys, &mut names)?;
+        ids.insert(device.id.clone());
+        inventory.put_device(device);
+    }
+    Ok(ids)
+}
+
+async fn sessions(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<SessionId>, StoreError> {
+    let mut ids = HashSet::new();
+    let mut rows = sqlx::query_as::<_, SessionRow>("SELECT id, last_used, facts FROM sessions").fetch(db);
+    while let Some(row) = rows.try_next().await? {
+        let (session, last_used) = row.read()?;
+        ids.insert(session.id.clone());
+        inventory.put_session(session, last_used);
+    }
+    Ok(ids)
+}
+
+async fn cookies(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<Digest>, StoreError> {
+    let mut tokens = HashSet::new();
+    let mut rows = sqlx::query_as::<_, CookieRow>("SELECT token, session, host FROM cookies").fetch(db);
+    while let Some(row) = rows.try_next().await? {
+        let cookie = row.read()?;
+        tokens.insert(cookie.token);
+        inventory.put_cookie(cookie.token, &cookie.session, cookie.host);
+    }
+    Ok(tokens)
+}

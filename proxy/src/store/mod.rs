@@ -1,0 +1,33 @@
+//! Arrives: what should change, who asks and why. Leaves: the change, durable and in effect in the live state.
+//! Refused: transitions that make no sense, names that nobody has, codes that are used up; and everything while the database fails.
+//! If the caller goes away, the change is finished all the same.
+//!
+//! SQL is in this folder only. Each write is one transaction that also appends to the change feed, and the live state is updated
+//! by following that feed and in no other way: several nodes on one database would do the same.
+
+mod actor;
+mod code;
+mod devices;
+mod error;
+mod feed;
+mod follow;
+mod invitations;
+mod near;
+mod open;
+mod people;
+mod registrar;
+mod rows;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub use actor::Actor;
+pub use code::{InvalidCode, InviteCode};
+pub use devices::{DeviceError, NewDevice};
+pub use error::StoreError;
+pub use feed::Change;
+pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvitation};
+pub use people::{PersonError, canonical_email};
+pub use registrar::Registrar;
+pub use sessions::{SessionError, SessionsOf};

@@ -1,0 +1,140 @@
+//! The only writer of devices, sessions and suspensions.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::actor::Note;
+use super::error::StoreError;
+use super::feed::{self, Change, Writing};
+use super::follow::Follower;
+use super::open::{self, Database};
+use crate::clock::Clock;
+use crate::inventory::{DeviceId, Inventory};
+use crate::secret::Sealer;
+
+/// Writes to the store and keeps the live state equal to it. Cheap to clone; can be called from any runtime.
+///
+/// When a call returns, its change is durable *and* in effect: the next request sees it. The work itself runs on the runtime on
+/// which the registrar was opened, to its end, even if the caller is dropped in the middle.
+#[derive(Clone, Debug)]
+pub struct Registrar {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    db: Database,
+    follower: Follower,
+    inventory: Arc<Inventory>,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) clock: Clock,
+    control: Handle,
+    turn: Arc<Mutex<()>>,
+}
+
+/// One writer's turn: its transaction, and the right to write that the next one waits for.
+pub(super) struct Turn {
+    pub(super) writing: Writing,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Registrar {
+    /// Opens the state folder, which is made if need be, and loads everything into a new live state.
+    ///
+    /// To be called on the control runtime.
+    ///
+    /// # Errors
+    /// [`StoreError`] in words: in use by another process, damaged, locked, full, made by a newer version, exposed to others.
+    pub async fn open(state: &Path, sealer: Arc<Sealer>, clock: Clock) -> Result<Self, StoreError> {
+        let db = open::open(state, &sealer).await?;
+        let inventory = Arc::new(Inventory::default());
+        let follower = Follower::start(db.pool.clone(), Arc::clone(&inventory)).await?;
+        let inner = Inner { db, follower, inventory, sealer, clock, control: Handle::current(), turn: Arc::new(Mutex::new(())) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The live state.
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inner.inventory
+    }
+
+    /// What happened to a device, newest first, at most `limit` entries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn device_history(&self, id: &DeviceId, limit: u32) -> Result<Vec<Change>, StoreError> {
+        let (me, id) = (self.clone(), id.clone());
+        self.run(async move { feed::history(me.pool(), "device", id.as_str(), limit).await }).await
+    }
+
+    /// Writes down what is only in memory (when sessions were last used) and closes the database. For the end of the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the last use of sessions could not be written.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let saved = self.save_use().await;
+        let me = self.clone();
+        self.run(async move {
+            me.pool().close().await;
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+        saved
+    }
+
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.inner.db.pool
+    }
+
+    /// Runs `work` on the control runtime to its end, whatever happens to the caller.
+    pub(super) async fn run<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.inner.control.spawn(work).await {
+            Ok(result) => result,
+            Err(_cancelled) => Err(StoreError::Stopping.into()),
+        }
+    }
+
+    /// Begins a transaction; dropped without [`Registrar::commit`], it changes nothing.
+    pub(super) async fn begin(&self, note: Note) -> Result<Turn, StoreError> {
+        let turn = Arc::clone(&self.inner.turn).lock_owned().await;
+        let writing = Writing::begin(self.pool(), note, self.inner.clock.now()).await?;
+        Ok(Turn { writing, _turn: turn })
+    }
+
+    /// Makes the transaction durable and brings it into effect.
+    pub(super) async fn commit(&self, turn: Turn) -> Result<(), StoreError> {
+        turn.writing.commit().await?;
+        match self.inner.follower.catch_up().await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                if error.first {
+                    self.keep_catching_up();
+                }
+                Err(StoreError::Behind(Box::new(error.why)))
+            }
+        }
+    }
+
+    /// Decisions are refused while the live state is behind; this ends it as soon as the database can be read again.
+    fn keep_catching_up(&self) {
+        let me = self.clone();
+        self.inner.control.spawn(async move {
+            while let Err(error) = me.inner.follower.catch_up().await {
+                tracing::error!(error = %error.why, "the live state is behind the store; requests are refused until it has caught up");
+                tokio::time::sleep(RETRY).await;
+            }
+            tracing::info!("the live state has caught up with the store");
+        });
+    }
+}
+
+const RETRY: Duration = Duration::from_millis(200);

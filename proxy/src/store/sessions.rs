@@ -1,0 +1,298 @@
+//! A session's way: begun, given to app hosts as cookies, ended.
+
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::actor::{Actor, Note};
+use super::error::{StoreError, bad_row};
+use super::feed::{Subject, Writing};
+use super::near::{did_you_mean, near};
+use super::people;
+use super::registrar::Registrar;
+use super::rows;
+use crate::config::Host;
+use crate::inventory::{Device, DeviceId, DeviceStatus, LiveSession, Owner, Session, SessionId, UserId};
+use crate::secret::{self, Digest, NoRandomness, Secret};
+
+/// Which sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionsOf {
+    /// This one.
+    One(SessionId),
+    /// All of a person.
+    User(UserId),
+    /// All on a device.
+    Device(DeviceId),
+}
+
+/// A session that cannot be begun, used or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// No such session now.
+    #[error("no session is called `{id}`: it may have ended{}", did_you_mean(near))]
+    Unknown {
+        /// What was asked for.
+        id: String,
+        /// Ids that could have been meant.
+        near: Vec<String>,
+    },
+    /// There is one of that name already.
+    #[error("there is a session called `{0}` already")]
+    Taken(SessionId),
+    /// A session needs a device that is in use.
+    #[error("device `{id}` cannot be used to sign in: {status}")]
+    DeviceNotInUse {
+        /// The device.
+        id: DeviceId,
+        /// Its status, or `unknown`.
+        status: &'static str,
+    },
+    /// The person's access was taken away.
+    #[error("{0} is suspended")]
+    Suspended(UserId),
+    /// No randomness for a token.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registrar {
+    /// Begins a session. Judged in the same moment as it is stored: its device is in use, its person not suspended.
+    ///
+    /// A device that waits for its owner by e-mail address becomes this person's if the provider vouched for that address. What
+    /// is `kept` (the provider's tokens) is sealed; [`Registrar::kept_with`] gives it back.
+    ///
+    /// # Errors
+    /// [`SessionError::DeviceNotInUse`], [`SessionError::Suspended`], [`SessionError::Taken`].
+    pub async fn start_session(
+        &self,
+        session: Session,
+        kept: Option<Secret<Vec<u8>>>,
+        why: &str,
+    ) -> Result<Arc<LiveSession>, SessionError> {
+        let (me, note) = (self.clone(), Note::new(&Actor::Person(session.user.clone()), why));
+        self.run(async move {
+            let kept = kept.map(|kept| me.inner.sealer.seal(&purpose(&session.id), kept.expose())).transpose();
+            let kept = kept.map_err(|_| StoreError::Sealing("sealing the provider's tokens failed"))?;
+            let mut turn = me.begin(note).await?;
+            let w = &mut turn.writing;
+            if rows::suspended(w.db(), &session.user).await? {
+                return Err(SessionError::Suspended(session.user));
+            }
+            let device = device_in_use(w.db(), &session.device).await?;
+            if rows::session(w.db(), &session.id.0).await?.is_some() {
+                return Err(SessionError::Taken(session.id));
+            }
+            pin_owner(w, device, &session).await?;
+            end_oldest(w, &session).await?;
+            insert(w, &session, kept).await?;
+            people::remember(w, &session).await?;
+            let id = session.id.clone();
+            me.commit(turn).await?;
+            me.inventory().session(&id).ok_or_else(|| me.unknown_session(&id))
+        })
+        .await
+    }
+
+    /// A new cookie for one host, opening this session. The token exists nowhere else; its hash is stored.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`] if the session has ended.
+    pub async fn issue_app_cookie(&self, session: &SessionId, host: &Host) -> Result<Secret<String>, SessionError> {
+        let token = Secret::new(secret::token()?);
+        let digest = Digest::of(token.expose().as_bytes());
+        let (me, session, host) = (self.clone(), session.clone(), host.clone());
+        let note = Note::new(&Actor::System("sign_in"), "");
+        self.run(async move {
+            let mut turn = me.begin(note).await?;
+            let w = &mut turn.writing;
+            if rows::session(w.db(), &session.0).await?.is_none() {
+                return Err(me.unknown_session(&session));
+            }
+            let made_at = w.now.0;
+            sqlx::query("INSERT INTO cookies (token, session, host, made_at) VALUES (?, ?, ?, ?)")
+                .bind(digest.to_string())
+                .bind(&*session.0)
+                .bind(host.as_str())
+                .bind(made_at)
+                .execute(w.db())
+                .await
+                .map_err(StoreError::from)?;
+            w.changed(&Subject::Cookie(digest), "given").await?;
+            drop_oldest_cookies(w, &session, &host).await?;
+            Ok(me.commit(turn).await?)
+        })
+        .await?;
+        Ok(token)
+    }
+
+    /// Ends sessions and every cookie that opens them; returns which. None to end is no error, except for one that was named.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`].
+    pub async fn end_sessions(&self, which: &SessionsOf, by: &Actor, why: &str) -> Result<Vec<SessionId>, SessionError> {
+        let (me, which, note) = (self.clone(), which.clone(), Note::new(by, why));
+        self.run(async move {
+            let mut turn = me.begin(note).await?;
+            let w = &mut turn.writing;
+            let ids = match &which {
+                SessionsOf::One(id) => {
+                    if rows::session(w.db(), &id.0).await?.is_none() {
+                        return Err(me.unknown_session(id));
+                    }
+                    vec![id.clone()]
+                }
+                SessionsOf::User(user) => of_user(w.db(), user).await?,
+                SessionsOf::Device(device) => on_device(w.db(), device).await?,
+            };
+            end(w, &ids, "ended").await?;
+            me.commit(turn).await?;
+            Ok(ids)
+        })
+        .await
+    }
+
+    /// What was kept with a session at its start.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealing`] if it does not open.
+    pub async fn kept_with(&self, session: &SessionId) -> Result<Option<Secret<Vec<u8>>>, StoreError> {
+        let (me, session) = (self.clone(), session.clone());
+        self.run(async move {
+            let sealed: Option<Option<Vec<u8>>> =
+                sqlx::query_scalar("SELECT kept FROM sessions WHERE id = ?").bind(&*session.0).fetch_optional(me.pool()).await?;
+            let Some(sealed) = sealed.flatten() else { return Ok(None) };
+            let kept = me.inner.sealer.open(&purpose(&session), &sealed);
+            kept.map(Some).map_err(|_| StoreError::Sealing("what was kept with the session does not open"))
+        })
+        .await
+    }
+
+    fn unknown_session(&self, id: &SessionId) -> SessionError {
+        let sessions = self.inventory().sessions();
+        SessionError::Unknown { id: id.to_string(), near: near(&id.0, sessions.iter().map(|live| &*live.session.id.0)) }
+    }
+}
+
+/// Ends all sessions of a person, in this transaction.
+pub(super) async fn end_those_of(w: &mut Writing, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
+    let ids = of_user(w.db(), user).await?;
+    end(w, &ids, "ended").await?;
+    Ok(ids)
+}
+
+/// Ends all sessions on a device, in this transaction.
+pub(super) async fn end_those_on(w: &mut Writing, device: &DeviceId) -> Result<Vec<SessionId>, StoreError> {
+    let ids = on_device(w.db(), device).await?;
+    end(w, &ids, "ended").await?;
+    Ok(ids)
+}
+
+/// Ends these, in this transaction. Their cookies go with them.
+pub(super) async fn end(w: &mut Writing, ids: &[SessionId], what: &'static str) -> Result<(), StoreError> {
+    for id in ids {
+        let gone = sqlx::query("DELETE FROM sessions WHERE id = ?").bind(&*id.0).execute(w.db()).await?;
+        if gone.rows_affected() > 0 {
+            w.changed(&Subject::Session(id.clone()), what).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn device_in_use(db: &mut SqliteConnection, id: &DeviceId) -> Result<Device, SessionError> {
+    match rows::device(db, id.as_str()).await? {
+        Some(device) if device.status == DeviceStatus::Active => Ok(device),
+        other => {
+            let status = other.map_or("unknown", |device| device.status.as_str());
+            Err(SessionError::DeviceNotInUse { id: id.clone(), status })
+        }
+    }
+}
+
+async fn pin_owner(w: &mut Writing, mut device: Device, session: &Session) -> Result<(), StoreError> {
+    let waits_for = match &device.owner {
+        Some(Owner::Email(email)) => email,
+        _ => return Ok(()),
+    };
+    if session.email.as_ref() != Some(waits_for) {
+        return Ok(());
+    }
+    device.owner = Some(Owner::User(session.user.clone()));
+    rows::put_device(w.db(), &device).await?;
+    w.changed(&Subject::Device(device.id), "owner signed in for the first time").await
+}
+
+/// A browser that loses its cookies signs in again and again; what it left behind is bounded.
+async fn end_oldest(w: &mut Writing, session: &Session) -> Result<(), StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM sessions WHERE provider = ? AND subject = ? AND device = ? ORDER BY last_used DESC, id LIMIT -1 OFFSET ?",
+    )
+    .bind(&*session.user.provider)
+    .bind(&*session.user.subject)
+    .bind(session.device.as_str())
+    .bind(MOST_SESSIONS - 1)
+    .fetch_all(w.db())
+    .await?;
+    end(w, &named(ids), "ended for a newer one").await
+}
+
+async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, facts, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&*session.id.0)
+    .bind(&*session.user.provider)
+    .bind(&*session.user.subject)
+    .bind(session.device.as_str())
+    .bind(session.expires_at.0)
+    .bind(session.created_at.0)
+    .bind(session.facts_json())
+    .bind(kept)
+    .execute(w.db())
+    .await?;
+    w.changed(&Subject::Session(session.id.clone()), "begun").await
+}
+
+/// Two tabs may fetch a cookie for the same host at once, so the one before stays good for a while; older ones do not.
+async fn drop_oldest_cookies(w: &mut Writing, session: &SessionId, host: &Host) -> Result<(), StoreError> {
+    let tokens: Vec<String> = sqlx::query_scalar(
+        "SELECT token FROM cookies WHERE session = ? AND host = ? ORDER BY made_at DESC, rowid DESC LIMIT -1 OFFSET ?",
+    )
+    .bind(&*session.0)
+    .bind(host.as_str())
+    .bind(MOST_COOKIES)
+    .fetch_all(w.db())
+    .await?;
+    for token in tokens {
+        sqlx::query("DELETE FROM cookies WHERE token = ?").bind(&token).execute(w.db()).await?;
+        let token = token.parse().map_err(|problem| bad_row("cookie of session", &session.0, &problem))?;
+        w.changed(&Subject::Cookie(token), "replaced").await?;
+    }
+    Ok(())
+}
+
+async fn of_user(db: &mut SqliteConnection, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
+    let ids = sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND subject = ? ORDER BY id");
+    Ok(named(ids.bind(&*user.provider).bind(&*user.subject).fetch_all(db).await?))
+}
+
+async fn on_device(db: &mut SqliteConnection, device: &DeviceId) -> Result<Vec<SessionId>, StoreError> {
+    let ids = sqlx::query_scalar("SELECT id FROM sessions WHERE device = ? ORDER BY id");
+    Ok(named(ids.bind(device.as_str()).fetch_all(db).await?))
+}
+
+fn named(ids: Vec<String>) -> Vec<SessionId> {
+    ids.into_iter().map(|id| SessionId(id.into())).collect()
+}
+
+fn purpose(session: &SessionId) -> String {
+    format!("session {session}")
+}
+
+/// Sessions of one person on one device.
+const MOST_SESSIONS: i64 = 16;
+/// Cookies of one session for one host.
+const MOST_COOKIES: i64 = 4;
