@@ -1,0 +1,169 @@
+//! From files to a checked set.
+//!
+//! Arrives: policy files, schema additions, the catalogue. Leaves: a [`PolicySet`] and warnings.
+//! Refused: whatever is not certainly right, with every mistake of every file at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cedar_policy::Policy;
+
+use crate::cells::Cells;
+use crate::prepare::{Generation, Prepared};
+use crate::problem::{Place, Problem};
+use crate::schema::{Facts, SCHEMA};
+use crate::set::{Catalogue, PolicySet, Source};
+
+mod check;
+mod lint;
+mod parse;
+
+/// Largest policy or schema file, in bytes.
+pub const MAX_FILE_BYTES: usize = 4 << 20;
+
+/// Most policies in a set.
+pub const MAX_POLICIES: usize = 20_000;
+
+/// A checked set, and what its author should look at.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The set.
+    pub set: PolicySet,
+    /// What is probably not meant, in the order of the files.
+    pub warnings: Vec<Problem>,
+}
+
+/// A policy, where it stands, and what it is called.
+pub(crate) struct Read {
+    pub(crate) policy: Policy,
+    /// Index of its file.
+    file: usize,
+    /// Its bytes in that file.
+    start: usize,
+    len: usize,
+}
+
+pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalogue) -> Result<Loaded, Vec<Problem>> {
+    let mut problems: Vec<Problem> = policies.iter().chain(additions).filter_map(too_large).collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut warnings = Vec::new();
+    let read = parse::all(policies, &mut problems, &mut warnings);
+    if read.len() > MAX_POLICIES {
+        problems.push(Problem::new(None, format!("{} policies are more than a set can hold ({MAX_POLICIES})", read.len())));
+        return Err(problems);
+    }
+    let facts = match Facts::load(additions) {
+        Ok(facts) => Some(facts),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    };
+    if let Some(facts) = &facts {
+        check::against_schema(&read, policies, facts, &mut problems, &mut warnings);
+        lint::names(&read, policies, catalogue, facts, &mut warnings);
+    }
+    in_file_order(&mut problems, policies, additions);
+    in_file_order(&mut warnings, policies, additions);
+    match facts {
+        Some(facts) if problems.is_empty() => build(read, facts, catalogue, canonical(policies, additions, catalogue), warnings),
+        _ => Err(problems),
+    }
+}
+
+/// What Cedar says about a file, with its place.
+pub(crate) fn from_diagnostic(source: &Source, diagnostic: &dyn miette::Diagnostic) -> Problem {
+    let label = diagnostic.labels().into_iter().flatten().next();
+    let place = label.as_ref().map(|label| Place::find(&source.name, &source.text, label.offset(), label.len()));
+    let mut message = diagnostic.to_string();
+    if let Some(expected) = label.as_ref().and_then(miette::LabeledSpan::label) {
+        message = format!("{message}: {expected}");
+    }
+    let problem = Problem::new(place, message);
+    match diagnostic.help() {
+        Some(help) => problem.help(help.to_string()),
+        None => problem,
+    }
+}
+
+impl Read {
+    pub(crate) fn id(&self) -> &str {
+        self.policy.id().as_ref()
+    }
+
+    /// The place of `len` bytes at `offset` of the file.
+    fn place_at(&self, sources: &[Source], offset: usize, len: usize) -> Option<Place> {
+        sources.get(self.file).map(|source| Place::find(&source.name, &source.text, offset, len))
+    }
+
+    /// The place of the policy's first line.
+    fn place(&self, sources: &[Source]) -> Option<Place> {
+        self.place_at(sources, self.start, self.len)
+    }
+
+    /// The place of the first `needle` in the policy, or of the policy where it is spelt otherwise.
+    fn place_of(&self, sources: &[Source], needle: &str) -> Option<Place> {
+        let text = sources.get(self.file).and_then(|source| source.text.get(self.start..self.start + self.len));
+        match text.and_then(|text| text.find(needle)) {
+            Some(at) => self.place_at(sources, self.start + at, needle.len()),
+            None => self.place(sources),
+        }
+    }
+}
+
+fn build(
+    read: Vec<Read>,
+    facts: Facts,
+    catalogue: &Catalogue,
+    canonical: String,
+    warnings: Vec<Problem>,
+) -> Result<Loaded, Vec<Problem>> {
+    let policies: Vec<Policy> = read.into_iter().map(|read| read.policy).collect();
+    let cells = Cells::new(&policies, catalogue, &facts).map_err(|error| vec![Problem::new(None, error.to_string())])?;
+    let ids: HashMap<_, _> = policies.iter().map(|policy| (policy.id().clone(), Arc::from(policy.id().as_ref()))).collect();
+    let generation = Generation::next();
+    let anonymous = Prepared::anonymous(generation, &facts);
+    Ok(Loaded { set: PolicySet { generation, facts, cells, ids, anonymous, canonical }, warnings })
+}
+
+fn too_large(source: &Source) -> Option<Problem> {
+    let bytes = source.text.len();
+    (bytes > MAX_FILE_BYTES).then(|| {
+        Problem::new(
+            Some(Place::find(&source.name, "", 0, 1)),
+            format!("the file has {bytes} bytes; at most {MAX_FILE_BYTES} are read"),
+        )
+        .help("split it into several files")
+    })
+}
+
+fn in_file_order(problems: &mut [Problem], policies: &[Source], additions: &[Source]) {
+    let order: HashMap<&str, usize> =
+        policies.iter().chain(additions).enumerate().map(|(at, source)| (source.name.as_str(), at)).collect();
+    problems.sort_by_key(|problem| {
+        problem.place.as_ref().map(|place| (order.get(place.file.as_str()).copied(), place.line, place.column))
+    });
+}
+
+/// Each part is preceded by its length, so that no text can pretend to be another's end.
+fn canonical(policies: &[Source], additions: &[Source], catalogue: &Catalogue) -> String {
+    let mut text = String::new();
+    let mut part = |kind: &str, name: &str, body: &str| {
+        text.push_str(&format!("{kind} {}:{name} {}:{body}\n", name.len(), body.len()));
+    };
+    part("schema", "sekisho", SCHEMA);
+    for (kind, sources) in [("addition", additions), ("policies", policies)] {
+        let mut sorted: Vec<&Source> = sources.iter().collect();
+        sorted.sort_by(|a, b| (&a.name, &a.text).cmp(&(&b.name, &b.text)));
+        sorted.iter().for_each(|source| part(kind, &source.name, &source.text));
+    }
+    let mut apps: Vec<_> = catalogue.apps.iter().collect();
+    apps.sort_by(|a, b| a.name.cmp(&b.name));
+    for app in apps {
+        let tags: String = app.tags.iter().map(|tag| format!("{}:{tag} ", tag.len())).collect();
+        part("app", &app.name, &tags);
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! What is asked for, and when: what changes from request to request.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// What a request asks for, borrowed from the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestFacts<'a> {
+    /// The app's name, as in the [`Catalogue`](crate::Catalogue).
+    pub app: &'a str,
+    /// What would be done to it.
+    pub action: Action,
+    /// The host, lower case, without port.
+    pub host: &'a str,
+    /// The path in canonical form, beginning with `/`, without the query. `path_prefixes` is made from it.
+    pub path: &'a str,
+    /// The method, upper case.
+    pub method: &'a str,
+    /// Where the connection came from. An IPv4 address that is mapped into IPv6 counts as the IPv4 address.
+    pub source_ip: IpAddr,
+    /// What this principal had from this app on this device lately.
+    pub usage: Usage,
+    /// The time of the decision.
+    pub at: Moment,
+}
+
+/// What is done to an app. `Action::"use"` is the group of all but [`Action::Public`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// GET, HEAD, OPTIONS.
+    Read,
+    /// POST, PUT, PATCH, DELETE and the further methods that the app lists.
+    Write,
+    /// A WebSocket or another tunnel.
+    Connect,
+    /// A public path, asked for by anybody.
+    Public,
+}
+
+/// What a principal had from an app on a device lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Usage {
+    /// Requests in the last minute.
+    pub requests_1m: u64,
+    /// Bytes of response bodies in the last hour.
+    pub bytes_1h: u64,
+    /// Bytes of response bodies in the last day.
+    pub bytes_1d: u64,
+}
+
+/// A point in time, with what the configured zone makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Milliseconds since the Unix epoch, UTC.
+    pub unix_ms: i64,
+    /// Milliseconds since midnight in the configured zone.
+    pub local_ms: u32,
+    /// The day in the configured zone.
+    pub weekday: Weekday,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl<'a> RequestFacts<'a> {
+    /// A GET of `/` from nowhere at the Unix epoch, to be filled in.
+    pub fn new(app: &'a str, action: Action) -> Self {
+        Self {
+            app,
+            action,
+            host: "",
+            path: "/",
+            method: "GET",
+            source_ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            usage: Usage::default(),
+            at: Moment::utc(0),
+        }
+    }
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Connect, Self::Public];
+
+    /// The name of it in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Connect => "connect",
+            Self::Public => "public",
+        }
+    }
+
+    /// Whether it belongs to the group `Action::"use"`.
+    pub fn is_use(self) -> bool {
+        self != Self::Public
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Moment {
+    /// A moment where the configured zone is UTC.
+    pub fn utc(unix_ms: i64) -> Self {
+        let days = unix_ms.div_euclid(DAY_MS);
+        let weekday = match (days + 3).rem_euclid(7) {
+            0 => Weekday::Monday,
+            1 => Weekday::Tuesday,
+            2 => Weekday::Wednesday,
+            3 => Weekday::Thursday,
+            4 => Weekday::Friday,
+            5 => Weekday::Saturday,
+            _ => Weekday::Sunday,
+        };
+        Self { unix_ms, local_ms: u32::try_from(unix_ms.rem_euclid(DAY_MS)).unwrap_or(0), weekday }
+    }
+}
+
+impl Weekday {
+    /// The word for it in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utc_moments_know_their_day_and_hour() {
+        assert_eq!(Moment::utc(0), Moment { unix_ms: 0, local_ms: 0, weekday: Weekday::Thursday });
+        let before = Moment::utc(-1);
+        assert_eq!((before.local_ms, before.weekday), (86_399_999, Weekday::Wednesday));
+        // 2026-09-21T14:13:20.123Z
+        let later = Moment::utc(1_790_000_000_123);
+        assert_eq!((later.local_ms, later.weekday), (((14 * 60 + 13) * 60 + 20) * 1000 + 123, Weekday::Monday));
+    }
+}

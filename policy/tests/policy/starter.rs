@@ -1,0 +1,136 @@
+//! The policies that ship as examples are correct, and decide what the quickstart shows.
+
+use super::support::{self, NOW_MS, folder, quickstart_catalogue, someone};
+use sekisho_policy::{Action, Decision, DenyReason, Identity, PolicySet, Principal, RequestFacts, Verdict};
+
+#[test]
+fn the_starter_has_no_mistakes_and_no_warnings() {
+    let loaded = PolicySet::load(&folder("../examples/policies"), &[], &quickstart_catalogue()).unwrap_or_else(|problems| {
+        panic!("{}", support::lines(&problems));
+    });
+    assert_eq!(loaded.warnings, [], "{}", support::lines(&loaded.warnings));
+}
+
+#[test]
+fn staff_use_share_and_chat_from_their_own_device() {
+    for app in ["share", "chat"] {
+        for action in [Action::Read, Action::Write, Action::Connect] {
+            assert_allowed(&ask(&ana(), app, action, "/files/1"), "staff-on-own-device");
+        }
+    }
+}
+
+#[test]
+fn any_one_fact_less_and_the_answer_is_no() {
+    let without = |change: fn(&mut Identity)| {
+        let mut identity = ana();
+        change(&mut identity);
+        ask(&identity, "share", Action::Read, "/files/1")
+    };
+    assert_allowed(&without(|_| ()), "staff-on-own-device");
+    assert_denied(&without(|who| user(who).groups.clear()), DenyReason::NoPermit, &[]);
+    assert_denied(&without(|who| who.device.owner = None), DenyReason::NoPermit, &[]);
+    assert_denied(&without(|who| who.device.owner = Some("corp/bob".to_owned())), DenyReason::NoPermit, &[]);
+    assert_denied(&without(|who| who.session.binding = "none".to_owned()), DenyReason::Forbidden, &["no-unbound-tokens"]);
+    assert_denied(&without(|who| who.session.binding.clear()), DenyReason::Forbidden, &["no-unbound-tokens"]);
+    assert_denied(
+        &without(|who| who.session.authenticated_at_ms = None),
+        DenyReason::Forbidden,
+        &["confidential-needs-strong-sign-in"],
+    );
+}
+
+#[test]
+fn more_than_one_factor_stands_for_a_fresh_sign_in() {
+    let mut who = ana();
+    who.session.authenticated_at_ms = Some(NOW_MS - 28_800_000);
+    assert_denied(&ask(&who, "share", Action::Read, "/"), DenyReason::Forbidden, &["confidential-needs-strong-sign-in"]);
+    assert_allowed(&ask(&who, "chat", Action::Read, "/"), "staff-on-own-device");
+    who.session.mfa = true;
+    assert_allowed(&ask(&who, "share", Action::Read, "/"), "staff-on-own-device");
+}
+
+#[test]
+fn only_admins_enter_the_admin_area() {
+    for path in ["/admin", "/admin/", "/admin/users"] {
+        assert_denied(&ask(&ana(), "share", Action::Read, path), DenyReason::Forbidden, &["share-admin-area-for-admins"]);
+        let mut admin = ana();
+        user(&mut admin).groups.insert("admins".to_owned());
+        assert_allowed(&ask(&admin, "share", Action::Read, path), "staff-on-own-device");
+    }
+    assert_allowed(&ask(&ana(), "share", Action::Read, "/administrator"), "staff-on-own-device");
+    assert_allowed(&ask(&ana(), "chat", Action::Read, "/admin"), "staff-on-own-device");
+}
+
+#[test]
+fn shared_devices_serve_staff_who_signed_in_lately() {
+    let mut who = ana();
+    who.device.owner = None;
+    (who.device.shared, who.device.managed) = (true, true);
+    assert_allowed(&ask(&who, "share", Action::Read, "/"), "staff-on-shared-device");
+    who.device.managed = false;
+    assert_denied(&ask(&who, "share", Action::Read, "/"), DenyReason::NoPermit, &[]);
+    who.device.managed = true;
+    who.session.authenticated_at_ms = Some(NOW_MS - 3_600_000);
+    assert_denied(&ask(&who, "share", Action::Read, "/"), DenyReason::NoPermit, &[]);
+}
+
+#[test]
+fn contractors_read_share_and_nothing_else() {
+    let mut who = ana();
+    user(&mut who).groups = ["contractors".to_owned()].into();
+    assert_allowed(&ask(&who, "share", Action::Read, "/files/1"), "contractors-read-share");
+    assert_denied(&ask(&who, "share", Action::Write, "/files/1"), DenyReason::NoPermit, &[]);
+    assert_denied(&ask(&who, "chat", Action::Read, "/"), DenyReason::NoPermit, &[]);
+}
+
+#[test]
+fn public_paths_are_open_and_nothing_else_is() {
+    let set = starter();
+    assert_allowed(&set.decide(set.anonymous(), &at("share", Action::Public, "/healthz")), "public-paths");
+    // Whoever is not known cannot even ask for a use, and whoever is known is not the public.
+    let unasked = set.decide(set.anonymous(), &at("share", Action::Read, "/healthz"));
+    assert_eq!(unasked.decision, Decision::Deny(DenyReason::EvaluationFailed));
+    assert!(!ask(&ana(), "share", Action::Public, "/healthz").is_allowed());
+}
+
+fn ana() -> Identity {
+    someone("corp/ana", &["staff"])
+}
+
+fn user(identity: &mut Identity) -> &mut sekisho_policy::UserFacts {
+    match &mut identity.principal {
+        Principal::User(user) => user,
+        Principal::Service(_) => panic!("not a person"),
+    }
+}
+
+fn starter() -> PolicySet {
+    PolicySet::load(&folder("../examples/policies"), &[], &quickstart_catalogue()).unwrap().set
+}
+
+fn at<'a>(app: &'a str, action: Action, path: &'a str) -> RequestFacts<'a> {
+    let mut facts = RequestFacts::new(app, action);
+    facts.path = path;
+    facts.at = sekisho_policy::Moment::utc(NOW_MS);
+    facts
+}
+
+fn ask(identity: &Identity, app: &str, action: Action, path: &str) -> Verdict {
+    let set = starter();
+    set.decide(&set.prepare(identity).unwrap(), &at(app, action, path))
+}
+
+#[track_caller]
+fn assert_allowed(verdict: &Verdict, policy: &str) {
+    assert_eq!((verdict.decision, support::ids(verdict)), (Decision::Allow, vec![policy.to_owned()]), "{:?}", verdict.errors);
+}
+
+#[track_caller]
+fn assert_denied(verdict: &Verdict, reason: DenyReason, policies: &[&str]) {
+    assert_eq!(
+        (verdict.decision, support::ids(verdict)),
+        (Decision::Deny(reason), policies.iter().map(|&id| id.to_owned()).collect())
+    );
+    assert_eq!(verdict.errors, []);
+}
