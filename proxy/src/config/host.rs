@@ -19,6 +19,24 @@ impl Host {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a certificate's name covers this host: the same name, or `*.` in place of its first label (RFC 9525 section 6.3).
+    /// An address is covered only by itself.
+    pub fn is_covered_by(&self, name: &str) -> bool {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        match name.strip_prefix("*.") {
+            Some(parent) => {
+                let labels = !self.is_address() && parent.contains('.') && !parent.contains('*');
+                labels && self.0.split_once('.').is_some_and(|(_first, rest)| rest.eq_ignore_ascii_case(parent))
+            }
+            None => self.0.trim_matches(['[', ']']).eq_ignore_ascii_case(name.trim_matches(['[', ']'])),
+        }
+    }
+
+    /// Whether it is an IP address.
+    pub fn is_address(&self) -> bool {
+        self.0.starts_with('[') || self.0.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+    }
 }
 
 impl FromStr for Host {
@@ -72,6 +90,31 @@ mod tests {
         ] {
             assert_eq!(written.parse::<Host>().map(|host| host.as_str().to_owned()), Ok(canonical.to_owned()), "{written}");
         }
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let host = |text: &str| text.parse::<Host>().unwrap();
+        for (name, covered) in [
+            ("wiki.corp.example", true),
+            ("WIKI.corp.example.", true),
+            ("*.corp.example", true),
+            ("*.Corp.Example", true),
+            ("corp.example", false),
+            ("*.example", false),
+            ("*.wiki.corp.example", false),
+            ("*.*.example", false),
+            ("*", false),
+            ("w*.corp.example", false),
+            ("", false),
+            ("*.", false),
+        ] {
+            assert_eq!(host("wiki.corp.example").is_covered_by(name), covered, "{name}");
+        }
+        assert!(!host("a.wiki.corp.example").is_covered_by("*.corp.example"));
+        assert!(host("127.0.0.1").is_covered_by("127.0.0.1"));
+        assert!(!host("127.0.0.1").is_covered_by("*.0.0.1"));
+        assert!(host("[::1]").is_covered_by("::1"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hyper::body::Incoming;
 
 use crate::clock::Timestamp;
 use crate::config::Host;
+use crate::secret::{self, NoRandomness};
 
 /// A request with exactly one meaning, without any header that speaks for us or for one hop only.
 #[derive(Debug)]
@@ -49,6 +50,16 @@ pub enum Kind {
 /// Names a request in the answer, the record and the app's headers: 32 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(pub [u8; 16]);
+
+impl RequestId {
+    /// A new one.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the system has none to give.
+    pub fn random() -> Result<Self, NoRandomness> {
+        secret::bytes().map(Self)
+    }
+}
 
 impl std::fmt::Display for RequestId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,0 +1,213 @@
+//! What the guard and the service tell each other.
+//!
+//! Both run in the same task, so the lock is never contended; it is there because hyper wants a connection that upgrades to be
+//! `Send`.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use super::head::{BodyFraming, HeadFacts};
+use super::refusal::FramingRefusal;
+
+/// What stands behind a call of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A request of the client's.
+    Accepted(HeadFacts),
+    /// The client's request was refused; hyper shows the service a harmless one in its place. Answer with this reason; the
+    /// connection closes after the answer.
+    Refused(FramingRefusal),
+}
+
+/// The service's side of a guarded connection. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct GuardHandle {
+    shared: Arc<Shared>,
+}
+
+/// One request's turn on a connection. Keep it until the response's last byte has been handed to hyper: the idle deadline runs
+/// from when the last turn is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    shared: Arc<Shared>,
+    head: Head,
+}
+
+/// Decided once for each head that asks for a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tunnel {
+    Accepted,
+    Declined,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    heads: VecDeque<Head>,
+    open_turns: usize,
+    idle_since: Instant,
+    /// `Some(None)`: a tunnel was asked for and nothing is decided.
+    tunnel: Option<Option<Tunnel>>,
+    body_pending: bool,
+    broken: Option<FramingRefusal>,
+    reader: Option<Waker>,
+}
+
+impl GuardHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// What stands behind this call of the service: to be asked exactly once, first thing, in each call. `None` would mean that
+    /// hyper read a request that the guard never judged: refuse it.
+    pub fn next_turn(&self) -> Option<Turn> {
+        let head = self.shared.lock().heads.pop_front()?;
+        Some(Turn { shared: Arc::clone(&self.shared), head })
+    }
+
+    /// Whether the body of the latest request has been read to its end. If not, the connection cannot serve another request.
+    pub fn body_fully_read(&self) -> bool {
+        let state = self.shared.lock();
+        !state.body_pending && state.broken.is_none()
+    }
+
+    /// Why the body of the latest request broke, if it did. The connection closes after the answer.
+    pub fn body_refusal(&self) -> Option<FramingRefusal> {
+        self.shared.lock().broken
+    }
+}
+
+impl Turn {
+    /// What the client's head said, or why it was refused.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The facts, if the head was accepted.
+    pub fn facts(&self) -> Option<&HeadFacts> {
+        match &self.head {
+            Head::Accepted(facts) => Some(facts),
+            Head::Refused(_) => None,
+        }
+    }
+
+    /// Just before the service returns `101`: what the client sends from now on belongs to the tunnel.
+    pub fn accept_tunnel(&self) {
+        self.decide(Tunnel::Accepted);
+    }
+
+    /// Once it is clear that there will be no `101`: what the client sends from now on is requests. Dropping the turn does the same.
+    pub fn decline_tunnel(&self) {
+        self.decide(Tunnel::Declined);
+    }
+
+    fn decide(&self, tunnel: Tunnel) {
+        if self.facts().is_some_and(|facts| facts.asks_tunnel) {
+            let mut state = self.shared.lock();
+            if state.tunnel == Some(None) {
+                state.tunnel = Some(Some(tunnel));
+                wake(state);
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.decline_tunnel();
+        let mut state = self.shared.lock();
+        state.open_turns = state.open_turns.saturating_sub(1);
+        if state.open_turns == 0 {
+            state.idle_since = Instant::now();
+            wake(state);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State {
+            heads: VecDeque::new(),
+            open_turns: 0,
+            idle_since: Instant::now(),
+            tunnel: None,
+            body_pending: false,
+            broken: None,
+            reader: None,
+        }))
+    }
+
+    pub(super) fn accepted(&self, facts: HeadFacts) {
+        let mut state = self.lock();
+        state.body_pending = facts.body != BodyFraming::None;
+        state.tunnel = facts.asks_tunnel.then_some(None);
+        state.open_turns += 1;
+        state.heads.push_back(Head::Accepted(facts));
+    }
+
+    pub(super) fn refused(&self, refusal: FramingRefusal) {
+        let mut state = self.lock();
+        state.open_turns += 1;
+        state.heads.push_back(Head::Refused(refusal));
+    }
+
+    pub(super) fn body_over(&self) {
+        self.lock().body_pending = false;
+    }
+
+    pub(super) fn body_broken(&self, refusal: FramingRefusal) {
+        self.lock().broken = Some(refusal);
+    }
+
+    /// What was decided about the tunnel; if nothing yet, `waker` is woken when it is.
+    pub(super) fn tunnel(&self, waker: &Waker) -> Option<Tunnel> {
+        let mut state = self.lock();
+        let decided = state.tunnel.flatten();
+        if decided.is_some() {
+            state.tunnel = None;
+        } else {
+            keep(&mut state.reader, waker);
+        }
+        decided
+    }
+
+    /// Since when no request has been open; if one is, `waker` is woken when there is none any more.
+    pub(super) fn idle_since(&self, waker: &Waker) -> Option<Instant> {
+        let mut state = self.lock();
+        if state.open_turns > 0 {
+            keep(&mut state.reader, waker);
+            return None;
+        }
+        Some(state.idle_since)
+    }
+
+    /// The idle deadline runs anew.
+    pub(super) fn still_active(&self, now: Instant) {
+        self.lock().idle_since = now;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; if one did, the state would still be whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep(slot: &mut Option<Waker>, waker: &Waker) {
+    match slot {
+        Some(kept) => kept.clone_from(waker),
+        None => *slot = Some(waker.clone()),
+    }
+}
+
+fn wake(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}

@@ -1,0 +1,91 @@
+//! The room's one step: a request as hyper gives it becomes a [`Clean`] one.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::clean::{Clean, Kind, RequestId};
+use super::guard::{BodyFraming, HeadFacts};
+use super::refusal::ReadRefusal;
+use super::{hygiene, target, websocket};
+use crate::clock::Timestamp;
+use crate::config::{Config, Host};
+
+/// Reads requests. One for each configuration.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    public_port: u16,
+    target_bytes: usize,
+    headers: usize,
+}
+
+/// A request's head with exactly one meaning.
+#[derive(Debug)]
+struct CleanHead {
+    method: Method,
+    host: Host,
+    path: Box<str>,
+    query: Option<Box<str>>,
+    headers: HeaderMap,
+    kind: Kind,
+    version: Version,
+}
+
+impl Reader {
+    /// With the limits and the port of `config`.
+    pub fn new(config: &Config) -> Self {
+        Self { public_port: config.listen.public_port, target_bytes: config.limits.target_bytes, headers: config.limits.headers }
+    }
+
+    /// The one meaning of `request`. For HTTP/1, `facts` is what the guard knows of it
+    /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`.
+    ///
+    /// # Errors
+    /// [`ReadRefusal`] if it has none.
+    pub fn clean(
+        &self,
+        mut request: Request<Incoming>,
+        facts: Option<&HeadFacts>,
+        id: RequestId,
+        at: Timestamp,
+    ) -> Result<Clean, ReadRefusal> {
+        let length = request.body().size_hint().exact();
+        // Taken off first, so that no path leaves it in the extensions.
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (parts, body) = request.into_parts();
+        let CleanHead { method, host, path, query, headers, kind, version } = self.head(parts, facts)?;
+        let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
+        Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
+    }
+
+    fn head(&self, mut parts: Parts, facts: Option<&HeadFacts>) -> Result<CleanHead, ReadRefusal> {
+        if !target::agrees_with_guard(&parts, facts) {
+            return Err(ReadRefusal::Unguarded);
+        }
+        if parts.headers.len() > self.headers {
+            return Err(ReadRefusal::TooManyHeaders);
+        }
+        if parts.method == Method::TRACE || parts.method.as_str() == "TRACK" {
+            return Err(ReadRefusal::Method);
+        }
+        let no_body = facts.is_some_and(|facts| facts.body == BodyFraming::None);
+        let kind = websocket::kind(&parts, no_body)?;
+        if facts.is_some_and(|facts| facts.asks_tunnel != (kind == Kind::WebSocket)) {
+            return Err(ReadRefusal::Unguarded);
+        }
+        let target = target::read(&parts, self.public_port, self.target_bytes)?;
+        hygiene::clean(&mut parts)?;
+        // An extended CONNECT is what HTTP/1 says with GET, and that is what the app gets.
+        let method = if parts.method == Method::CONNECT { Method::GET } else { parts.method };
+        Ok(CleanHead {
+            method,
+            host: target.host,
+            path: target.path,
+            query: target.query,
+            headers: parts.headers,
+            kind,
+            version: parts.version,
+        })
+    }
+}

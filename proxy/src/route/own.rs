@@ -1,0 +1,62 @@
+//! The addresses that are ours on every host.
+
+/// One of our own addresses: below `/.sekisho/` on every app's host, and everything at the sign-in host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnPath {
+    /// `/` at the sign-in host.
+    Home,
+    /// `sign-in`
+    SignIn,
+    /// `callback`
+    Callback,
+    /// `sign-out`
+    SignOut,
+    /// `whoami`
+    Whoami,
+    /// `enroll`
+    Enroll,
+    /// `jwks.json`
+    Jwks,
+    /// `backchannel-logout`, at the sign-in host only.
+    BackchannelLogout,
+    /// Ours, but nothing is there: 404.
+    Unknown,
+}
+
+impl OwnPath {
+    /// What `path` means if it is ours whatever the host: below `/.sekisho`. `gate`: at the sign-in host.
+    pub(super) fn reserved(path: &str, gate: bool) -> Option<Self> {
+        let name = match path.strip_prefix(RESERVED)? {
+            "" => return Some(Self::Unknown),
+            rest => rest.strip_prefix('/')?,
+        };
+        Some(match name {
+            "sign-in" => Self::SignIn,
+            "callback" => Self::Callback,
+            "sign-out" => Self::SignOut,
+            "whoami" => Self::Whoami,
+            "enroll" => Self::Enroll,
+            "jwks.json" => Self::Jwks,
+            "backchannel-logout" if gate => Self::BackchannelLogout,
+            _ => Self::Unknown,
+        })
+    }
+
+    /// The label in metrics and the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::SignIn => "sign_in",
+            Self::Callback => "callback",
+            Self::SignOut => "sign_out",
+            Self::Whoami => "whoami",
+            Self::Enroll => "enroll",
+            Self::Jwks => "jwks",
+            Self::BackchannelLogout => "backchannel_logout",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The prefix of our addresses on every host.
+const RESERVED: &str = "/.sekisho";
