@@ -219,3 +219,71 @@ impl Drop for Temporary {
 
 /// Keys and certificates are a few kilobytes; revocation lists of large authorities some megabytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_private_file_is_written_for_its_owner_only_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_private(&path, b"one").unwrap();
+        write_private(&path, b"two").unwrap();
+        assert_eq!(read_private(&path).unwrap().as_slice(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn what_is_there_is_not_replaced_by_create() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        create_private(&path, b"one").unwrap();
+        assert!(matches!(create_private(&path, b"two"), Err(FileError::Exists(_))));
+        assert_eq!(read_private(&path).unwrap().as_slice(), b"one");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_secret_that_others_can_use_is_refused_with_advice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_private(&path, b"x").unwrap();
+        for mode in [0o400, 0o600] {
+            set_mode(&path, mode);
+            assert!(read_private(&path).is_ok(), "{mode:o}");
+        }
+        for mode in [0o604, 0o644, 0o660, 0o602, 0o620, 0o610, 0o777] {
+            set_mode(&path, mode);
+            let err = read_private(&path).unwrap_err();
+            let words = err.to_string();
+            assert!(words.contains(&format!("mode 0{mode:o}")) && words.contains("chmod 600 "), "{words}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(read_private(dir.path()), Err(FileError::NotAFile(_))));
+        let _listener = std::os::unix::net::UnixListener::bind(dir.path().join("s")).unwrap();
+        assert!(matches!(read_private(&dir.path().join("s")), Err(FileError::NotAFile(_))));
+        assert!(matches!(read_private(&dir.path().join("none")), Err(FileError::Missing(_))));
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        private_dir(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        private_dir(&path).unwrap();
+        set_mode(&path, 0o770);
+        assert!(matches!(private_dir(&path), Err(FileError::NotPrivate { mode: 0o770, .. })));
+    }
+}

@@ -174,3 +174,52 @@ fn dates(now: UnixTime, lifetime: Duration) -> Result<(OffsetDateTime, OffsetDat
 const ROOT_LIFETIME: Duration = Duration::from_secs(2 * 365 * 86_400);
 /// Ninety days.
 const SERVER_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::ServerName;
+    use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+    use super::*;
+
+    fn now() -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+    }
+
+    fn is_good(root: &LocalRoot, made_for: &[&str], host: &str) -> Result<(), webpki::Error> {
+        let server = root.server(made_for, now()).unwrap();
+        let chain = pem::certificates(server.chain_pem.as_bytes()).unwrap();
+        let leaf = EndEntityCert::try_from(&chain[0]).unwrap();
+        let anchor = anchor_from_trusted_cert(root.certificate()).unwrap();
+        let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+        leaf.verify_for_usage(algorithms.all, &[anchor], &[], now(), KeyUsage::server_auth(), None, None)?;
+        leaf.verify_is_valid_for_subject_name(&ServerName::try_from(host).unwrap())
+    }
+
+    #[test]
+    fn clients_that_trust_the_root_take_its_servers() {
+        let root = LocalRoot::create(&["localhost"], now()).unwrap();
+        let names = ["gate.localhost", "wiki.localhost", "127.0.0.1", "::1"];
+        for host in names {
+            assert_eq!(is_good(&root, &names, host), Ok(()), "{host}");
+        }
+        assert!(is_good(&root, &names, "other.localhost").is_err());
+    }
+
+    #[test]
+    fn the_root_vouches_for_nobody_else() {
+        let root = LocalRoot::create(&["localhost"], now()).unwrap();
+        for foreign in ["bank.example", "notlocalhost", "192.0.2.1"] {
+            assert_eq!(is_good(&root, &[foreign], foreign), Err(webpki::Error::NameConstraintViolation), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_root_stays_the_same_when_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = LocalRoot::open_or_create(dir.path(), &["localhost"], now()).unwrap();
+        let again = LocalRoot::open_or_create(dir.path(), &["localhost"], now()).unwrap();
+        assert_eq!(first.certificate(), again.certificate());
+        assert_eq!(is_good(&again, &["a.localhost"], "a.localhost"), Ok(()));
+    }
+}

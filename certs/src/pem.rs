@@ -88,3 +88,48 @@ fn sections(bytes: &[u8], kind: SectionKind, word: &'static str) -> Result<Vec<V
     }
     if found.is_empty() { Err(PemError::Nothing(word)) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate() -> CertificateDer<'static> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone()
+    }
+
+    #[test]
+    fn certificates_are_read_in_both_forms() {
+        let (one, two) = (certificate(), certificate());
+        assert_eq!(certificates(&one).unwrap(), std::slice::from_ref(&one));
+        let text = format!("# ours\n{}\n{}", encode(&one), encode(&two));
+        assert_eq!(certificates(text.as_bytes()).unwrap(), [one, two]);
+    }
+
+    #[test]
+    fn our_pem_is_what_openssl_writes() {
+        let one = certificate();
+        let theirs = rcgen::KeyPair::generate().unwrap().public_key_pem();
+        assert_eq!(encode(&one).lines().nth(1).unwrap().len(), theirs.lines().nth(1).unwrap().len());
+        assert!(encode(&one).lines().all(|line| line.len() <= 64));
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_is_an_error_and_not_a_shorter_list() {
+        let (one, two) = (encode(&certificate()), encode(&certificate()));
+        let half = two.get(..two.len() / 2).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        assert_eq!(certificates(b""), Err(PemError::Nothing("certificate")));
+        assert_eq!(certificates(b"\n\n"), Err(PemError::Nothing("certificate")));
+        assert_eq!(certificates(key.as_bytes()), Err(PemError::Nothing("certificate")));
+        assert!(matches!(certificates(format!("{one}{half}").as_bytes()), Err(PemError::Broken(_))));
+        assert!(matches!(certificates(half.as_bytes()), Err(PemError::Broken(_))));
+        let not_one = encode_section("CERTIFICATE", b"0123");
+        let outcome = certificates(format!("{one}{not_one}").as_bytes());
+        assert_eq!(outcome, Err(PemError::Unreadable { kind: "certificate", number: 2 }));
+        let mut longer = certificate().to_vec();
+        longer.push(0);
+        assert_eq!(certificates(&longer), Err(PemError::Unreadable { kind: "certificate", number: 1 }));
+        assert_eq!(revocation_lists(one.as_bytes()), Err(PemError::Nothing("revocation list")));
+    }
+}

@@ -57,3 +57,87 @@ pub fn encode(
 
 /// A generated password has 128 random bits and needs no stretching; this is for those that people choose.
 const ITERATIONS: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use rustls_pki_types::UnixTime;
+
+    use super::*;
+    use crate::authority::Authority;
+    use crate::key::DeviceKey;
+
+    fn device() -> (DeviceKey, Vec<CertificateDer<'static>>) {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+        let created = Authority::create("gate.example", now).unwrap();
+        let authority = Authority::load(&created.cert_pem, &created.key_pem).unwrap();
+        let key = DeviceKey::generate().unwrap();
+        let csr = key.csr_pem("x").unwrap();
+        let issued = authority.issue(csr.as_bytes(), "lap-7", Duration::from_secs(86_400), now).unwrap();
+        (key, vec![issued.certificate_der, authority.certificate().clone()])
+    }
+
+    /// `None` if the program is not installed here.
+    fn run(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    fn written(dir: &Path, password: &str) -> String {
+        let (key, chain) = device();
+        let path = dir.join("device.p12");
+        std::fs::write(&path, &*encode("lap-7", &key.key_der(), &chain, password).unwrap()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_was_packed_can_be_unpacked_with_the_password() {
+        let (key, chain) = device();
+        let file = encode("lap-7", &key.key_der(), &chain, "secret words").unwrap();
+        let policy = p12_keystore::Pkcs12ImportPolicy::Strict;
+        let store = KeyStore::from_pkcs12(&file, "secret words", policy).unwrap();
+        let (name, entry) = store.private_key_chain().unwrap();
+        assert_eq!((name, entry.key().as_der()), ("lap-7", key.key_der().as_slice()));
+        assert_eq!(entry.certs().len(), 2);
+        assert!(KeyStore::from_pkcs12(&file, "other words", policy).is_err());
+    }
+
+    #[test]
+    fn nothing_is_packed_without_a_password_or_a_certificate() {
+        let (key, chain) = device();
+        assert_eq!(encode("x", &key.key_der(), &chain, ""), Err(Pkcs12Error::NoPassword));
+        assert_eq!(encode("x", &key.key_der(), &[], "p"), Err(Pkcs12Error::NoCertificate));
+        assert!(matches!(encode("x", b"no key", &chain, "p"), Err(Pkcs12Error::Unusable(_))));
+    }
+
+    #[test]
+    fn openssl_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path(), "pässword 1");
+        let Some((done, text)) = run("openssl", &["pkcs12", "-info", "-in", &path, "-passin", "pass:pässword 1", "-nodes"])
+        else {
+            return;
+        };
+        assert!(done, "{text}");
+        assert!(text.contains("PRIVATE KEY") && text.matches("BEGIN CERTIFICATE").count() == 2, "{text}");
+        let (done, _) = run("openssl", &["pkcs12", "-in", &path, "-passin", "pass:wrong", "-nodes"]).unwrap();
+        assert!(!done);
+    }
+
+    #[test]
+    fn the_key_store_of_browsers_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path(), "pass");
+        let store = format!("sql:{}", dir.path().to_str().unwrap());
+        let Some((done, text)) = run("certutil", &["-N", "--empty-password", "-d", &store]) else { return };
+        assert!(done, "{text}");
+        let (done, text) = run("pk12util", &["-i", &path, "-d", &store, "-W", "pass"]).unwrap();
+        assert!(done, "{text}");
+        let (_, text) = run("certutil", &["-L", "-d", &store]).unwrap();
+        assert!(text.contains("u,u,u"), "a certificate with its key: {text}");
+    }
+}

@@ -7,6 +7,8 @@
 
 mod pinned_server;
 mod proves_possession;
+#[cfg(test)]
+mod tests;
 
 pub use pinned_server::PinnedServer;
 pub use proves_possession::ProvesPossession;

@@ -1,6 +1,8 @@
 //! Certificates that the gate itself shows, and which of them it shows to whom.
 
 mod by_sni;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -190,20 +190,23 @@ impl DeviceTrust {
         }
     }
 
-    /// What webpki leaves out: the root's own dates, and `keyCertSign` of the certificates between. Returns the earliest end.
+    /// What webpki leaves out: the root's own dates and path length, and `keyCertSign` of the certificates between. Returns the
+    /// earliest end.
     fn chain_end(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<UnixTime, CertificateRefusal> {
-        let root =
-            self.roots.iter().filter(|root| root.is(path.anchor()) && root.is_valid(now)).max_by_key(|root| root.not_after());
-        let mut end = root.ok_or(CertificateRefusal::AuthorityNotValid)?.not_after();
-        for between in path.intermediate_certificates() {
-            let der = between.der();
+        let roots = self.roots.iter().filter(|root| root.is(path.anchor()) && root.is_valid(now));
+        let root = roots.max_by_key(|root| root.not_after()).ok_or(CertificateRefusal::AuthorityNotValid)?;
+        let mut end = root.not_after();
+        let mut between = 0;
+        for authority in path.intermediate_certificates() {
+            between += 1;
+            let der = authority.der();
             let parsed = parse(&der).map_err(|_unreadable| CertificateRefusal::Malformed)?;
             if !leaf::may_sign_certificates(&parsed) {
                 return Err(CertificateRefusal::ChainNotAllowed);
             }
             end = end.min(Validity::of(&parsed).not_after);
         }
-        Ok(end)
+        if root.allows(between) { Ok(end) } else { Err(CertificateRefusal::ChainNotAllowed) }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::x509::{Validity, parse};
 pub(super) struct Root {
     pub(super) anchor: TrustAnchor<'static>,
     validity: Validity,
+    /// How many authorities may stand between it and a device (`pathLenConstraint`); `None`: any number.
+    most_between: Option<u32>,
 }
 
 impl Root {
@@ -19,7 +21,9 @@ impl Root {
         let parsed = parse(der).map_err(|_unreadable| TrustError::RootUnreadable { number })?;
         let anchor = anchor_from_trusted_cert(der).map_err(|_unreadable| TrustError::RootUnreadable { number })?.to_owned();
         if may_sign_certificates(&parsed) {
-            Ok(Self { anchor, validity: Validity::of(&parsed) })
+            let constraints = parsed.basic_constraints().ok().flatten();
+            let most_between = constraints.and_then(|constraints| constraints.value.path_len_constraint);
+            Ok(Self { anchor, validity: Validity::of(&parsed), most_between })
         } else {
             Err(TrustError::RootIsNoAuthority { number })
         }
@@ -32,6 +36,10 @@ impl Root {
 
     pub(super) fn is_valid(&self, now: UnixTime) -> bool {
         (self.validity.not_before..=self.validity.not_after).contains(&now)
+    }
+
+    pub(super) fn allows(&self, between: usize) -> bool {
+        self.most_between.is_none_or(|most| u32::try_from(between).is_ok_and(|between| between <= most))
     }
 
     pub(super) fn not_after(&self) -> UnixTime {
