@@ -60,7 +60,7 @@ pub enum StoreError {
     Sealing(&'static str),
     /// The change is durable, but this process could not read it back; it refuses decisions until it has.
     #[error("the change was stored, but is not in effect yet: {0}")]
-    Behind(Box<StoreError>),
+    Behind(Box<Self>),
     /// The process is shutting down.
     #[error("the gate is shutting down")]
     Stopping,

@@ -37,6 +37,12 @@ impl Follower {
         Ok(Self { pool, inventory, position: Mutex::new(position) })
     }
 
+    /// With nothing loaded, before the first change.
+    #[cfg(test)]
+    pub(super) fn at_the_beginning(pool: SqlitePool, inventory: Arc<Inventory>) -> Self {
+        Self { pool, inventory, position: Mutex::new(0) }
+    }
+
     /// Applies every change that is durable now. When it returns, whatever was committed before the call is in effect; if it
     /// cannot, the live state is marked as behind until a later call can.
     pub(super) async fn catch_up(&self) -> Result<(), FellBehind> {

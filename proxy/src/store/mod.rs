@@ -16,6 +16,8 @@ mod near;
 mod open;
 mod people;
 mod registrar;
+#[cfg(test)]
+mod replay;
 mod rows;
 mod sessions;
 #[cfg(test)]

@@ -213,10 +213,7 @@ async fn device_in_use(db: &mut SqliteConnection, id: &DeviceId) -> Result<Devic
 }
 
 async fn pin_owner(w: &mut Writing, mut device: Device, session: &Session) -> Result<(), StoreError> {
-    let waits_for = match &device.owner {
-        Some(Owner::Email(email)) => email,
-        _ => return Ok(()),
-    };
+    let Some(Owner::Email(waits_for)) = &device.owner else { return Ok(()) };
     if session.email.as_ref() != Some(waits_for) {
         return Ok(());
     }
