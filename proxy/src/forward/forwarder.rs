@@ -205,10 +205,7 @@ async fn deliver(
             }
             Err(failure) => failure,
         };
-        if error.blames_upstream() && endpoint.endpoint.standing.failed(Instant::now()) {
-            target.metrics.ejections.inc();
-            tracing::warn!(app = %target.app.name, upstream = %endpoint.endpoint.usual.upstream.host, %error, "an upstream is set aside");
-        }
+        target.blame(&endpoint.endpoint, error);
         if tried.len() >= MOST_RETRIES {
             return Err(error);
         }

@@ -15,7 +15,7 @@ use super::request_body::RequestBody;
 #[derive(Debug)]
 pub(super) struct Lease {
     held: Option<Held>,
-    _load: Load,
+    load: Load,
 }
 
 /// The connection of an exchange.
@@ -57,11 +57,11 @@ impl Drop for Load {
 
 impl Lease {
     pub(super) fn own(own: Own, load: Load) -> Self {
-        Self { held: Some(Held::Own(Box::new(own))), _load: load }
+        Self { held: Some(Held::Own(Box::new(own))), load }
     }
 
     pub(super) fn shared(place: Place, load: Load) -> Self {
-        Self { held: Some(Held::Shared(place)), _load: load }
+        Self { held: Some(Held::Shared(place)), load }
     }
 
     /// What sends requests on a connection of our own.
@@ -103,6 +103,12 @@ impl Lease {
                 }
             });
         }
+    }
+
+    /// The connection belongs to a tunnel now; only the count goes on.
+    pub(super) fn into_load(mut self) -> Load {
+        self.held = None;
+        Load::on(&self.load.0)
     }
 
     /// The exchange is over before its end.

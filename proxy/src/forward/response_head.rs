@@ -44,8 +44,15 @@ pub(super) fn keep_alive_seconds(headers: &HeaderMap) -> Option<u64> {
     text.split(',').find_map(|part| part.trim().strip_prefix("timeout=")?.parse().ok())
 }
 
+/// Cleans the head of an app's 101; the handshake's own headers stay.
+pub(super) fn for_tunnel(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(CONTENT_LENGTH);
+    cookies::keep_apps_off_ours(headers);
+}
+
 /// Removes what belongs to one hop, and what `Connection` names (RFC 9110, section 7.6.1).
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

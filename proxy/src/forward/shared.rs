@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::assertion::{AssertionKeys, Issuer};
 use super::connect::Route;
+use super::error::ForwardError;
 use super::metrics::{AppMetrics, ForwardMetrics};
 use super::standing::Standing;
 use super::trust::{SystemRoots, Trust};
@@ -137,6 +139,22 @@ impl Target {
             .unhealthy
             .set(endpoints.iter().filter(|endpoint| endpoint.standing.is_down()).count().try_into().unwrap_or(i64::MAX));
         Ok(Self { app: Arc::clone(app), authority, endpoints, metrics })
+    }
+}
+
+impl Target {
+    /// A failed exchange counts against its upstream if it was the upstream's fault.
+    pub(super) fn blame(&self, endpoint: &Endpoint, error: ForwardError) {
+        if error.blames_upstream() && endpoint.standing.failed(Instant::now()) {
+            self.metrics.ejections.inc();
+            let upstream = &endpoint.usual.upstream;
+            tracing::warn!(app = %self.app.name, host = %upstream.host, port = upstream.port, %error, "an upstream is set aside");
+        }
+    }
+
+    pub(super) fn count_unhealthy(&self) {
+        let down = self.endpoints.iter().filter(|endpoint| endpoint.standing.is_down()).count();
+        self.metrics.unhealthy.set(i64::try_from(down).unwrap_or(i64::MAX));
     }
 }
 
