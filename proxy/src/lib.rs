@@ -20,3 +20,5 @@ pub mod read;
 pub mod record;
 pub mod route;
 pub mod tls;
+
+pub mod console;

@@ -1,0 +1,13 @@
+//! What people see of the gate itself.
+//!
+//! Arrives: words, names and addresses. Leaves: pages and problem documents, with everything from outside escaped. Refused:
+//! addresses that a browser would run or take for another site's. Nothing here waits.
+
+mod pages;
+mod problem;
+
+pub use pages::{
+    Action, AppLink, ChooserPage, DeviceLine, EnrolPage, LandingPage, Person, ProviderChoice, RefusalPage, SessionLine,
+    SignedOutPage, Target, Tone, content_security_policy, content_security_policy_with_forms_to,
+};
+pub use problem::{PROBLEM_JSON, ProblemDetails, problem_json};

@@ -1,0 +1,75 @@
+//! Refusals for programs.
+
+use http::StatusCode;
+use serde::Serialize;
+
+/// The media type of [`problem_json`].
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A refusal, for whoever is not a browser (RFC 9457).
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemDetails<'a> {
+    /// The status code.
+    pub status: StatusCode,
+    /// What happened, in plain words.
+    pub detail: &'a str,
+    /// The word for it in the record and the metrics, for programs to go by.
+    pub reason: &'a str,
+    /// What can be done now.
+    pub remedy: Option<&'a str>,
+    /// Which request.
+    pub request_id: &'a str,
+}
+
+/// The members of RFC 9457, section 3.1, and ours. The type is `about:blank`: the status says what kind it is, and the title
+/// is the status's own (section 4.2.1).
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'a str>,
+}
+
+/// The document.
+///
+/// # Errors
+/// Only if memory cannot be had.
+pub fn problem_json(problem: &ProblemDetails<'_>) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Document {
+        r#type: "about:blank",
+        title: problem.status.canonical_reason().unwrap_or("Refused"),
+        status: problem.status.as_u16(),
+        detail: problem.detail,
+        instance: problem.request_id,
+        reason: problem.reason,
+        remedy: problem.remedy,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_and_escapes() {
+        let problem = ProblemDetails {
+            status: StatusCode::FORBIDDEN,
+            detail: "the device \"<x>\" is not known",
+            reason: "device_unknown",
+            remedy: None,
+            request_id: "00112233445566778899aabbccddeeff",
+        };
+        let bare = problem_json(&problem).unwrap();
+        assert_eq!(
+            bare,
+            r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"the device \"<x>\" is not known","instance":"00112233445566778899aabbccddeeff","reason":"device_unknown"}"#
+        );
+        let helpful = problem_json(&ProblemDetails { remedy: Some("enrol it"), ..problem }).unwrap();
+        assert!(helpful.ends_with(r#","remedy":"enrol it"}"#), "{helpful}");
+    }
+}
