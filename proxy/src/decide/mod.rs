@@ -1,6 +1,14 @@
 //! Arrives: a routed request, the device and the user. Leaves: [`Allowed`], which owns the request and which only this room
-//! can make. Refused: whatever policy does not permit, and whatever it cannot decide.
+//! can make. Refused: whatever policy does not permit, and whatever it cannot decide. Nothing here waits, so nothing is left if
+//! the client goes away.
 
 mod allowed;
+mod decider;
+mod facts;
+mod folder;
+mod refusal;
 
 pub use allowed::{Allowed, Permit};
+pub use decider::{Decider, Prepared, Who};
+pub use folder::{FolderError, PolicyTexts};
+pub use refusal::DecideRefusal;

@@ -1,0 +1,138 @@
+//! Puts the question and keeps the answer with the request.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use quick_cache::unsync::Cache;
+use sekisho_policy::{Decision, DenyReason, PolicySet, Verdict};
+
+use super::allowed::{Allowed, Permit};
+use super::facts;
+use super::refusal::DecideRefusal;
+use crate::clock::Timestamp;
+use crate::identify_device::KnownDevice;
+use crate::identify_user::{Binding, KnownUser};
+use crate::route::Routed;
+use crate::secret::Digest;
+use crate::tls::SecureConnection;
+
+/// The live policy set, with what it needs to be asked. Immutable; a reload makes a new one.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    set: Arc<PolicySet>,
+    /// Content hash of the policy set, as recorded.
+    hash: Digest,
+    zone: TimeZone,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub enum Who {
+    /// Anybody: only on public paths.
+    Anyone,
+    /// A known person on a known device.
+    Known {
+        /// The device.
+        device: KnownDevice,
+        /// The person.
+        user: KnownUser,
+    },
+}
+
+/// Questions made ready, per person and device. One per core, thread-confined.
+pub struct Prepared(RefCell<Cache<Key, Rc<sekisho_policy::Prepared>>>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    session: Digest,
+    device: Digest,
+    binding: Binding,
+}
+
+impl Decider {
+    /// Decides by `set`, whose content hash is `hash`, with local times of `zone`.
+    pub fn new(set: Arc<PolicySet>, hash: Digest, zone: TimeZone) -> Self {
+        Self { set, hash, zone }
+    }
+
+    /// Content hash of the policy set.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// Asks policy about the request, and seals the two together if it says yes.
+    ///
+    /// # Errors
+    /// [`DecideRefusal`]: not permitted, forbidden, or not to be decided.
+    pub fn ask(
+        &self,
+        routed: Routed,
+        who: Who,
+        connection: &SecureConnection,
+        prepared: &Prepared,
+        now: Timestamp,
+    ) -> Result<Allowed, DecideRefusal> {
+        let question = facts::request(&routed, connection, now, &self.zone);
+        let (verdict, device, user) = match who {
+            Who::Anyone if routed.public => (self.set.decide(self.set.anonymous(), &question), None, None),
+            // Nobody in particular may only ask for what is public, whatever a policy says.
+            Who::Anyone => return Err(undecided("nobody in particular asked for what is not public".to_owned())),
+            Who::Known { device, user } => {
+                let ready = self.prepare(&device, &user, prepared)?;
+                (self.set.decide(&ready, &question), Some(device), Some(user))
+            }
+        };
+        let policies = permitted_by(verdict)?;
+        Ok(Allowed::new(routed, Permit { user, device, policies }))
+    }
+
+    fn prepare(
+        &self,
+        device: &KnownDevice,
+        user: &KnownUser,
+        prepared: &Prepared,
+    ) -> Result<Rc<sekisho_policy::Prepared>, DecideRefusal> {
+        let key = Key { session: user.facts, device: device.facts, binding: user.binding };
+        let mut cache = prepared.0.borrow_mut();
+        if let Some(ready) = cache.get(&key)
+            && self.set.accepts(ready)
+        {
+            return Ok(Rc::clone(ready));
+        }
+        let ready = self.set.prepare(&facts::identity(device, user)).map_err(|error| undecided(error.to_string()))?;
+        let ready = Rc::new(ready);
+        cache.insert(key, Rc::clone(&ready));
+        Ok(ready)
+    }
+}
+
+impl Prepared {
+    /// Room for `capacity` pairs of person and device.
+    pub fn new(capacity: usize) -> Self {
+        Self(RefCell::new(Cache::new(capacity)))
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
+
+fn permitted_by(verdict: Verdict) -> Result<Arc<[Arc<str>]>, DecideRefusal> {
+    match verdict.decision {
+        Decision::Allow => Ok(verdict.policies),
+        Decision::Deny(reason) => Err(DecideRefusal {
+            reason,
+            policies: verdict.policies,
+            errors: verdict.errors.iter().map(ToString::to_string).collect(),
+        }),
+    }
+}
+
+fn undecided(error: String) -> DecideRefusal {
+    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error] }
+}

@@ -1,0 +1,149 @@
+//! From what the gate knows to what policies ask about. The one place that translates.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Weekday as CivilWeekday;
+use jiff::tz::TimeZone;
+use sekisho_policy as policy;
+
+use crate::clock::Timestamp;
+use crate::identify_device::KnownDevice;
+use crate::identify_user::KnownUser;
+use crate::inventory::{ClaimValue, Device, FactValue, Owner, Session};
+use crate::read::Kind;
+use crate::route::Routed;
+use crate::tls::SecureConnection;
+
+/// The part of the question that stays the same while session and device do.
+pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identity {
+    let session = &*user.session;
+    policy::Identity {
+        principal: policy::Principal::User(policy::UserFacts {
+            id: session.user.to_string(),
+            email: session.email.clone(),
+            name: session.name.clone(),
+            groups: session.groups.clone(),
+            claims: session.claims.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
+        }),
+        device: device_facts(&device.device, session),
+        session: policy::SessionFacts {
+            authenticated_at_ms: Some(session.authenticated_at.0),
+            mfa: session.mfa,
+            acr: session.acr.clone(),
+            amr: session.amr.clone(),
+            provider: session.user.provider.to_string(),
+            binding: user.binding.as_str().to_owned(),
+        },
+    }
+}
+
+/// The part that changes from request to request.
+pub(super) fn request<'a>(
+    routed: &'a Routed,
+    connection: &SecureConnection,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> policy::RequestFacts<'a> {
+    let request = &routed.request;
+    policy::RequestFacts {
+        app: &routed.app.name,
+        action: action(routed),
+        host: request.host.as_str(),
+        path: &request.path,
+        method: request.method.as_str(),
+        source_ip: connection.client.ip().to_canonical(),
+        usage: policy::Usage::default(),
+        at: moment(now, zone),
+    }
+}
+
+fn action(routed: &Routed) -> policy::Action {
+    if routed.public {
+        return policy::Action::Public;
+    }
+    match (routed.request.kind, routed.request.method.as_str()) {
+        (Kind::WebSocket, _) => policy::Action::Connect,
+        (_, "GET" | "HEAD" | "OPTIONS") => policy::Action::Read,
+        _ => policy::Action::Write,
+    }
+}
+
+fn device_facts(device: &Device, session: &Session) -> policy::DeviceFacts {
+    policy::DeviceFacts {
+        id: device.id.to_string(),
+        owner: device.owner.as_ref().and_then(|owner| owner_id(owner, session)),
+        authority: device.authority.to_string(),
+        platform: device.platform.as_str().to_owned(),
+        managed: device.managed,
+        shared: device.shared,
+        key_protection: device.key_protection.as_str().to_owned(),
+        posture: device.posture.iter().map(|(name, value)| (name.clone(), fact(value))).collect::<BTreeMap<_, _>>(),
+        posture_at_ms: device.posture_at.map(|at| at.0),
+        enrolled_at_ms: device.enrolled_at.0,
+    }
+}
+
+/// An owner that is known by address only is this person if the provider vouches for that very address.
+fn owner_id(owner: &Owner, session: &Session) -> Option<String> {
+    match owner {
+        Owner::User(user) => Some(user.to_string()),
+        Owner::Email(address) => {
+            let same = session.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(address));
+            same.then(|| session.user.to_string())
+        }
+    }
+}
+
+fn texts(value: &ClaimValue) -> std::collections::BTreeSet<String> {
+    match value {
+        ClaimValue::Text(text) => [text.clone()].into(),
+        ClaimValue::Texts(texts) => texts.clone(),
+    }
+}
+
+fn fact(value: &FactValue) -> policy::FactValue {
+    match value {
+        FactValue::Flag(flag) => policy::FactValue::Flag(*flag),
+        FactValue::Number(number) => policy::FactValue::Number(*number),
+        FactValue::Text(text) => policy::FactValue::Text(text.clone()),
+    }
+}
+
+/// A time that the calendar does not have falls back to UTC, as an unknown zone offset would.
+pub(super) fn moment(now: Timestamp, zone: &TimeZone) -> policy::Moment {
+    let Ok(instant) = jiff::Timestamp::from_millisecond(now.0) else { return policy::Moment::utc(now.0) };
+    let local = zone.to_datetime(instant);
+    let time = local.time();
+    let local_ms = (u32::try_from(time.hour()).unwrap_or(0) * 3600
+        + u32::try_from(time.minute()).unwrap_or(0) * 60
+        + u32::try_from(time.second()).unwrap_or(0))
+        * 1000
+        + u32::try_from(time.millisecond()).unwrap_or(0);
+    let weekday = match local.date().weekday() {
+        CivilWeekday::Monday => policy::Weekday::Monday,
+        CivilWeekday::Tuesday => policy::Weekday::Tuesday,
+        CivilWeekday::Wednesday => policy::Weekday::Wednesday,
+        CivilWeekday::Thursday => policy::Weekday::Thursday,
+        CivilWeekday::Friday => policy::Weekday::Friday,
+        CivilWeekday::Saturday => policy::Weekday::Saturday,
+        CivilWeekday::Sunday => policy::Weekday::Sunday,
+    };
+    policy::Moment { unix_ms: now.0, local_ms, weekday }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_time_is_the_zones_own() {
+        // 2026-07-01T22:30:00Z is half past midnight of Thursday in Berlin (summer time).
+        let now = Timestamp::from_secs(1_782_945_000);
+        assert_eq!(now.to_string(), "2026-06-30T22:30:00.000Z".replace("06-30", "07-01"));
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let there = moment(now, &berlin);
+        assert_eq!((there.local_ms, there.weekday), (30 * 60 * 1000, policy::Weekday::Thursday));
+        let here = moment(now, &TimeZone::UTC);
+        assert_eq!((here.local_ms, here.weekday), ((22 * 60 + 30) * 60 * 1000, policy::Weekday::Wednesday));
+    }
+}

@@ -1,0 +1,132 @@
+//! The folder of policies, read whole: all of its texts, or none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sekisho_policy::{MAX_FILE_BYTES, Source};
+
+use crate::secret::Digest;
+
+/// The texts of a policy folder.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyTexts {
+    /// `*.cedar`, by name.
+    pub policies: Vec<Source>,
+    /// `*.cedarschema`: additions to the shipped schema, by name.
+    pub additions: Vec<Source>,
+}
+
+/// The folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The file system says no.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// What could not be read.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is larger than any policy file should be.
+    #[error("{path}: larger than {MAX_FILE_BYTES} bytes; split it")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file changed while the folder was read.
+    #[error("{dir}: changed while it was read; copy the new policies beside it and swap the folder as a whole")]
+    Changing {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+impl PolicyTexts {
+    /// Reads the folder twice over: a copy in progress differs between the two and is not taken.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn read(dir: &Path) -> Result<Self, FolderError> {
+        // A symlink that is swapped in between must not mix two folders.
+        let real = dir.canonicalize().map_err(|source| FolderError::Unreadable { path: dir.to_owned(), source })?;
+        let first = Self::read_once(&real)?;
+        if Self::read_once(&real)?.hash() != first.hash() {
+            return Err(FolderError::Changing { dir: dir.to_owned() });
+        }
+        Ok(first)
+    }
+
+    /// Content hash of names and texts: names a policy set in the record.
+    pub fn hash(&self) -> Digest {
+        let mut all = Vec::new();
+        for (kind, sources) in [("policy", &self.policies), ("schema", &self.additions)] {
+            for source in sources {
+                // Lengths first, so that no text can pass for the beginning of the next.
+                all.extend_from_slice(format!("{kind} {} {}\n", source.name.len(), source.text.len()).as_bytes());
+                all.extend_from_slice(source.name.as_bytes());
+                all.extend_from_slice(source.text.as_bytes());
+            }
+        }
+        Digest::of(&all)
+    }
+
+    fn read_once(dir: &Path) -> Result<Self, FolderError> {
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| FolderError::Unreadable { path, source }
+        };
+        let mut texts = Self::default();
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
+            paths.push(entry.map_err(unreadable(dir))?.path());
+        }
+        paths.sort();
+        for path in paths {
+            let kind = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("cedar") => &mut texts.policies,
+                Some("cedarschema") => &mut texts.additions,
+                _ => continue,
+            };
+            let meta = fs::metadata(&path).map_err(unreadable(&path))?;
+            if meta.len() > MAX_FILE_BYTES as u64 {
+                return Err(FolderError::TooLarge { path });
+            }
+            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            kind.push(Source { name, text });
+        }
+        Ok(texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_policies_and_schemas_are_taken_in_order_of_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [("b.cedar", "2"), ("a.cedar", "1"), ("x.cedarschema", "3"), ("notes.txt", "4"), ("c.cedar~", "5")] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let texts = PolicyTexts::read(dir.path()).unwrap();
+        let names: Vec<_> = texts.policies.iter().chain(&texts.additions).map(|source| source.name.as_str()).collect();
+        assert_eq!(names, ["a.cedar", "b.cedar", "x.cedarschema"]);
+    }
+
+    #[test]
+    fn the_hash_tells_what_stands_where() {
+        let text = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+        let one = PolicyTexts { policies: vec![text("a", "bc")], additions: vec![] };
+        let other = PolicyTexts { policies: vec![text("ab", "c")], additions: vec![] };
+        assert_ne!(one.hash(), other.hash());
+        let moved = PolicyTexts { policies: vec![], additions: vec![text("a", "bc")] };
+        assert_ne!(one.hash(), moved.hash());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_set() {
+        assert!(matches!(PolicyTexts::read(Path::new("/nonexistent/policies")), Err(FolderError::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,17 @@
+//! Why policy does not let a request through.
+
+use std::sync::Arc;
+
+use sekisho_policy::DenyReason;
+
+/// A decision against a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("policy does not allow it: {}", .reason.as_str())]
+pub struct DecideRefusal {
+    /// Why.
+    pub reason: DenyReason,
+    /// Ids of the policies that forbade it; empty if nothing permits it.
+    pub policies: Arc<[Arc<str>]>,
+    /// What could not be evaluated, for operators.
+    pub errors: Vec<String>,
+}
