@@ -1,0 +1,79 @@
+//! What operators see of sign-in.
+
+use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
+
+use super::refusal::SignInRefusal;
+use crate::clock::Timestamp;
+
+/// Attempts to sign in that came back from a provider. Clones count together.
+#[derive(Clone, Debug)]
+pub struct SignInMetrics {
+    sign_ins: IntCounterVec,
+    last_success: GaugeVec,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A session began.
+    Success,
+    /// The provider, or the person at the provider, said no.
+    Declined,
+    /// What the provider said was not good enough.
+    Refused,
+    /// The provider could not be reached, or talked nonsense.
+    ProviderDown,
+    /// The gate could not do it.
+    Failed,
+}
+
+impl Outcome {
+    /// Label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Declined => "declined",
+            Self::Refused => "refused",
+            Self::ProviderDown => "provider_down",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(super) fn of<T>(result: &Result<T, SignInRefusal>) -> Self {
+        match result {
+            Ok(_) => Self::Success,
+            Err(refusal) => refusal.outcome(),
+        }
+    }
+}
+
+impl SignInMetrics {
+    /// Enters the metrics into `registry`.
+    ///
+    /// # Errors
+    /// If one of their names is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let sign_ins = IntCounterVec::new(
+            Opts::new("sekisho_sign_ins_total", "Attempts to sign in that came back from an identity provider, by outcome."),
+            &["provider", "outcome"],
+        )?;
+        let last_success = GaugeVec::new(
+            Opts::new(
+                "sekisho_sign_in_last_success_timestamp_seconds",
+                "When somebody last signed in through an identity provider, in seconds since the epoch.",
+            ),
+            &["provider"],
+        )?;
+        registry.register(Box::new(sign_ins.clone()))?;
+        registry.register(Box::new(last_success.clone()))?;
+        Ok(Self { sign_ins, last_success })
+    }
+
+    pub(super) fn ended(&self, provider: &str, outcome: Outcome, now: Timestamp) {
+        self.sign_ins.with_label_values(&[provider, outcome.as_str()]).inc();
+        if outcome == Outcome::Success {
+            #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit a float exactly for ages to come")]
+            self.last_success.with_label_values(&[provider]).set(now.as_secs() as f64);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What comes in from a browser, and what goes back to it.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use crate::clock::Timestamp;
+use crate::config::Host;
+use crate::identify_device::KnownDevice;
+
+/// A request for one of the addresses that signing in and out use, `/.sekisho/…`.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Which of them.
+    pub endpoint: Endpoint,
+    /// The method.
+    pub method: Method,
+    /// The host: the sign-in host or an app's.
+    pub host: Host,
+    /// The query, without `?`, as it came.
+    pub query: Option<String>,
+    /// The `Cookie` headers, joined by `; `.
+    pub cookies: Option<String>,
+    /// `Origin`.
+    pub origin: Option<String>,
+    /// `Sec-Fetch-Site`.
+    pub fetch_site: Option<String>,
+    /// The body of a form.
+    pub body: Bytes,
+    /// The device that proved itself on the connection.
+    pub device: Option<KnownDevice>,
+    /// When the request came.
+    pub now: Timestamp,
+}
+
+/// The addresses that signing in and out use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/.sekisho/sign-in`.
+    SignIn,
+    /// `/.sekisho/callback`: at the sign-in host from the provider, at an app's host with a hand-over code.
+    Callback,
+    /// `/.sekisho/sign-out`.
+    SignOut,
+}
+
+/// What the browser gets. Sent with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`, whatever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 302 or 303 with a location, 200 with a page.
+    pub status: StatusCode,
+    /// `Location`: always absolute.
+    pub location: Option<String>,
+    /// Values of `Set-Cookie`.
+    pub set_cookies: Vec<String>,
+    /// The page to show.
+    pub page: Option<PageKind>,
+}
+
+/// A page of ours, as plain data. Everything in it still has to be escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageKind {
+    /// With whom to sign in.
+    Chooser {
+        /// In the order of the configuration.
+        providers: Vec<Choice>,
+    },
+    /// A button that posts to `/.sekisho/sign-out`.
+    ConfirmSignOut,
+    /// Nobody is signed in here (any more).
+    SignedOut,
+}
+
+/// A provider to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its configured name.
+    pub name: String,
+    /// Where choosing it leads, on the same host.
+    pub location: String,
+}
+
+impl Reply {
+    /// Leads on, with GET.
+    pub(super) fn redirect(location: String) -> Self {
+        Self { status: StatusCode::FOUND, location: Some(location), set_cookies: Vec::new(), page: None }
+    }
+
+    pub(super) fn page(page: PageKind) -> Self {
+        Self { status: StatusCode::OK, location: None, set_cookies: Vec::new(), page: Some(page) }
+    }
+
+    pub(super) fn with_cookie(mut self, cookie: impl IntoIterator<Item = String>) -> Self {
+        self.set_cookies.extend(cookie);
+        self
+    }
+}
+
+impl Endpoint {
+    /// Its path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::SignIn => "/.sekisho/sign-in",
+            Self::Callback => "/.sekisho/callback",
+            Self::SignOut => "/.sekisho/sign-out",
+        }
+    }
+}
