@@ -19,6 +19,7 @@ pub mod identify_user;
 pub mod read;
 pub mod record;
 pub mod route;
+pub mod sign_in;
 pub mod tls;
 
 pub mod console;

@@ -33,7 +33,7 @@ pub(super) enum Source {
         /// The issuer.
         issuer: String,
         /// Trusts what the provider's https needs.
-        client: Outbound,
+        client: Box<Outbound>,
     },
     /// A file.
     File(PathBuf),

@@ -117,9 +117,10 @@ impl Provider {
     fn start(settings: &Arc<IdentityProvider>, context: &Context) -> Result<Self, OutboundError> {
         let client = Outbound::new(&settings.ca)?;
         let (source, max_age) = match &settings.keys {
-            KeySource::Discovery => {
-                (Source::Discovery { issuer: settings.issuer.clone(), client: client.clone() }, Some(settings.keys_max_age))
-            }
+            KeySource::Discovery => (
+                Source::Discovery { issuer: settings.issuer.clone(), client: Box::new(client.clone()) },
+                Some(settings.keys_max_age),
+            ),
             KeySource::File(path) => (Source::File(path.clone()), None),
         };
         let ring = Arc::new(KeyRing::new(max_age));

@@ -1,0 +1,96 @@
+//! The ID token of a sign-in (OpenID Connect Core 1.0, section 3.1.3.7).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::refusal::{IdTokenProblem, SignInRefusal};
+use crate::clock::Timestamp;
+use crate::identify_user::claims::{self, ClaimProblem, Validity};
+use crate::identify_user::jws::{Jws, JwsProblem};
+use crate::identify_user::keys::{Algorithm, Provider};
+use crate::secret;
+
+/// What an ID token has to belong to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) nonce: &'a str,
+    pub(super) code: &'a str,
+    pub(super) access_token: &'a str,
+    pub(super) now: Timestamp,
+}
+
+/// The claims of `token`, if it is all that it must be.
+pub(super) async fn verify(
+    token: &str,
+    provider: &Provider,
+    expected: Expected<'_>,
+) -> Result<Map<String, Value>, SignInRefusal> {
+    let token = Jws::parse(token).map_err(IdTokenProblem::from)?;
+    if !matches!(token.header.kind.as_deref(), None | Some("jwt")) {
+        return Err(IdTokenProblem::Kind.into());
+    }
+    check_signature(&token, provider, expected.now).await?;
+    check_claims(&token.payload, &provider.settings.issuer, token.header.algorithm, expected)?;
+    Ok(token.payload)
+}
+
+async fn check_signature(token: &Jws<'_>, provider: &Provider, now: Timestamp) -> Result<(), SignInRefusal> {
+    let verify = || match provider.ring.keys(now) {
+        Ok(keys) => token.verify(&keys.set).map_err(|problem| SignInRefusal::from(IdTokenProblem::from(problem))),
+        Err(_none) => Err(SignInRefusal::ProviderDown),
+    };
+    match verify() {
+        Err(SignInRefusal::ProviderDown | SignInRefusal::IdToken(IdTokenProblem::Jws(JwsProblem::UnknownKey))) => {
+            provider.ring.renewed().await;
+            verify()
+        }
+        verdict => verdict,
+    }
+}
+
+fn check_claims(
+    payload: &Map<String, Value>,
+    issuer: &str,
+    algorithm: Algorithm,
+    expected: Expected<'_>,
+) -> Result<(), SignInRefusal> {
+    if claims::text(payload, "iss")? != Some(issuer) {
+        return Err(IdTokenProblem::Issuer.into());
+    }
+    let audience = claims::audience(payload)?;
+    if !audience.contains(&expected.client_id) {
+        return Err(IdTokenProblem::Audience.into());
+    }
+    match claims::text(payload, "azp")? {
+        Some(party) if party == expected.client_id => {}
+        None if audience.len() == 1 => {}
+        _ => return Err(IdTokenProblem::AuthorizedParty.into()),
+    }
+    let validity = Validity::of(payload)?;
+    validity.check(expected.now)?;
+    if validity.issued_at.is_none() {
+        return Err(ClaimProblem::Malformed("iat").into());
+    }
+    let nonce = claims::text(payload, "nonce")?.unwrap_or_default();
+    if !secret::same(nonce.as_bytes(), expected.nonce.as_bytes()) {
+        return Err(IdTokenProblem::Nonce.into());
+    }
+    check_hash(payload, "at_hash", algorithm, expected.access_token)?;
+    check_hash(payload, "c_hash", algorithm, expected.code)?;
+    claims::subject(payload)?;
+    Ok(())
+}
+
+/// The left half of the hash of what came with the token; optional in this flow, and checked where it is there.
+fn check_hash(payload: &Map<String, Value>, claim: &'static str, algorithm: Algorithm, of: &str) -> Result<(), SignInRefusal> {
+    let Some(stated) = claims::text(payload, claim)? else { return Ok(()) };
+    let digest = aws_lc_rs::digest::digest(algorithm.digest(), of.as_bytes());
+    let (half, _) = digest.as_ref().split_at(digest.as_ref().len() / 2);
+    if secret::same(stated.as_bytes(), URL_SAFE_NO_PAD.encode(half).as_bytes()) {
+        Ok(())
+    } else {
+        Err(IdTokenProblem::Hash.into())
+    }
+}

@@ -1,0 +1,179 @@
+//! Signing in and out, as one service for all hosts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+
+use super::address::{Addresses, ReturnTo};
+use super::metrics::SignInMetrics;
+use super::query;
+use super::refusal::SignInRefusal;
+use super::shelf::Shelf;
+use super::visit::{Endpoint, Reply, Visit};
+use crate::clock::Timestamp;
+use crate::config::{Config, Host};
+use crate::identify_device::KnownDevice;
+use crate::identify_user::cookie::{Cookie, Sent};
+use crate::identify_user::keys::{Provider, Providers};
+use crate::identify_user::{UserRefusal, session};
+use crate::inventory::{LiveSession, SessionId};
+use crate::secret::{self, Digest, Secret};
+use crate::store::Registrar;
+
+/// Signs people in and out. Belongs to one configuration; what is under way survives a [`SignIn::reload`].
+#[derive(Debug)]
+pub struct SignIn {
+    pub(super) config: Arc<Config>,
+    pub(super) addresses: Addresses,
+    pub(super) providers: Arc<Providers>,
+    pub(super) registrar: Registrar,
+    pub(super) metrics: SignInMetrics,
+    pub(super) under_way: Arc<UnderWay>,
+}
+
+/// What is kept in memory only: who loses it signs in again.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    /// By the digest of `state`.
+    pub(super) attempts: Shelf<Attempt>,
+    /// By the digest of the code.
+    pub(super) hand_overs: Shelf<HandOver>,
+}
+
+/// An attempt to sign in, while the browser is at the provider.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Digest of the attempt cookie at the sign-in host.
+    pub(super) browser: Digest,
+    pub(super) provider: Arc<str>,
+    pub(super) nonce: Secret<String>,
+    pub(super) verifier: Secret<String>,
+    pub(super) way_back: WayBack,
+}
+
+/// Where the person wanted to go.
+#[derive(Clone, Debug)]
+pub(super) struct WayBack {
+    pub(super) to: ReturnTo,
+    /// Digest of the attempt cookie at the app's host; without it the app's host has to give one first.
+    pub(super) app_browser: Option<Digest>,
+}
+
+/// A session on its way from the sign-in host to an app's host.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    pub(super) session: SessionId,
+    pub(super) to: ReturnTo,
+    pub(super) app_browser: Digest,
+}
+
+impl SignIn {
+    /// For `config`, with its providers.
+    pub fn new(config: Arc<Config>, providers: Arc<Providers>, registrar: Registrar, metrics: SignInMetrics) -> Self {
+        let under_way = Arc::new(UnderWay { attempts: Shelf::new(ATTEMPT), hand_overs: Shelf::new(HAND_OVER) });
+        Self { addresses: Addresses::of(&config), config, providers, registrar, metrics, under_way }
+    }
+
+    /// The same for another configuration. Attempts that are under way come to their end in it, if their provider is still there.
+    #[must_use]
+    pub fn reload(&self, config: Arc<Config>, providers: Arc<Providers>) -> Self {
+        Self {
+            addresses: Addresses::of(&config),
+            config,
+            providers,
+            registrar: self.registrar.clone(),
+            metrics: self.metrics.clone(),
+            under_way: Arc::clone(&self.under_way),
+        }
+    }
+
+    /// Serves one of the addresses of [`Endpoint`]. To be called on the control runtime: it talks to providers and the store.
+    ///
+    /// # Errors
+    /// [`SignInRefusal`].
+    pub async fn visit(&self, visit: Visit) -> Result<Reply, SignInRefusal> {
+        let at_gate = visit.host == *self.addresses.gate();
+        if !self.addresses.serves(&visit.host) {
+            return Err(SignInRefusal::Malformed);
+        }
+        let reads = matches!(visit.method, Method::GET | Method::HEAD);
+        match (visit.endpoint, at_gate) {
+            (Endpoint::SignOut, _) if visit.method == Method::POST => self.sign_out(&visit).await,
+            (Endpoint::SignOut, _) if reads => self.ask_to_sign_out(&visit),
+            // HEAD would use up what GET is meant to use.
+            _ if visit.method != Method::GET => Err(SignInRefusal::Method),
+            (Endpoint::SignIn, true) => self.begin(&visit).await,
+            (Endpoint::SignIn, false) => self.challenge(&visit.host, "/", visit.cookies.as_deref()),
+            (Endpoint::Callback, true) => self.callback(&visit).await,
+            (Endpoint::Callback, false) => self.take_over(&visit).await,
+            (Endpoint::SignOut, _) => Err(SignInRefusal::Method),
+        }
+    }
+
+    /// Sends a browser that has to sign in to the sign-in host; it comes back to `path_and_query`. Waits for nothing, so that
+    /// data cores can call it.
+    ///
+    /// # Errors
+    /// [`SignInRefusal::NoRandomness`].
+    pub fn challenge(&self, host: &Host, path_and_query: &str, cookies: Option<&str>) -> Result<Reply, SignInRefusal> {
+        let to = self.addresses.location(&self.addresses.on(host, path_and_query));
+        let gate = self.addresses.endpoint(self.addresses.gate(), Endpoint::SignIn);
+        if host == self.addresses.gate() {
+            return Ok(Reply::redirect(format!("{gate}?{}", query::write([("to", to.as_str())]))));
+        }
+        let (browser, cookie) = attempt_cookie(cookies)?;
+        let attempt = browser.to_string();
+        let parameters = query::write([("to", to.as_str()), ("attempt", attempt.as_str())]);
+        Ok(Reply::redirect(format!("{gate}?{parameters}")).with_cookie(cookie))
+    }
+
+    /// The session that the visit's cookie opens on its host.
+    pub(super) fn session_of(&self, visit: &Visit, device: &KnownDevice) -> Result<Arc<LiveSession>, UserRefusal> {
+        match Cookie::Session.sent_in(visit.cookies.as_deref()) {
+            Sent::Token(token) => {
+                let idle = self.config.sign_in.idle_timeout;
+                session::by_cookie(self.registrar.inventory(), &token, &visit.host, device, idle, visit.now)
+            }
+            Sent::Malformed => Err(UserRefusal::MalformedCookie),
+            Sent::Absent => Err(UserRefusal::NoCredential),
+        }
+    }
+
+    /// A provider that people can sign in with.
+    pub(super) fn provider(&self, name: &str) -> Result<&Arc<Provider>, SignInRefusal> {
+        let provider = self.providers.by_name(name).filter(|provider| provider.settings.client.is_some());
+        provider.ok_or(SignInRefusal::UnknownProvider)
+    }
+
+    /// `Set-Cookie` for a session of `host`, and what it opens.
+    pub(super) async fn session_cookie(
+        &self,
+        session: &SessionId,
+        expires_at: Timestamp,
+        host: &Host,
+        now: Timestamp,
+    ) -> Result<String, SignInRefusal> {
+        let token = self.registrar.issue_app_cookie(session, host).await?;
+        Ok(Cookie::Session.set(token.expose(), expires_at.since(now).as_secs()))
+    }
+}
+
+/// The digest of the browser's attempt cookie; if it has none, one for it to keep.
+pub(super) fn attempt_cookie(cookies: Option<&str>) -> Result<(Digest, Option<String>), SignInRefusal> {
+    if let Sent::Token(browser) = Cookie::Attempt.sent_in(cookies) {
+        return Ok((browser, None));
+    }
+    let token = secret::token()?;
+    let cookie = Cookie::Attempt.set(&token, ATTEMPT_COOKIE_SECONDS);
+    Ok((Digest::of(token.as_bytes()), Some(cookie)))
+}
+
+/// Time at the provider.
+const ATTEMPT: Duration = Duration::from_secs(10 * 60);
+
+/// Time for one redirect.
+const HAND_OVER: Duration = Duration::from_secs(60);
+
+/// The attempt cookie opens nothing; it only tells browsers apart. Longer than an attempt, so that tabs can share it.
+const ATTEMPT_COOKIE_SECONDS: u64 = 24 * 3600;

@@ -1,0 +1,85 @@
+//! `sign-out`: on any host, and then everywhere.
+
+use http::{StatusCode, Uri};
+use url::Url;
+
+use super::kept::Kept;
+use super::refusal::SignInRefusal;
+use super::service::SignIn;
+use super::visit::{Endpoint, PageKind, Reply, Visit};
+use crate::identify_user::UserRefusal;
+use crate::identify_user::cookie::{Cookie, Sent};
+use crate::inventory::{LiveSession, SessionId};
+use crate::store::{Actor, SessionError, SessionsOf};
+
+impl SignIn {
+    /// A page with a button: a link alone, which any site can make a browser follow, signs nobody out.
+    pub(super) fn ask_to_sign_out(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
+        let device = visit.device.as_ref().ok_or(SignInRefusal::NoDevice)?;
+        match self.session_of(visit, device) {
+            Ok(_) => Ok(Reply::page(PageKind::ConfirmSignOut)),
+            Err(refusal @ UserRefusal::OtherDevice) => Err(SignInRefusal::Session(refusal)),
+            Err(_over) => Ok(signed_out(visit)),
+        }
+    }
+
+    /// Ends the sign-in with every host's cookie, here and at the provider.
+    pub(super) async fn sign_out(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
+        let device = visit.device.as_ref().ok_or(SignInRefusal::NoDevice)?;
+        if !self.is_own(visit) {
+            return Err(SignInRefusal::CrossSite);
+        }
+        let live = match self.session_of(visit, device) {
+            Ok(live) => live,
+            Err(refusal @ UserRefusal::OtherDevice) => return Err(SignInRefusal::Session(refusal)),
+            Err(_over) => return Ok(signed_out(visit)),
+        };
+        let id_token = self.id_token_of(&live.session.id).await;
+        let which = SessionsOf::One(live.session.id.clone());
+        match self.registrar.end_sessions(&which, &Actor::Person(live.session.user.clone()), "signed out").await {
+            // Somebody was faster: it has ended all the same.
+            Ok(_) | Err(SessionError::Unknown { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Some(location) = self.provider_sign_out(&live, id_token.as_deref()) else { return Ok(signed_out(visit)) };
+        let clear = Cookie::Session.clear();
+        Ok(Reply { status: StatusCode::SEE_OTHER, ..Reply::redirect(location) }.with_cookie([clear]))
+    }
+
+    /// Whether the form is a page of ours: browsers say so in one of two ways.
+    fn is_own(&self, visit: &Visit) -> bool {
+        let own_origin = visit.origin.as_ref().map(|origin| *origin == self.addresses.origin(&visit.host));
+        let own_site = visit.fetch_site.as_ref().map(|site| site == "same-origin");
+        matches!((own_origin, own_site), (Some(true), None | Some(true)) | (None, Some(true)))
+    }
+
+    async fn id_token_of(&self, session: &SessionId) -> Option<String> {
+        let kept = self.registrar.kept_with(session).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the provider's tokens cannot be read; the provider may ask whom to sign out");
+            None
+        })?;
+        Kept::from_bytes(&kept).map(|kept| kept.id_token)
+    }
+
+    /// Where the browser is sent so that the provider forgets it too (OpenID Connect RP-Initiated Logout 1.0).
+    fn provider_sign_out(&self, live: &LiveSession, id_token: Option<&str>) -> Option<String> {
+        let provider = self.providers.by_name(&live.session.user.provider)?;
+        let client = provider.settings.client.as_ref()?;
+        let endpoint = provider.ring.metadata()?.end_session_endpoint.as_ref().map(Uri::to_string)?;
+        let mut url = Url::parse(&endpoint).ok()?;
+        let back = self.addresses.endpoint(self.addresses.gate(), Endpoint::SignOut);
+        url.query_pairs_mut().append_pair("client_id", &client.id).append_pair("post_logout_redirect_uri", &back);
+        if let Some(id_token) = id_token.filter(|token| token.len() <= MAX_HINT) {
+            url.query_pairs_mut().append_pair("id_token_hint", id_token);
+        }
+        Some(url.into())
+    }
+}
+
+fn signed_out(visit: &Visit) -> Reply {
+    let sent = !matches!(Cookie::Session.sent_in(visit.cookies.as_deref()), Sent::Absent);
+    Reply::page(PageKind::SignedOut).with_cookie(sent.then(|| Cookie::Session.clear()))
+}
+
+/// A longer one would not fit into the address that common servers accept.
+const MAX_HINT: usize = 4096;
