@@ -58,7 +58,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     cross::check(
         &cross::Parts {
             listen: listen.as_ref(),
-            sign_in_at: root.sign_in.as_ref().map_or_else(|| At::absent("sign_in"), |section| section.at.clone()),
+            root,
             sign_in: sign_in.as_ref(),
             certificates: &server_certificates,
             providers: &identity_providers,
@@ -78,7 +78,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         max_fact_age,
         listen: listen?,
         sign_in: sign_in?,
-        server_certificates: server_certificates.into_iter().map(|(_, files)| files.files).collect(),
+        server_certificates: server_certificates.into_iter().map(|certificate| certificate.files).collect(),
         identity_providers: identity_providers.into_iter().map(|(_, provider)| Arc::new(provider)).collect(),
         device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),
         apps: apps.into_iter().map(|(_, app)| Arc::new(app)).collect(),
@@ -100,19 +100,18 @@ fn time_zone(root: &Root, checker: &mut Checker) -> jiff::tz::TimeZone {
 }
 
 /// Reports the second and every further bearer of a name.
-fn unique<'a>(names: impl Iterator<Item = (&'a At, &'a str)>, key: &str, checker: &mut Checker) {
-    let mut seen: Vec<(&str, &At)> = Vec::new();
+fn unique<'a>(names: impl Iterator<Item = (At, &'a str)>, checker: &mut Checker) {
+    let mut seen: Vec<(At, &str)> = Vec::new();
     for (at, name) in names {
-        match seen.iter().find(|(known, _)| *known == name) {
-            Some((_, first)) => {
+        match seen.iter().find(|(_, known)| *known == name) {
+            Some((first, _)) => {
                 let place = match first.place {
                     Place::Line(line) => format!(" (line {line})"),
                     Place::Absent | Place::Environment(_) => String::new(),
                 };
-                let at = At { path: format!("{}.{key}", at.path), place: at.place.clone() };
                 checker.report(Problem::new(&at, format!("{name:?} is already used by {}{place}", first.path)));
             }
-            None => seen.push((name, at)),
+            None => seen.push((at, name)),
         }
     }
 }

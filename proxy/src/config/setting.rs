@@ -14,6 +14,9 @@ pub(in crate::config) trait Setting: Sized {
 
     /// Reads it, or says what is wrong.
     fn read(node: &Node, at: At, problems: &mut Vec<Problem>) -> Option<Self>;
+
+    /// Where it is written.
+    fn at(&self) -> &At;
 }
 
 /// Several settings under one heading.
@@ -21,8 +24,8 @@ pub(in crate::config) trait Section: Setting {
     /// The section where it is not written: every key has its default.
     fn absent(path: &str) -> Self;
 
-    /// Where it is written.
-    fn at(&self) -> &At;
+    /// Where one of its keys is written; where it would be, if it is not.
+    fn key(&self, name: &str) -> At;
 }
 
 /// What may be written for a setting.
@@ -72,8 +75,14 @@ macro_rules! sections {
                 Self { at: $crate::config::problem::At::absent(path), $($key: None,)+ }
             }
 
-            fn at(&self) -> &$crate::config::problem::At {
-                &self.at
+            fn key(&self, name: &str) -> $crate::config::problem::At {
+                use $crate::config::setting::Setting as _;
+
+                let written = match name {
+                    $(stringify!($key) => self.$key.as_ref().map(|setting| setting.at().clone()),)+
+                    _ => None,
+                };
+                written.unwrap_or_else(|| self.at.key(name, self.at.place.clone()))
             }
         }
 
@@ -90,6 +99,10 @@ macro_rules! sections {
                 const KEYS: &[&str] = &[$(stringify!($key),)+];
                 let entries = $crate::config::setting::open(node, &at, KEYS, problems)?;
                 Some(Self { $($key: $crate::config::setting::take(entries, stringify!($key), &at, problems),)+ at })
+            }
+
+            fn at(&self) -> &$crate::config::problem::At {
+                &self.at
             }
         }
     )+};
@@ -162,6 +175,10 @@ impl Setting for Text {
         problems.push(wrong(node, &at, "text in quotes"));
         None
     }
+
+    fn at(&self) -> &At {
+        &self.at
+    }
 }
 
 impl Setting for Number {
@@ -182,6 +199,10 @@ impl Setting for Number {
             }
         }
     }
+
+    fn at(&self) -> &At {
+        &self.at
+    }
 }
 
 impl Setting for Flag {
@@ -193,6 +214,10 @@ impl Setting for Flag {
         }
         problems.push(wrong(node, &at, "true or false without quotes"));
         None
+    }
+
+    fn at(&self) -> &At {
+        &self.at
     }
 }
 
@@ -213,6 +238,10 @@ impl<T: Setting> Setting for List<T> {
         let items = nodes.iter().enumerate().filter_map(read).collect();
         Some(Self { items, at })
     }
+
+    fn at(&self) -> &At {
+        &self.at
+    }
 }
 
 impl Setting for OneOrMore {
@@ -224,6 +253,10 @@ impl Setting for OneOrMore {
             return Some(Self(List { items, at }));
         }
         List::read(node, at, problems).map(Self)
+    }
+
+    fn at(&self) -> &At {
+        &self.0.at
     }
 }
 

@@ -8,15 +8,15 @@ use super::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, files, paths, upstream};
 use crate::config::checked::{
     App, ClientCertificate, CorsPreflight, HealthCheck, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
 };
-use crate::config::problem::At;
+use crate::config::problem::Problem;
 use crate::config::raw;
 use crate::config::setting::{List, Section as _, Text};
 
-pub(super) fn all(raw: Option<&List<raw::App>>, checker: &mut Checker) -> Vec<(At, App)> {
+pub(super) fn all<'a>(raw: Option<&'a List<raw::App>>, checker: &mut Checker) -> Vec<(&'a raw::App, App)> {
     let sections = raw.iter().flat_map(|list| &list.items);
-    let apps: Vec<_> = sections.filter_map(|section| Some((section.at.clone(), one(section, checker)?))).collect();
-    super::unique(apps.iter().map(|(at, app)| (at, &*app.name)), "name", checker);
-    super::unique(apps.iter().map(|(at, app)| (at, app.host.as_str())), "host", checker);
+    let apps: Vec<_> = sections.filter_map(|section| Some((section, one(section, checker)?))).collect();
+    super::unique(apps.iter().map(|(section, app)| (section.key("name"), &*app.name)), checker);
+    super::unique(apps.iter().map(|(section, app)| (section.key("host"), app.host.as_str())), checker);
     apps
 }
 
@@ -54,8 +54,14 @@ fn one(raw: &raw::App, checker: &mut Checker) -> Option<App> {
 
 fn upstreams(raw: &raw::App, checker: &mut Checker) -> Vec<Upstream> {
     let written = raw.upstream.as_ref().map_or(&[][..], |list| &list.items);
-    if written.is_empty() {
-        checker.missing(raw, "upstream", "upstream = [\"http://10.0.0.5:8080\"]");
+    match &raw.upstream {
+        None => checker.missing(raw, "upstream", "upstream = [\"http://10.0.0.5:8080\"]"),
+        Some(list) if list.items.is_empty() => {
+            checker.report(
+                Problem::new(&list.at, "this list is empty").instead("name where the app runs, such as \"http://10.0.0.5:8080\""),
+            );
+        }
+        Some(_) => {}
     }
     let mut upstreams = Vec::new();
     for text in written {

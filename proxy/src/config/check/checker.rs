@@ -61,9 +61,8 @@ impl Checker {
 
     /// As [`Self::missing`], where there is a choice to explain.
     pub(super) fn missing_unless(&mut self, section: &impl Section, key: &str, instead: &str) {
-        let section = section.at();
-        let at = section.key(key, section.place.clone());
-        if !self.problems.iter().any(|problem| problem.path == at.path || problem.path == section.path) {
+        let at = section.key(key);
+        if !self.problems.iter().any(|problem| problem.path == at.path || problem.path == section.at().path) {
             self.wrong(&at, "this key is missing", instead);
         }
     }

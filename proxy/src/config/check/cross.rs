@@ -9,29 +9,31 @@ use super::gate::CheckedCertificate;
 use crate::config::checked::{App, DeviceAuthority, IdentityProvider, Listen, SignIn, Upstream};
 use crate::config::host::Host;
 use crate::config::problem::{At, Problem};
+use crate::config::raw;
+use crate::config::setting::Section as _;
 use crate::config::units;
 
 /// The sections that could be read.
 pub(super) struct Parts<'a> {
     pub(super) listen: Option<&'a Listen>,
-    pub(super) sign_in_at: At,
+    pub(super) root: &'a raw::Root,
     pub(super) sign_in: Option<&'a SignIn>,
-    pub(super) certificates: &'a [(At, CheckedCertificate)],
-    pub(super) providers: &'a [(At, IdentityProvider)],
-    pub(super) authorities: &'a [(At, DeviceAuthority)],
-    pub(super) apps: &'a [(At, App)],
+    pub(super) certificates: &'a [CheckedCertificate],
+    pub(super) providers: &'a [(&'a raw::IdentityProvider, IdentityProvider)],
+    pub(super) authorities: &'a [(&'a raw::DeviceAuthority, DeviceAuthority)],
+    pub(super) apps: &'a [(&'a raw::App, App)],
     pub(super) max_fact_age: Duration,
 }
 
 pub(super) fn check(parts: &Parts<'_>, checker: &mut Checker) {
     if let Some(sign_in) = parts.sign_in {
-        covered(&parts.sign_in_at, &sign_in.host, parts, checker);
+        covered(&sign_in_host_at(parts.root), &sign_in.host, parts, checker);
     }
-    for (at, app) in parts.apps {
-        covered(at, &app.host, parts, checker);
-        sign_in_host(at, app, parts, checker);
-        authorities(at, app, parts, checker);
-        upstreams(at, app, parts, checker);
+    for (raw, app) in parts.apps {
+        covered(&raw.key("host"), &app.host, parts, checker);
+        sign_in_host(raw, app, parts, checker);
+        authorities(raw, app, parts, checker);
+        upstreams(raw, app, parts, checker);
     }
     fact_ages(parts, checker);
 }
@@ -39,27 +41,27 @@ pub(super) fn check(parts: &Parts<'_>, checker: &mut Checker) {
 /// Browsers would turn away from a host that no certificate names.
 fn covered(at: &At, host: &Host, parts: &Parts<'_>, checker: &mut Checker) {
     let broken = checker.problems().iter().any(|problem| problem.path.starts_with("server_certificate"));
-    let covers = |(_, certificate): &(At, CheckedCertificate)| sekisho_certs::server::covers(&certificate.names, host.as_str());
+    let covers = |certificate: &CheckedCertificate| sekisho_certs::server::covers(&certificate.names, host.as_str());
     if !broken && !parts.certificates.iter().any(covers) {
         let names: Vec<&str> =
-            parts.certificates.iter().flat_map(|(_, certificate)| certificate.names.iter()).map(String::as_str).collect();
+            parts.certificates.iter().flat_map(|certificate| certificate.names.iter()).map(String::as_str).collect();
         let what = format!("no [[server_certificate]] is for {host}");
-        checker.wrong(&key(at, "host"), what, format!("get one that names it; there are those for {}", names.join(", ")));
+        checker.wrong(at, what, format!("get one that names it; there are those for {}", names.join(", ")));
     }
 }
 
-fn sign_in_host(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+fn sign_in_host(raw: &raw::App, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
     if parts.sign_in.is_some_and(|sign_in| sign_in.host == app.host) {
-        checker.wrong(&key(at, "host"), format!("{} is the sign-in host", app.host), "an app needs a host of its own");
+        checker.wrong(&raw.key("host"), format!("{} is the sign-in host", app.host), "an app needs a host of its own");
     }
 }
 
-fn authorities(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+fn authorities(raw: &raw::App, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
     for name in app.device_authorities.iter().flatten() {
         let broken = checker.problems().iter().any(|problem| problem.path.starts_with("device_authority"));
         if !broken && !parts.authorities.iter().any(|(_, authority)| authority.name == *name) {
             let known: Vec<&str> = parts.authorities.iter().map(|(_, authority)| &*authority.name).collect();
-            let problem = Problem::new(&key(at, "device_authorities"), format!("there is no device authority {name:?}"));
+            let problem = Problem::new(&raw.key("device_authorities"), format!("there is no device authority {name:?}"));
             checker.report(match known.is_empty() {
                 true => problem.instead("add a `[[device_authority]]`"),
                 false => problem.instead(format!("those that exist are \"{}\"", known.join("\", \""))),
@@ -69,7 +71,7 @@ fn authorities(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
 }
 
 /// An upstream that is the gate itself would loop, or lay its metrics open (what listens on loopback trusts its callers).
-fn upstreams(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
+fn upstreams(raw: &raw::App, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
     let Some(listen) = parts.listen else { return };
     for upstream in &app.upstreams {
         let ours = [Some(listen.https), listen.http, listen.metrics];
@@ -78,7 +80,7 @@ fn upstreams(at: &At, app: &App, parts: &Parts<'_>, checker: &mut Checker) {
             (upstream.port == listen.public_port || upstream.port == listen.https.port()) && is_own_host(upstream, parts);
         if let Some(address) = hit.or(by_name.then_some(listen.https)) {
             let what = format!("\"{upstream}\" is the gate itself, which listens on {address}");
-            checker.wrong(&key(at, "upstream"), what, "name the app's own address");
+            checker.wrong(&raw.key("upstream"), what, "name the app's own address");
         }
     }
 }
@@ -101,16 +103,16 @@ fn is_own_host(upstream: &Upstream, parts: &Parts<'_>) -> bool {
 
 /// Facts that are refreshed less often than they are believed would refuse everybody in between.
 fn fact_ages(parts: &Parts<'_>, checker: &mut Checker) {
-    for (at, provider) in parts.providers.iter().filter(|(_, provider)| provider.refresh > parts.max_fact_age) {
+    for (raw, provider) in parts.providers.iter().filter(|(_, provider)| provider.refresh > parts.max_fact_age) {
         let what = format!(
             "facts are refreshed every {}, but believed for {} only",
             units::show_duration(provider.refresh),
             units::show_duration(parts.max_fact_age),
         );
-        checker.wrong(&key(at, "refresh"), what, "write at most `max_fact_age`");
+        checker.wrong(&raw.key("refresh"), what, "write at most `max_fact_age`");
     }
 }
 
-fn key(at: &At, name: &str) -> At {
-    at.key(name, at.place.clone())
+fn sign_in_host_at(root: &raw::Root) -> At {
+    root.sign_in.as_ref().map_or_else(|| At::absent("sign_in.host"), |section| section.key("host"))
 }

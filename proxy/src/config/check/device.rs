@@ -8,18 +8,21 @@ use sekisho_certs::trust::{DeviceTrust, IdSource};
 use super::checker::Checker;
 use super::{DAY, SECOND, files};
 use crate::config::checked::{Admit, Approval, DeviceAuthority, DeviceAuthorityKind, DeviceIdSource};
-use crate::config::problem::{At, Problem};
+use crate::config::problem::Problem;
 use crate::config::raw;
-use crate::config::setting::{List, OneOrMore, Text};
+use crate::config::setting::{List, OneOrMore, Section as _, Text};
 
-pub(super) fn all(raw: Option<&List<raw::DeviceAuthority>>, checker: &mut Checker) -> Vec<(At, DeviceAuthority)> {
+pub(super) fn all<'a>(
+    raw: Option<&'a List<raw::DeviceAuthority>>,
+    checker: &mut Checker,
+) -> Vec<(&'a raw::DeviceAuthority, DeviceAuthority)> {
     let sections = raw.iter().flat_map(|list| &list.items);
-    let authorities: Vec<_> = sections.filter_map(|section| Some((section.at.clone(), one(section, checker)?))).collect();
-    super::unique(authorities.iter().map(|(at, authority)| (at, &*authority.name)), "name", checker);
+    let authorities: Vec<_> = sections.filter_map(|section| Some((section, one(section, checker)?))).collect();
+    super::unique(authorities.iter().map(|(section, authority)| (section.key("name"), &*authority.name)), checker);
     let builtin = authorities.iter().filter(|(_, authority)| matches!(authority.kind, DeviceAuthorityKind::Builtin { .. }));
-    for (at, _) in builtin.skip(1) {
+    for (section, _) in builtin.skip(1) {
         checker.wrong(
-            &at.key("builtin", at.place.clone()),
+            &section.key("builtin"),
             "there is a builtin authority already",
             "the state folder holds one; take this out",
         );

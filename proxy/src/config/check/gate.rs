@@ -75,10 +75,7 @@ pub(super) fn sign_in(raw: Option<&raw::SignIn>, checker: &mut Checker) -> Optio
     Some(SignIn { host: host?, session_lifetime, idle_timeout })
 }
 
-pub(super) fn server_certificates(
-    raw: Option<&List<raw::ServerCertificate>>,
-    checker: &mut Checker,
-) -> Vec<(At, CheckedCertificate)> {
+pub(super) fn server_certificates(raw: Option<&List<raw::ServerCertificate>>, checker: &mut Checker) -> Vec<CheckedCertificate> {
     let sections = raw.map_or(&[][..], |list| &list.items);
     if sections.is_empty() && !checker.problems().iter().any(|problem| problem.path == "server_certificate") {
         checker.report(
@@ -89,7 +86,7 @@ pub(super) fn server_certificates(
     sections.iter().filter_map(|section| server_certificate(section, checker)).collect()
 }
 
-fn server_certificate(raw: &raw::ServerCertificate, checker: &mut Checker) -> Option<(At, CheckedCertificate)> {
+fn server_certificate(raw: &raw::ServerCertificate, checker: &mut Checker) -> Option<CheckedCertificate> {
     if raw.chain.is_none() {
         checker.missing(raw, "chain", "chain = \"tls/corp.pem\"");
     }
@@ -99,7 +96,7 @@ fn server_certificate(raw: &raw::ServerCertificate, checker: &mut Checker) -> Op
     let (chain, key) = (raw.chain.as_ref()?, raw.key.as_ref()?);
     let names = files::server_certificate(chain, key, checker)?.names();
     let files = ServerCertificateFiles { chain: checker.path(chain), key: checker.path(key) };
-    Some((raw.at.clone(), CheckedCertificate { files, names }))
+    Some(CheckedCertificate { files, names })
 }
 
 pub(super) fn audit(raw: Option<&raw::Audit>, checker: &mut Checker) -> Audit {

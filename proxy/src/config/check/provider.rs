@@ -7,19 +7,18 @@ use super::checker::Checker;
 use super::{DAY, MINUTE, SECOND, files};
 use crate::config::checked::{IdentityProvider, KeySource, OidcClient};
 use crate::config::environment::Secrets;
-use crate::config::problem::At;
 use crate::config::raw;
-use crate::config::setting::{List, Text};
+use crate::config::setting::{List, Section as _, Text};
 
-pub(super) fn all(
-    raw: Option<&List<raw::IdentityProvider>>,
+pub(super) fn all<'a>(
+    raw: Option<&'a List<raw::IdentityProvider>>,
     secrets: &Secrets,
     checker: &mut Checker,
-) -> Vec<(At, IdentityProvider)> {
+) -> Vec<(&'a raw::IdentityProvider, IdentityProvider)> {
     let sections = raw.iter().flat_map(|list| &list.items);
-    let providers: Vec<_> = sections.filter_map(|section| Some((section.at.clone(), one(section, secrets, checker)?))).collect();
-    super::unique(providers.iter().map(|(at, provider)| (at, &*provider.name)), "name", checker);
-    super::unique(providers.iter().map(|(at, provider)| (at, provider.issuer.as_str())), "issuer", checker);
+    let providers: Vec<_> = sections.filter_map(|section| Some((section, one(section, secrets, checker)?))).collect();
+    super::unique(providers.iter().map(|(section, provider)| (section.key("name"), &*provider.name)), checker);
+    super::unique(providers.iter().map(|(section, provider)| (section.key("issuer"), provider.issuer.as_str())), checker);
     providers
 }
 

@@ -94,7 +94,8 @@ fn planted(template: &str, heading: &str, line: &str) -> Vec<String> {
     }
     let heading = format!("\n{heading}\n");
     let places = template.match_indices(&heading).map(|(at, _)| at + heading.len());
-    places.map(|at| format!("{}{line}\n{}", &template[..at], &template[at..])).collect()
+    let split = places.map(|at| template.split_at(at));
+    split.map(|(before, after)| format!("{before}{line}\n{after}")).collect()
 }
 
 /// Headings and the cells of their tables. The beginning of the file has an empty heading.

@@ -20,7 +20,7 @@ pub struct RefusalPage<'a> {
     pub what: &'a str,
     /// What the reader can do now.
     pub remedy: Option<&'a str>,
-    /// A command to copy that does it.
+    /// A command to copy that does it; shown with `remedy`.
     pub command: Option<&'a str>,
     /// Facts that the refusal rests on, such as `Device`, as far as the reader may know them.
     pub facts: &'a [(&'a str, &'a str)],
