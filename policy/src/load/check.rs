@@ -53,9 +53,9 @@ struct Mistakes {
 
 impl Mistakes {
     fn add(&mut self, policy: &Read, problem: Problem) {
-        let message = problem.message.strip_prefix(&format!("for policy `{}`, ", policy.id())).unwrap_or(&problem.message);
-        let (message, action) = without_action(message);
-        let problem = Problem { message, ..problem }.policy(policy.id());
+        let (message, action) = without_action(without_policy(&problem.message, policy.id()));
+        let help = problem.help.as_deref().map(|help| without_policy(help, policy.id()).to_owned());
+        let problem = Problem { message, help, ..problem }.policy(policy.id());
         let known = self.found.iter_mut().find(|(known, _)| {
             known.place == problem.place && known.message == problem.message && known.policy == problem.policy
         });
@@ -80,6 +80,11 @@ impl Mistakes {
             problem
         })
     }
+}
+
+/// Takes "for policy `id`, " from the front: the problem names the policy already.
+fn without_policy<'a>(text: &'a str, id: &str) -> &'a str {
+    text.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(text)
 }
 
 /// Takes ` for Action::"read"` out of a message.
@@ -108,10 +113,7 @@ fn unlikely<'a>(
                 "this policy can never match: no action is about such a principal and resource".to_owned(),
                 Some(scope_help(policy, facts)),
             ),
-            _ => {
-                let message = problem.message.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(&problem.message);
-                (message.to_owned(), problem.help)
-            }
+            _ => (without_policy(&problem.message, id).to_owned(), problem.help),
         };
         let warning = Problem { message, help, policy: Some(id.to_owned()), place: problem.place };
         // What no action is about is impossible as well; once is enough, and the first says more.

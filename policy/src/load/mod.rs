@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cedar_policy::Policy;
 
+use self::depth::Grammar;
 use crate::cells::Cells;
 use crate::prepare::{Generation, Prepared};
 use crate::problem::{Place, Problem};
@@ -15,6 +16,7 @@ use crate::schema::{Facts, SCHEMA};
 use crate::set::{Catalogue, PolicySet, Source};
 
 mod check;
+mod depth;
 mod lint;
 mod parse;
 
@@ -45,6 +47,8 @@ pub(crate) struct Read {
 
 pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalogue) -> Result<Loaded, Vec<Problem>> {
     let mut problems: Vec<Problem> = policies.iter().chain(additions).filter_map(too_large).collect();
+    problems.extend(policies.iter().filter_map(|source| depth::too_deep(source, Grammar::Policies)));
+    problems.extend(additions.iter().filter_map(|source| depth::too_deep(source, Grammar::Schema)));
     if !problems.is_empty() {
         return Err(problems);
     }

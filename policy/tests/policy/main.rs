@@ -1,6 +1,12 @@
 //! Policies from outside: what ships, what is promised, what is refused.
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod starter;
 #[cfg(test)]
 mod support;

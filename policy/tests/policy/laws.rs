@@ -1,0 +1,237 @@
+//! What holds for every policy set and every question.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use sekisho_policy::{
+    Action, App, Catalogue, Decision, DenyReason, FactValue, Identity, PolicySet, Prepared, Principal, RequestFacts,
+    ServiceFacts, Source, Verdict,
+};
+
+use super::support::{lines, someone};
+
+/// Who asks and what for: enough for every condition below to be met, missed and failed.
+#[derive(Clone, Debug)]
+struct Asked {
+    who: Option<Identity>,
+    app: &'static str,
+    action: Action,
+    path: &'static str,
+    bytes_1h: u64,
+    requests_1m: u64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+
+    #[test]
+    fn looking_at_the_candidates_only_changes_nothing(policies in policies(14), questions in proptest::collection::vec(question(), 1..24)) {
+        let set = load(&policies);
+        for asked in &questions {
+            let (prepared, facts) = put(&set, asked);
+            let prepared = prepared.as_ref().unwrap_or_else(|| set.anonymous());
+            prop_assert_eq!(set.decide(prepared, &facts), set.decide_naively(prepared, &facts), "{:?}", asked);
+        }
+    }
+
+    #[test]
+    fn another_forbid_never_widens(policies in policies(8), forbid in policy("forbid"), questions in proptest::collection::vec(question(), 1..16)) {
+        let before = load(&policies);
+        let after = load(&[policies, vec![forbid]].concat());
+        for asked in &questions {
+            if answer(&after, asked).is_allowed() {
+                prop_assert!(answer(&before, asked).is_allowed(), "{:?}", asked);
+            }
+        }
+    }
+
+    #[test]
+    fn a_verdict_says_why(policies in policies(10), questions in proptest::collection::vec(question(), 1..16)) {
+        let set = load(&policies);
+        for asked in &questions {
+            let verdict = answer(&set, asked);
+            let effect = |id: &str| if policies[id[1..].parse::<usize>().unwrap()].starts_with("permit") { "permit" } else { "forbid" };
+            let named: Vec<&str> = verdict.policies.iter().map(|id| effect(id)).collect();
+            match verdict.decision {
+                Decision::Allow => prop_assert!(!named.is_empty() && named.iter().all(|&effect| effect == "permit")),
+                Decision::Deny(DenyReason::NoPermit) => prop_assert!(named.is_empty()),
+                Decision::Deny(DenyReason::Forbidden) => prop_assert!(!named.is_empty() && named.iter().all(|&effect| effect == "forbid")),
+                Decision::Deny(DenyReason::EvaluationFailed) => prop_assert!(named.iter().all(|&effect| effect == "forbid")),
+            }
+            prop_assert_eq!(verdict.decision == Decision::Deny(DenyReason::EvaluationFailed), !verdict.errors.is_empty());
+        }
+    }
+
+    #[test]
+    fn without_a_permit_nothing_is_allowed(forbids in proptest::collection::vec(policy("forbid"), 0..6), asked in question()) {
+        prop_assert!(!answer(&load(&forbids), &asked).is_allowed());
+    }
+}
+
+/// The laws above would hold of an engine that denies everything, and of conditions that never fail.
+#[test]
+fn the_questions_have_all_answers() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..60 {
+        let set = load(&policies(10).new_tree(&mut runner).unwrap().current());
+        for _ in 0..20 {
+            let verdict = answer(&set, &question().new_tree(&mut runner).unwrap().current());
+            *seen.entry(format!("{:?}", verdict.decision)).or_insert(0) += 1;
+        }
+    }
+    assert!(seen.len() == 4 && seen.values().all(|&count| count > 20), "{seen:?}");
+}
+
+#[test]
+fn what_was_prepared_by_another_set_is_refused() {
+    let policies = ["permit (principal, action, resource);".to_owned()];
+    let (set, same) = (load(&policies), load(&policies));
+    let prepared = set.prepare(&someone("corp/ana", &[])).unwrap();
+    let facts = RequestFacts::new("a0", Action::Read);
+    assert!(set.accepts(&prepared) && set.decide(&prepared, &facts).is_allowed());
+    assert!(!same.accepts(&prepared));
+    assert_eq!(same.decide(&prepared, &facts).decision, Decision::Deny(DenyReason::EvaluationFailed));
+}
+
+#[test]
+fn nobody_has_the_id_of_nobody() {
+    let set = load(&[]);
+    assert!(set.prepare(&someone("", &["g0"])).is_err());
+    assert!(set.prepare(&someone("corp/ana", &["g0"])).is_ok());
+}
+
+#[test]
+fn sets_and_what_they_prepare_can_be_shared_by_threads() {
+    fn shared<Shared: Send + Sync>() {}
+    shared::<PolicySet>();
+    shared::<Prepared>();
+    shared::<Verdict>();
+}
+
+fn policies(most: usize) -> impl Strategy<Value = Vec<String>> {
+    let one = prop_oneof![3 => policy("permit"), 1 => policy("forbid")];
+    proptest::collection::vec(one, 0..=most)
+}
+
+fn policy(effect: &'static str) -> impl Strategy<Value = String> {
+    let principal = prop_oneof![
+        3 => Just("principal"),
+        1 => Just("principal is User"),
+        1 => Just("principal is Service"),
+        1 => Just("principal is Anonymous"),
+        2 => Just("principal in Group::\"g0\""),
+        1 => Just("principal is User in Group::\"g1\""),
+        1 => Just("principal == User::\"corp/ana\""),
+        1 => Just("principal == Service::\"corp/robot\""),
+    ];
+    let action = prop_oneof![
+        2 => Just("action"),
+        3 => Just("action in Action::\"use\""),
+        1 => Just("action == Action::\"read\""),
+        1 => Just("action == Action::\"write\""),
+        1 => Just("action in Action::\"connect\""),
+        1 => Just("action == Action::\"public\""),
+        1 => Just("action == Action::\"use\""),
+        1 => Just("action in [Action::\"read\", Action::\"public\"]"),
+        1 => Just("action in [Action::\"use\", Action::\"public\"]"),
+    ];
+    let resource = prop_oneof![
+        3 => Just("resource"),
+        1 => Just("resource is App"),
+        1 => Just("resource == App::\"a0\""),
+        1 => Just("resource == App::\"a1\""),
+        1 => Just("resource in App::\"a1\""),
+        1 => Just("resource in Tag::\"t0\""),
+        1 => Just("resource in Tag::\"t1\""),
+        1 => Just("resource is App in Tag::\"t2\""),
+        1 => Just("resource is App in App::\"a2\""),
+        1 => Just("resource == App::\"nowhere\""),
+        1 => Just("resource in Tag::\"nowhere\""),
+    ];
+    (principal, action, resource, proptest::collection::vec(condition(), 0..3)).prop_map(
+        move |(principal, action, resource, conditions)| {
+            let mut text = format!("{effect} ({principal}, {action}, {resource})");
+            for (word, condition) in conditions {
+                let _ = write!(text, " {word} {{ {condition} }}");
+            }
+            text + ";"
+        },
+    )
+}
+
+fn condition() -> impl Strategy<Value = (&'static str, &'static str)> {
+    let words = prop_oneof![3 => Just("when"), 1 => Just("unless")];
+    let conditions = prop_oneof![
+        Just("context has session && context.session.mfa"),
+        Just("context has device && context.device.posture.disk_encrypted"),
+        Just("context has device && principal == context.device.owner"),
+        Just("principal in Group::\"g1\""),
+        Just("resource in Tag::\"t1\" || resource == App::\"a2\""),
+        Just("action == Action::\"read\""),
+        Just("context.request.path_prefixes.contains(\"/admin\")"),
+        Just("context.usage.bytes_1h < 10"),
+        // These two overflow, and so fail, from 2 and from 1 on.
+        Just("context.usage.bytes_1h * 9223372036854775807 > 0"),
+        Just("context.usage.requests_1m + 9223372036854775807 > 0 && resource in Tag::\"t0\""),
+    ];
+    (words, conditions)
+}
+
+fn question() -> impl Strategy<Value = Asked> {
+    let app = prop_oneof![9 => prop_oneof![Just("a0"), Just("a1"), Just("a2"), Just("a3")], 1 => Just("nowhere")];
+    let action = proptest::sample::select(Action::ALL.as_slice());
+    let path = prop_oneof![Just("/"), Just("/admin/users"), Just("/administrator")];
+    (
+        identity(),
+        app,
+        action,
+        path,
+        prop_oneof![4 => Just(0), 1 => Just(1), 1 => Just(50)],
+        prop_oneof![4 => Just(0), 1 => Just(1)],
+    )
+        .prop_map(|(who, app, action, path, bytes_1h, requests_1m)| {
+            // Mostly, the public asks for public paths and others do not.
+            let who = if action == Action::Public && requests_1m == 0 { None } else { Some(who) };
+            Asked { who, app, action, path, bytes_1h, requests_1m }
+        })
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    let groups = proptest::sample::subsequence(vec!["g0", "g1", "g2"], 0..=3);
+    (any::<bool>(), groups, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(robot, groups, mfa, disk, own)| {
+        let mut who = someone("corp/ana", &groups);
+        if robot {
+            who.principal = Principal::Service(ServiceFacts { id: "corp/robot".to_owned(), ..ServiceFacts::default() });
+        }
+        who.session.mfa = mfa;
+        who.device.posture.insert("disk_encrypted".to_owned(), FactValue::Flag(disk));
+        who.device.owner = own.then(|| "corp/ana".to_owned());
+        who
+    })
+}
+
+fn load(policies: &[String]) -> PolicySet {
+    let apps = vec![App::new("a0", ["t0"]), App::new("a1", ["t0", "t1"]), App::new("a2", ["t2"]), App::new::<String>("a3", [])];
+    let mut text = String::new();
+    for (number, policy) in policies.iter().enumerate() {
+        let _ = writeln!(text, "@id(\"p{number}\") {policy}");
+    }
+    PolicySet::load(&[Source::new("laws.cedar", text)], &[], &Catalogue { apps, groups: None })
+        .unwrap_or_else(|problems| panic!("{}", lines(&problems)))
+        .set
+}
+
+fn put<'a>(set: &PolicySet, asked: &'a Asked) -> (Option<Prepared>, RequestFacts<'a>) {
+    let mut facts = RequestFacts::new(asked.app, asked.action);
+    facts.path = asked.path;
+    facts.usage.bytes_1h = asked.bytes_1h;
+    facts.usage.requests_1m = asked.requests_1m;
+    (asked.who.as_ref().map(|who| set.prepare(who).unwrap()), facts)
+}
+
+fn answer(set: &PolicySet, asked: &Asked) -> Verdict {
+    let (prepared, facts) = put(set, asked);
+    set.decide(prepared.as_ref().unwrap_or_else(|| set.anonymous()), &facts)
+}
