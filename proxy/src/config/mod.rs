@@ -9,6 +9,7 @@ mod document;
 mod environment;
 mod host;
 mod load;
+mod path;
 mod problem;
 mod raw;
 mod setting;
@@ -24,4 +25,5 @@ pub use checked::{
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};
+pub use path::{PathRefusal, canonical as canonical_path};
 pub use problem::{Place, Problem};

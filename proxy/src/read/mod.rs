@@ -9,16 +9,15 @@ mod authority;
 mod body;
 mod clean;
 mod hygiene;
-mod path;
 mod reader;
 mod refusal;
 mod reserved;
 mod target;
 mod websocket;
 
+pub use crate::config::{PathRefusal, canonical_path};
 pub use body::{BodyError, BodyMeter, RequestBody, TooLarge};
 pub use clean::{Clean, Kind, RequestId};
 pub use guard::{FramingRefusal, GuardHandle, GuardedIo, Head, HeadFacts, Turn};
-pub use path::{PathRefusal, canonical as canonical_path};
 pub use reader::Reader;
 pub use refusal::ReadRefusal;

@@ -1,6 +1,6 @@
 //! Why a request could not be read.
 
-use super::path::PathRefusal;
+use crate::config::PathRefusal;
 
 /// Why a request was refused before anybody asked whom it is from. The words are for the client; [`as_str`](Self::as_str) is
 /// for metrics and the record. Unless said otherwise the answer is 400.

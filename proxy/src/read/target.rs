@@ -7,9 +7,8 @@ use http::{Method, Version};
 
 use super::authority;
 use super::guard::{HeadFacts, TargetForm};
-use super::path;
 use super::refusal::ReadRefusal;
-use crate::config::Host;
+use crate::config::{Host, canonical_path};
 
 /// A request target with one reading.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(super) fn read(parts: &Parts, public_port: u16, longest: usize) -> Result<Ta
         return Err(ReadRefusal::ServerWide);
     }
     let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
-    let path = path::canonical(path)?;
+    let path = canonical_path(path)?;
     if query.is_some_and(|query| !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')) {
         return Err(ReadRefusal::Query);
     }

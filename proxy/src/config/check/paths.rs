@@ -1,10 +1,10 @@
 //! Public paths, in the one form in which requests are compared with them.
 
+use super::checker::Checker;
 use crate::config::checked::PublicPath;
+use crate::config::path::{self, PathRefusal};
 use crate::config::problem::Problem;
 use crate::config::setting::Text;
-
-use super::checker::Checker;
 
 /// Reads `/exact` or `/below/**`.
 pub(super) fn public(text: &Text, checker: &mut Checker) -> Option<PublicPath> {
@@ -14,8 +14,8 @@ pub(super) fn public(text: &Text, checker: &mut Checker) -> Option<PublicPath> {
     };
     // `/**` is everything: what is left of it is the empty path, which every path is below.
     let whole = below && path.is_empty();
-    if let Err((what, instead)) = if whole { Ok(()) } else { canonical(path) } {
-        checker.report(Problem { instead, ..Problem::new(&text.at, format!("{:?} {what}", text.value)) });
+    if let Err((what, instead)) = if whole { Ok(()) } else { judge(path, below) } {
+        checker.report(Problem { instead, ..Problem::new(&text.at, format!("{:?}: {what}", text.value)) });
         return None;
     }
     if path == OURS || path.strip_prefix(OURS).is_some_and(|rest| rest.starts_with('/')) {
@@ -25,61 +25,39 @@ pub(super) fn public(text: &Text, checker: &mut Checker) -> Option<PublicPath> {
     Some(if below { PublicPath::Below(path.to_owned()) } else { PublicPath::Exact(path.to_owned()) })
 }
 
-/// The form in which a request's path arrives here: a public path in any other would never match, or match too much.
-pub(super) fn canonical(path: &str) -> Result<(), (&'static str, Option<String>)> {
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(("does not begin with a slash", Some(format!("write \"/{path}\""))));
-    };
+/// A path in any other form than that in which requests arrive would never match.
+fn judge(path: &str, below: bool) -> Result<(), (String, Option<String>)> {
     if path.contains('*') {
-        return Err(("has a wildcard that is not a trailing `/**`", Some("write whole segments, or end with `/**`".to_owned())));
+        let instead = "write whole segments, or end with `/**`".to_owned();
+        return Err(("it has a wildcard that is not a trailing `/**`".to_owned(), Some(instead)));
     }
+    let end = if below { "/**" } else { "" };
     if path.contains(['?', '#']) {
-        return Err(("has a query or fragment", Some("write the path alone".to_owned())));
+        return Err(("it has a query or fragment".to_owned(), Some("write the path alone".to_owned())));
     }
-    let inner = rest.strip_suffix('/').unwrap_or(rest);
-    if !rest.is_empty() && inner.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(("has an empty segment, `.` or `..`", Some("write the path that is meant".to_owned())));
+    if below && path.ends_with('/') {
+        return Err((PathRefusal::EmptySegment.to_string(), Some(format!("write \"{}/**\"", path.trim_end_matches('/')))));
     }
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            encoded(bytes.next(), bytes.next())?;
-        } else if !unreserved(byte) && !SEGMENT.contains(&byte) {
-            return Err(("has a character that has to be percent-encoded", Some(format!("write \"{}\"", encode(path)))));
-        }
+    match path::canonical(path) {
+        Ok(canonical) if *canonical == *path => Ok(()),
+        Ok(canonical) => Err(("requests arrive in another spelling".to_owned(), Some(format!("write \"{canonical}{end}\"")))),
+        Err(refusal) => Err((refusal.to_string(), remedy(path, refusal).map(|path| format!("write \"{path}{end}\"")))),
     }
-    Ok(())
 }
 
-fn encoded(high: Option<u8>, low: Option<u8>) -> Result<(), (&'static str, Option<String>)> {
-    let digit = |byte: Option<u8>| match byte {
-        Some(byte @ (b'0'..=b'9' | b'A'..=b'F')) => char::from(byte).to_digit(16),
-        _ => None,
+/// What was probably meant.
+fn remedy(path: &str, refusal: PathRefusal) -> Option<String> {
+    let meant = match refusal {
+        PathRefusal::NoSlash => format!("/{path}"),
+        PathRefusal::Raw | PathRefusal::Parameter => encode(path),
+        _ => return None,
     };
-    let (Some(high), Some(low)) = (digit(high), digit(low)) else {
-        return Err(("has a `%` that is not followed by two digits of 0-9 and A-F", None));
-    };
-    let byte = u8::try_from(high * 16 + low).unwrap_or(0);
-    if unreserved(byte) {
-        return Err(("encodes a character that needs no encoding", Some(format!("write `{}` for it", char::from(byte)))));
-    }
-    if byte < 0x20 || byte == 0x7f || b"/\\".contains(&byte) {
-        return Err(("encodes a slash or a control character, which no request may have", None));
-    }
-    Ok(())
+    path::canonical(&meant).ok().map(String::from)
 }
 
 fn encode(path: &str) -> String {
-    let plain = |byte: u8| unreserved(byte) || byte == b'%' || SEGMENT.contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b';';
     path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
-
-/// RFC 3986, section 2.3.
-fn unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-}
-
-/// What may stand in a path as it is, beside unreserved characters (RFC 3986, section 3.3).
-const SEGMENT: &[u8] = b"/:@!$&'()+,;=";
 
 const OURS: &str = "/.sekisho";
