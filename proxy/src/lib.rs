@@ -23,3 +23,6 @@ pub mod sign_in;
 pub mod tls;
 
 pub mod console;
+pub mod enrol;
+
+pub mod commands;

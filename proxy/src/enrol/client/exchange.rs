@@ -1,0 +1,111 @@
+//! One request over a connection that proved itself first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use sekisho_certs::danger::PinnedServer;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::GateTrust;
+use super::address::GateAddress;
+use super::error::ClientError;
+use crate::enrol::wire::{EnrolRequest, MAX_ANSWER_BYTES, PATH};
+use crate::outbound::Resolver;
+use crate::secret::Digest;
+
+/// Sends `request`; the body of a good answer.
+pub(super) async fn post(
+    gate: &GateAddress,
+    trust: &GateTrust,
+    pin: Digest,
+    request: &EnrolRequest,
+) -> Result<Bytes, ClientError> {
+    let stream = connect(gate, trust, pin).await?;
+    let broken = |error: &dyn std::fmt::Display| ClientError::Broken { cause: error.to_string() };
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let body = serde_json::to_vec(request).map_err(|error| broken(&error))?;
+    let request = Request::post(PATH)
+        .header(HOST, gate.authority())
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json, application/problem+json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| broken(&error))?;
+    let exchange = async {
+        let (head, body) = sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| broken(&error))?.to_bytes();
+        if head.status == StatusCode::OK { Ok(body) } else { Err(refused(head.status, &body)) }
+    };
+    tokio::pin!(exchange);
+    // The connection has to be driven while we wait for the answer; it may end first (`Connection: close`) with the answer read.
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(broken(&error)),
+        },
+    }
+}
+
+async fn connect(gate: &GateAddress, trust: &GateTrust, pin: Digest) -> Result<TlsStream<TcpStream>, ClientError> {
+    let unreachable = |cause: String| ClientError::Unreachable { gate: gate.to_string(), cause };
+    let tls = |cause: String| ClientError::Tls { gate: gate.to_string(), cause };
+    let config = settings(trust, pin).map_err(|error| tls(error.to_string()))?;
+    let host = gate.host().as_str();
+    let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
+    let name = ServerName::try_from(literal.clone()).map_err(|error| tls(error.to_string()))?;
+    let mut addresses = Resolver::addresses(&literal).await.map_err(|error| unreachable(error.to_string()))?;
+    addresses.iter_mut().for_each(|address| address.set_port(gate.port()));
+    let socket = TcpStream::connect(addresses.as_slice()).await.map_err(|error| unreachable(error.to_string()))?;
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| match tls_error(&error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            ClientError::NotTheGate { gate: gate.to_string() }
+        }
+        _ => tls(error.to_string()),
+    })
+}
+
+fn settings(trust: &GateTrust, pin: Digest) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let mut config = match trust {
+        GateTrust::Pin => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedServer::new(pin.0))).with_no_client_auth()
+        }
+        GateTrust::Roots(roots) => {
+            let mut store = RootCertStore::empty();
+            for root in roots {
+                store.add(root.clone())?;
+            }
+            builder.with_root_certificates(store).with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// The words of problem JSON (RFC 9457), or of the status alone. They come from outside: no control characters reach the terminal.
+fn refused(status: StatusCode, body: &[u8]) -> ClientError {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        detail: Option<String>,
+        title: Option<String>,
+    }
+    let told = serde_json::from_slice::<Problem>(body).ok().and_then(|problem| problem.detail.or(problem.title));
+    let words = told.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_owned());
+    let words = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+    ClientError::Refused { status: status.as_u16(), words }
+}

@@ -1,0 +1,95 @@
+//! Where a device keeps its key and certificate.
+
+use std::path::{Path, PathBuf};
+
+use sekisho_certs::files::{self, FileError};
+use sekisho_certs::key::{DeviceKey, DeviceKeyError};
+use sekisho_certs::{pem, pkcs12};
+
+use super::answer::Certificate;
+use crate::secret::{self, NoRandomness, Secret};
+
+/// A folder, 0700, with one device's key and certificate.
+#[derive(Clone, Debug)]
+pub struct DeviceFolder {
+    path: PathBuf,
+}
+
+/// The folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// There is a device in it.
+    #[error("{} has a device's certificate already; choose another folder with --out, or move this one away", .0.display())]
+    Enrolled(PathBuf),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The key in it, or a new one, cannot be used.
+    #[error(transparent)]
+    Key(#[from] DeviceKeyError),
+    /// The file for browsers cannot be made.
+    #[error(transparent)]
+    Pkcs12(#[from] pkcs12::Pkcs12Error),
+    /// No randomness for a password.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl DeviceFolder {
+    /// Opens a folder for a device that is about to enrol, and makes it if need be.
+    ///
+    /// # Errors
+    /// [`FolderError::Enrolled`] if there is a certificate in it; [`FolderError::File`].
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        files::private_dir(path)?;
+        let folder = Self { path: path.to_owned() };
+        if files::exists(&folder.file(CERTIFICATE))? { Err(FolderError::Enrolled(folder.path)) } else { Ok(folder) }
+    }
+
+    /// One of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The key: a new one, kept before anything is sent, or that of an attempt which broke off, so that the gate knows it again.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn key(&self) -> Result<DeviceKey, FolderError> {
+        let path = self.file(KEY);
+        if files::exists(&path)? {
+            return Ok(DeviceKey::from_pem(&files::read_private_text(&path)?)?);
+        }
+        let key = DeviceKey::generate()?;
+        files::create_private(&path, key.key_pem().as_bytes())?;
+        Ok(key)
+    }
+
+    /// Keeps a certificate: PEM for programs, PKCS#12 for browsers under a random password that is written beside it. The
+    /// certificate comes last: while it is not there, the attempt can be repeated.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn keep(&self, key: &DeviceKey, certificate: &Certificate) -> Result<(), FolderError> {
+        let password = Secret::new(secret::token()?);
+        let name = certificate.enrolled.device.as_str();
+        let packed = pkcs12::encode(name, &key.key_der(), &certificate.chain, password.expose())?;
+        files::write_private(&self.file(PKCS12), &packed)?;
+        files::write_private(&self.file(PASSWORD), format!("{}\n", password.expose()).as_bytes())?;
+        let (leaf, above) = certificate.chain.split_first().map_or((None, [].as_slice()), |(leaf, above)| (Some(leaf), above));
+        files::write_public(&self.file(CHAIN), above.iter().map(pem::encode).collect::<String>().as_bytes())?;
+        files::write_public(&self.file(CERTIFICATE), leaf.map(pem::encode).unwrap_or_default().as_bytes())?;
+        Ok(())
+    }
+}
+
+/// File name of the private key, PKCS#8 PEM, 0600.
+pub const KEY: &str = "device.key";
+/// File name of the device's certificate, PEM.
+pub const CERTIFICATE: &str = "device.pem";
+/// File name of the authority's certificate, PEM.
+pub const CHAIN: &str = "authority.pem";
+/// File name of key and certificate for browsers, 0600.
+pub const PKCS12: &str = "device.p12";
+/// File name of its password, 0600.
+pub const PASSWORD: &str = "device.p12.password";

@@ -1,0 +1,77 @@
+//! The device's half: pin the gate, make a key, ask for a certificate, keep it.
+//!
+//! Nothing is sent before the gate has proved the key that the code pins. The private key never leaves the device.
+
+mod address;
+mod answer;
+mod error;
+mod exchange;
+mod folder;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use sekisho_certs::fingerprint;
+use sekisho_certs::key::DeviceKey;
+
+pub use address::{GateAddress, InvalidGateAddress};
+pub use answer::Certificate;
+pub use error::ClientError;
+pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
+
+use super::code::EnrolmentCode;
+use super::wire::EnrolRequest;
+use crate::clock::Clock;
+
+/// How the device knows the gate.
+#[derive(Clone, Debug)]
+pub enum GateTrust {
+    /// By the key that the code pins.
+    Pin,
+    /// By these roots, as any https client would; the pin is not looked at. For a gate that changed its key after the invitation.
+    Roots(Vec<CertificateDer<'static>>),
+}
+
+/// What to ask for.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// Whom.
+    pub gate: &'a GateAddress,
+    /// With what.
+    pub code: &'a EnrolmentCode,
+    /// How the gate is known.
+    pub trust: &'a GateTrust,
+    /// The device's key.
+    pub key: &'a DeviceKey,
+    /// What its person calls it.
+    pub name: Option<String>,
+}
+
+/// Asks the gate for a certificate, and checks that what comes is one for this key.
+///
+/// # Errors
+/// [`ClientError`], in words for the person at the device.
+pub async fn enrol(ask: Ask<'_>, clock: &Clock) -> Result<Certificate, ClientError> {
+    let request = EnrolRequest {
+        code: ask.code.code.expose().expose().clone(),
+        csr: ask.key.csr_pem(ask.name.as_deref().unwrap_or("device"))?,
+        name: ask.name,
+        platform: std::env::consts::OS.to_owned(),
+    };
+    let exchange = exchange::post(ask.gate, ask.trust, ask.code.pin, &request);
+    let body = match tokio::time::timeout(DEADLINE, exchange).await {
+        Ok(answer) => answer?,
+        Err(_elapsed) => return Err(ClientError::TimedOut { seconds: DEADLINE.as_secs() }),
+    };
+    answer::read(&body, ask.key, clock)
+}
+
+/// A fingerprint as people compare it.
+pub fn fingerprint_of(key: &DeviceKey) -> String {
+    fingerprint::for_people(&key.fingerprint())
+}
+
+/// For everything from the name look-up to the last byte.
+const DEADLINE: Duration = Duration::from_secs(30);

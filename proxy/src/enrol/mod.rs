@@ -1,0 +1,22 @@
+//! Arrives: a one-time code and a certificate signing request. Leaves: a certificate, and the device in the inventory (pending, or
+//! in use where the code is enough). Refused: codes that do not open anything now, keys that are weak or not proved, and too many
+//! attempts. If the device goes away, it may ask again with the same code and key for a while, and gets the same device.
+//!
+//! The gate's half runs on the control runtime. [`client`] is the device's half; both speak [`EnrolRequest`] and [`Enrolled`].
+
+pub mod client;
+
+mod code;
+mod enrolment;
+mod metrics;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod wire;
+
+pub use code::{EnrolmentCode, InvalidEnrolmentCode};
+pub use enrolment::{EnrolSettings, Enrolment};
+pub use metrics::{EnrolMetrics, EnrolOutcome};
+pub use refusal::EnrolRefusal;
+pub use wire::{EnrolRequest, Enrolled, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, PATH};

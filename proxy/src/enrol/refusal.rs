@@ -1,0 +1,113 @@
+//! Why a device was not enrolled.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use sekisho_certs::authority::{IssueError, RequestError};
+
+use super::metrics::EnrolOutcome;
+use crate::inventory::DeviceId;
+use crate::store::{DeviceError, InvitationError, StoreError};
+
+/// A device that was not enrolled. Its words are for the person at the device.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolRefusal {
+    /// Not the JSON that we expect.
+    #[error("the request is not one of `sekisho enroll`: a JSON object with `code` and `csr` is needed")]
+    Malformed,
+    /// Too many attempts.
+    #[error("too many attempts to enrol; try again in {} s", .retry_after.as_secs().max(1))]
+    Throttled {
+        /// When the next one is heard.
+        retry_after: Duration,
+    },
+    /// Unknown, used, expired: the same words for all, since only its owner should learn which.
+    #[error("this enrolment code does not open anything: it may be mistyped, used already or expired; ask for a new one")]
+    CodeRefused,
+    /// The signing request is not acceptable.
+    #[error("{0}")]
+    Request(#[from] RequestError),
+    /// The key is another device's.
+    #[error("this key is enrolled already; a new enrolment needs a new key")]
+    KeyTaken,
+    /// The id that the invitation names was given to another device meanwhile.
+    #[error("the id `{0}` that the invitation names is taken; ask for a new code")]
+    IdTaken(DeviceId),
+    /// The invitation is for an authority that is not configured any more.
+    #[error("the invitation is for a device authority that this gate no longer has; ask for a new code")]
+    AuthorityGone,
+    /// The certificate could not be signed.
+    #[error("the gate cannot sign certificates now: {0}")]
+    CannotSign(IssueError),
+    /// The store failed.
+    #[error("the gate cannot enrol devices now; try again later")]
+    Unavailable(#[source] StoreError),
+    /// The system has no randomness.
+    #[error("the gate cannot enrol devices now; try again later")]
+    NoRandomness,
+}
+
+impl EnrolRefusal {
+    /// Status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::CodeRefused => StatusCode::FORBIDDEN,
+            Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => StatusCode::CONFLICT,
+            Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Its word in the record and in problem JSON.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Malformed => "enrol_malformed",
+            Self::Throttled { .. } => "enrol_throttled",
+            Self::CodeRefused => "enrol_code_refused",
+            Self::Request(_) => "enrol_request_refused",
+            Self::KeyTaken => "enrol_key_taken",
+            Self::IdTaken(_) => "enrol_id_taken",
+            Self::AuthorityGone => "enrol_authority_gone",
+            Self::CannotSign(_) => "enrol_cannot_sign",
+            Self::Unavailable(_) => "enrol_unavailable",
+            Self::NoRandomness => "enrol_no_randomness",
+        }
+    }
+
+    /// For `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
+            _ => None,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> EnrolOutcome {
+        match self {
+            Self::Throttled { .. } => EnrolOutcome::Throttled,
+            Self::CodeRefused => EnrolOutcome::CodeRefused,
+            Self::Malformed | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {
+                EnrolOutcome::RequestRefused
+            }
+            Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => EnrolOutcome::Failed,
+        }
+    }
+}
+
+impl From<InvitationError> for EnrolRefusal {
+    fn from(error: InvitationError) -> Self {
+        match error {
+            InvitationError::Unknown | InvitationError::Used { .. } | InvitationError::Expired { .. } => Self::CodeRefused,
+            InvitationError::Device(DeviceError::IdTaken { id, .. }) => Self::IdTaken(id),
+            InvitationError::Device(DeviceError::KeyTaken { .. }) => Self::KeyTaken,
+            InvitationError::Device(DeviceError::Store(error)) | InvitationError::Store(error) => Self::Unavailable(error),
+            InvitationError::NoRandomness(_) => Self::NoRandomness,
+            // Enrolling never asks for these.
+            InvitationError::Lifetime
+            | InvitationError::Device(
+                DeviceError::Unknown { .. } | DeviceError::WrongStatus { .. } | DeviceError::WrongKey { .. },
+            ) => Self::CodeRefused,
+        }
+    }
+}

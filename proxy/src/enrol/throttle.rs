@@ -1,0 +1,177 @@
+//! How often somebody may try. Codes cannot be guessed; this bounds what trying costs us, and keeps the record readable.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// Failed attempts, by address (IPv6: by /64) and in all. An attempt takes a token; one that enrols a device gives it back, so
+/// that a whole office behind one address can enrol in a morning.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    all: Bucket,
+    addresses: HashMap<IpAddr, Bucket>,
+}
+
+/// Tokens in thousandths, so that milliseconds fill it evenly.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    level: i64,
+    at: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct Size {
+    tokens: i64,
+    /// Time in which one comes back.
+    refill: Duration,
+}
+
+impl Throttle {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { state: Mutex::new(State { all: Bucket::full(ALL, now), addresses: HashMap::new() }) }
+    }
+
+    /// Takes a token, or tells how long until there is one.
+    pub(super) fn take(&self, client: IpAddr, now: Timestamp) -> Result<(), Duration> {
+        let key = network(client);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its own bucket first: who has none left does not use up what belongs to all.
+        let mut own = state.addresses.get(&key).copied().unwrap_or_else(|| Bucket::full(EACH, now));
+        own.take(EACH, now)?;
+        state.all.take(ALL, now)?;
+        // Full buckets need no memory. The bucket of all bounds how many others there can be.
+        if state.addresses.len() >= SWEEP {
+            state.addresses.retain(|_, bucket| !bucket.is_full(EACH, now));
+        }
+        state.addresses.insert(key, own);
+        Ok(())
+    }
+
+    /// Gives the token of a successful attempt back.
+    pub(super) fn give_back(&self, client: IpAddr, now: Timestamp) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.all.add(ALL, now);
+        if let Some(own) = state.addresses.get_mut(&network(client)) {
+            own.add(EACH, now);
+        }
+    }
+}
+
+impl Bucket {
+    fn full(size: Size, now: Timestamp) -> Self {
+        Self { level: size.tokens * TOKEN, at: now }
+    }
+
+    fn fill(&mut self, size: Size, now: Timestamp) {
+        let gained = now.since(self.at).as_millis() * u128::from(TOKEN.unsigned_abs()) / size.refill.as_millis().max(1);
+        let gained = i64::try_from(gained).unwrap_or(i64::MAX);
+        if gained > 0 {
+            self.level = self.level.saturating_add(gained).min(size.tokens * TOKEN);
+            self.at = now;
+        }
+    }
+
+    fn take(&mut self, size: Size, now: Timestamp) -> Result<(), Duration> {
+        self.fill(size, now);
+        if self.level >= TOKEN {
+            self.level -= TOKEN;
+            return Ok(());
+        }
+        let missing = u32::try_from(TOKEN - self.level).unwrap_or(u32::MAX);
+        Err(size.refill * missing / u32::try_from(TOKEN).unwrap_or(1))
+    }
+
+    fn add(&mut self, size: Size, now: Timestamp) {
+        self.fill(size, now);
+        self.level = (self.level + TOKEN).min(size.tokens * TOKEN);
+    }
+
+    fn is_full(mut self, size: Size, now: Timestamp) -> bool {
+        self.fill(size, now);
+        self.level >= size.tokens * TOKEN
+    }
+}
+
+/// What one party has: an IPv4 address, or an IPv6 /64.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64))),
+        four => four,
+    }
+}
+
+const TOKEN: i64 = 1000;
+/// Ten at once, then one each six seconds.
+const EACH: Size = Size { tokens: 10, refill: Duration::from_secs(6) };
+/// A hundred at once, then ten a second.
+const ALL: Size = Size { tokens: 100, refill: Duration::from_millis(100) };
+/// Addresses to remember before looking for those that need not be.
+const SWEEP: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_address_runs_dry_and_another_does_not() {
+        let throttle = Throttle::new(NOW);
+        let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..10 {
+            assert_eq!(throttle.take(one, NOW), Ok(()));
+        }
+        assert_eq!(throttle.take(one, NOW), Err(Duration::from_secs(6)));
+        assert_eq!(throttle.take(address("::ffff:192.0.2.1"), NOW), Err(Duration::from_secs(6)));
+        assert_eq!(throttle.take(other, NOW), Ok(()));
+        let later = NOW.plus(Duration::from_secs(6));
+        assert_eq!(throttle.take(one, NOW.plus(Duration::from_millis(5_999))), Err(Duration::from_millis(6)));
+        assert_eq!(throttle.take(one, later), Ok(()));
+        assert!(throttle.take(one, later).is_err());
+    }
+
+    #[test]
+    fn a_successful_attempt_costs_nothing() {
+        let throttle = Throttle::new(NOW);
+        for _ in 0..500 {
+            assert_eq!(throttle.take(address("192.0.2.1"), NOW), Ok(()));
+            throttle.give_back(address("192.0.2.1"), NOW);
+        }
+    }
+
+    #[test]
+    fn a_whole_ipv6_network_is_one() {
+        let throttle = Throttle::new(NOW);
+        for host in 0..10 {
+            assert_eq!(throttle.take(address(&format!("2001:db8::{host}")), NOW), Ok(()));
+        }
+        assert!(throttle.take(address("2001:db8::ffff"), NOW).is_err());
+        assert_eq!(throttle.take(address("2001:db8:0:1::1"), NOW), Ok(()));
+    }
+
+    #[test]
+    fn many_addresses_share_one_bound_and_little_memory() {
+        let throttle = Throttle::new(NOW);
+        let taken = (0..100_000_u32).filter(|n| throttle.take(IpAddr::V4((0x0a00_0000 + n).into()), NOW).is_ok()).count();
+        assert_eq!(taken, 100);
+        for minute in 1..200_i64 {
+            for n in 0..200_u32 {
+                let client = IpAddr::V4((u32::try_from(minute).unwrap() * 1000 + n).into());
+                let _may_be_refused = throttle.take(client, Timestamp(NOW.0 + minute * 60_000));
+            }
+        }
+        assert!(throttle.state.lock().unwrap().addresses.len() <= SWEEP + 100);
+    }
+}

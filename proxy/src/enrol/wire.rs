@@ -1,0 +1,69 @@
+//! What device and gate say to each other: one JSON object each way, over TLS that the device has pinned.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::inventory::{DeviceId, DeviceStatus, Platform};
+
+/// What a device sends: `POST /.sekisho/enroll` with `application/json`.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct EnrolRequest {
+    /// The random part of the one-time code.
+    pub code: String,
+    /// PKCS#10 in PEM, signed with the device's key.
+    pub csr: String,
+    /// What its person calls it; shown to administrators, names nothing.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it runs, on its own word: `linux`, `macos`, `windows`, `android`, `ios`.
+    #[serde(default)]
+    pub platform: String,
+}
+
+/// What it gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Its id in the inventory.
+    pub device: DeviceId,
+    /// `pending`: to be confirmed by an administrator; `active`: can be used at once.
+    pub status: DeviceStatus,
+    /// PEM: its certificate, then the authority's.
+    pub certificate_chain: String,
+    /// The fingerprint of its key, as administrators see it.
+    pub key_fingerprint: String,
+    /// The certificate's last second, in seconds since the Unix epoch.
+    pub not_after: u64,
+}
+
+impl EnrolRequest {
+    /// The platform that it names; [`Platform::Unknown`] if we do not know that one.
+    pub fn platform(&self) -> Platform {
+        let known = [Platform::Linux, Platform::Macos, Platform::Windows, Platform::Android, Platform::Ios];
+        known.into_iter().find(|platform| platform.as_str() == self.platform).unwrap_or_default()
+    }
+
+    /// What to note in the device's history.
+    pub(super) fn note(&self) -> String {
+        match self.name.as_deref().map(str::trim) {
+            Some(name) if !name.is_empty() => format!("enrolled with a code; its person calls it \"{name}\""),
+            _ => "enrolled with a code".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for EnrolRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnrolRequest").field("name", &self.name).field("platform", &self.platform).finish_non_exhaustive()
+    }
+}
+
+/// Where a device sends its request.
+pub const PATH: &str = "/.sekisho/enroll";
+
+/// The largest request that is read; real ones have one to three kilobytes.
+pub const MAX_REQUEST_BYTES: usize = 32 * 1024;
+
+/// The largest answer that a device reads.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
