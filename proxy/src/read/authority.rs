@@ -13,18 +13,16 @@ pub(super) fn host(text: &str, public_port: u16) -> Result<Host, ReadRefusal> {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         _ => (text, None),
     };
+    let name = name.parse().map_err(|_invalid| ReadRefusal::Host)?;
     if let Some(port) = port {
         let plain = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && !port.starts_with('0');
-        if !plain || port.len() > 5 {
-            return Err(ReadRefusal::Host);
-        }
         match port.parse::<u16>() {
-            Ok(port) if port == public_port => {}
-            Ok(_) => return Err(ReadRefusal::Port),
-            Err(_) => return Err(ReadRefusal::Host),
+            Ok(port) if plain && port == public_port => {}
+            Ok(_) if plain => return Err(ReadRefusal::Port),
+            _ => return Err(ReadRefusal::Host),
         }
     }
-    name.parse().map_err(|_invalid| ReadRefusal::Host)
+    Ok(name)
 }
 
 #[cfg(test)]

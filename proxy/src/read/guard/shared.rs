@@ -33,6 +33,7 @@ pub struct GuardHandle {
 #[derive(Debug)]
 pub struct Turn {
     shared: Arc<Shared>,
+    number: u64,
     head: Head,
 }
 
@@ -48,11 +49,13 @@ pub(super) struct Shared(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    heads: VecDeque<Head>,
+    heads: VecDeque<(u64, Head)>,
+    /// Numbers heads, so that a turn decides only for its own.
+    numbered: u64,
     open_turns: usize,
     idle_since: Instant,
-    /// `Some(None)`: a tunnel was asked for and nothing is decided.
-    tunnel: Option<Option<Tunnel>>,
+    /// The head that asked for a tunnel, and what was decided.
+    tunnel: Option<(u64, Option<Tunnel>)>,
     body_pending: bool,
     broken: Option<FramingRefusal>,
     reader: Option<Waker>,
@@ -66,8 +69,8 @@ impl GuardHandle {
     /// What stands behind this call of the service: to be asked exactly once, first thing, in each call. `None` would mean that
     /// hyper read a request that the guard never judged: refuse it.
     pub fn next_turn(&self) -> Option<Turn> {
-        let head = self.shared.lock().heads.pop_front()?;
-        Some(Turn { shared: Arc::clone(&self.shared), head })
+        let (number, head) = self.shared.lock().heads.pop_front()?;
+        Some(Turn { shared: Arc::clone(&self.shared), number, head })
     }
 
     /// Whether the body of the latest request has been read to its end. If not, the connection cannot serve another request.
@@ -109,8 +112,8 @@ impl Turn {
     fn decide(&self, tunnel: Tunnel) {
         if self.facts().is_some_and(|facts| facts.asks_tunnel) {
             let mut state = self.shared.lock();
-            if state.tunnel == Some(None) {
-                state.tunnel = Some(Some(tunnel));
+            if state.tunnel == Some((self.number, None)) {
+                state.tunnel = Some((self.number, Some(tunnel)));
                 wake(state);
             }
         }
@@ -133,6 +136,7 @@ impl Shared {
     pub(super) fn new() -> Self {
         Self(Mutex::new(State {
             heads: VecDeque::new(),
+            numbered: 0,
             open_turns: 0,
             idle_since: Instant::now(),
             tunnel: None,
@@ -145,15 +149,13 @@ impl Shared {
     pub(super) fn accepted(&self, facts: HeadFacts) {
         let mut state = self.lock();
         state.body_pending = facts.body != BodyFraming::None;
-        state.tunnel = facts.asks_tunnel.then_some(None);
-        state.open_turns += 1;
-        state.heads.push_back(Head::Accepted(facts));
+        let asks_tunnel = facts.asks_tunnel;
+        let number = state.push(Head::Accepted(facts));
+        state.tunnel = asks_tunnel.then_some((number, None));
     }
 
     pub(super) fn refused(&self, refusal: FramingRefusal) {
-        let mut state = self.lock();
-        state.open_turns += 1;
-        state.heads.push_back(Head::Refused(refusal));
+        self.lock().push(Head::Refused(refusal));
     }
 
     pub(super) fn body_over(&self) {
@@ -167,7 +169,7 @@ impl Shared {
     /// What was decided about the tunnel; if nothing yet, `waker` is woken when it is.
     pub(super) fn tunnel(&self, waker: &Waker) -> Option<Tunnel> {
         let mut state = self.lock();
-        let decided = state.tunnel.flatten();
+        let decided = state.tunnel.and_then(|(_number, decided)| decided);
         if decided.is_some() {
             state.tunnel = None;
         } else {
@@ -194,6 +196,15 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock; if one did, the state would still be whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, head: Head) -> u64 {
+        self.numbered += 1;
+        self.open_turns += 1;
+        self.heads.push_back((self.numbered, head));
+        self.numbered
     }
 }
 
