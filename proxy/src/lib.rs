@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod outbound;
 pub mod store;
 
+pub mod accept;
 pub mod decide;
 pub mod forward;
 pub mod identify_device;

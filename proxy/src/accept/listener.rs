@@ -1,0 +1,59 @@
+//! Listening sockets: one per core on the same address, so that the kernel spreads connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Listens on `address` with `SO_REUSEPORT`; `backlog` connections may wait. Not blocking, for tokio.
+///
+/// # Errors
+/// The system's, if the address cannot be had.
+pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for old connections to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Closes a listener, with the connections that were waiting on it: closing a `SO_REUSEPORT` listener resets those, though their
+/// clients did nothing wrong. Connections that come while this runs are among them.
+pub fn drain(listener: TcpListener) -> Vec<TcpStream> {
+    let mut waiting = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((stream, _peer)) => waiting.push(stream),
+            // The client gave up in the meantime; the next may not have.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            // None is left, or no descriptor is.
+            Err(_) => return waiting,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_listeners_share_an_address() {
+        let first = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = first.local_addr().unwrap();
+        let second = listen(address, 16).unwrap();
+        assert_eq!(second.local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn draining_keeps_those_who_wait() {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let waiting = drain(listener);
+        assert_eq!(waiting.len(), clients.len());
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
