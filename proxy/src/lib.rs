@@ -23,6 +23,7 @@ pub mod route;
 pub mod sign_in;
 pub mod tls;
 
+pub mod commands;
 pub mod console;
 pub mod enrol;
 

@@ -1,3 +1,27 @@
-//! The command line. Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 could not do it.
+//! The command line.
+//!
+//! Arrives: arguments. Leaves: what was asked for, on standard output, and an exit code: 0 fine, 1 a check failed, 2 wrong usage,
+//! 3 could not do it. Refused: whatever makes no sense, with words. If interrupted, a change that the gate began is finished.
 
+mod admin_client;
+mod ca;
+mod device;
 pub mod enroll;
+mod error;
+mod output;
+mod reach;
+mod reload;
+mod session;
+mod status;
+mod user;
+
+pub use admin_client::AdminClient;
+pub use ca::CaCommand;
+pub use device::DeviceCommand;
+pub use error::CommandError;
+pub use output::{Table, print, print_json};
+pub use reach::Reach;
+pub use reload::ReloadCommand;
+pub use session::SessionCommand;
+pub use status::StatusCommand;
+pub use user::UserCommand;

@@ -27,3 +27,4 @@ pub use environment::environment;
 pub use host::{Host, InvalidHost};
 pub use path::{PathRefusal, canonical as canonical_path};
 pub use problem::{Place, Problem};
+pub use units::{UnitError, duration as parse_duration};

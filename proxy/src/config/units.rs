@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The text is not a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::config) enum UnitError {
+pub enum UnitError {
     /// No unit, or an unknown one, for a duration.
     #[error("not a duration: write a whole number and ms, s, m, h or d, such as \"15m\"")]
     Duration,
@@ -17,7 +17,10 @@ pub(in crate::config) enum UnitError {
 }
 
 /// Reads a duration such as `500ms`, `1s`, `15m`, `12h` or `90d`.
-pub(in crate::config) fn duration(text: &str) -> Result<Duration, UnitError> {
+///
+/// # Errors
+/// [`UnitError`] says how to write one.
+pub fn duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text).ok_or(UnitError::Duration)?;
     let (_, millis) = DURATIONS.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Duration)?;
     let number = number.ok_or(UnitError::TooLarge)?;

@@ -3,6 +3,7 @@
 //! Arrives: words, names and addresses. Leaves: pages and problem documents, with everything from outside escaped. Refused:
 //! addresses that a browser would run or take for another site's. Nothing here waits.
 
+pub mod admin;
 mod pages;
 mod problem;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use papaya::{Equivalent, HashMap, HashSet};
+use serde::{Deserialize, Serialize};
 
 use super::device::{Device, DeviceId, DeviceStatus, KeyFingerprint};
 use super::live_device::LiveDevice;
@@ -35,7 +36,7 @@ pub struct Inventory {
 }
 
 /// How many there are of what, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Counts {
     pub devices_pending: usize,

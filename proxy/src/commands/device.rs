@@ -1,0 +1,345 @@
+//! `sekisho device`: invite, list, show, add, approve, quarantine, release, retire.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use sekisho_certs::fingerprint;
+use serde_json::Value;
+
+use super::error::CommandError;
+use super::output::{Table, plain, print, print_json, time};
+use super::reach::Reach;
+use crate::config::parse_duration;
+use crate::console::admin::wire::{
+    AddRequest, ApproveRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, WhyRequest,
+};
+use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
+
+/// Devices: let them in, look at them, stop them.
+#[derive(Debug, Args)]
+pub struct DeviceCommand {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    reach: Reach,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make a one-time code that lets one device enrol
+    #[command(after_help = "Example:\n  sekisho device invite --owner ana@corp.example --managed --reason \"new laptop\"")]
+    Invite(Invite),
+    /// List devices
+    #[command(after_help = "Example:\n  sekisho device list --status pending")]
+    List {
+        /// Only those that are pending, active, quarantined or retired
+        #[arg(long, value_parser = status)]
+        status: Option<DeviceStatus>,
+        /// Only those of this owner: an e-mail address or provider/subject
+        #[arg(long)]
+        owner: Option<String>,
+    },
+    /// Show one device: its keys, its sessions, what happened to it
+    #[command(after_help = "Example:\n  sekisho device show ana-7k2q")]
+    Show {
+        /// The device
+        id: String,
+    },
+    /// Enter a device of an external authority (admit = "listed")
+    #[command(after_help = "Example:\n  sekisho device add lap-0042 --authority mdm --owner ana@corp.example --managed")]
+    Add(Add),
+    /// Let a pending device in, after comparing its key's fingerprint
+    #[command(
+        after_help = "Example:\n  sekisho device approve ana-7k2q --fingerprint \"7d2f 90aa …\"   (as `sekisho enroll` shows it on the device)"
+    )]
+    Approve {
+        /// The device
+        id: String,
+        /// The fingerprint that the device shows: 64 hex digits; spaces and colons do not count
+        #[arg(long, value_parser = fingerprint_of)]
+        fingerprint: KeyFingerprint,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Isolate a device now
+    #[command(after_help = "Example:\n  sekisho device quarantine ana-7k2q --reason \"malware found\"")]
+    Quarantine(Lever),
+    /// Take a quarantine back
+    #[command(after_help = "Example:\n  sekisho device release ana-7k2q --reason \"installed anew\"")]
+    Release(Lever),
+    /// Take a device out for good; its id is never given again
+    #[command(after_help = "Example:\n  sekisho device retire ana-7k2q --reason \"sold\"")]
+    Retire(Lever),
+}
+
+#[derive(Debug, Args)]
+struct Invite {
+    /// Whose device it will be: an e-mail address, or provider/subject
+    #[arg(long, required_unless_present = "shared")]
+    owner: Option<String>,
+    /// Id for the device; otherwise made from the owner's name
+    #[arg(long)]
+    id: Option<DeviceId>,
+    /// Used by several people
+    #[arg(long)]
+    shared: bool,
+    /// Administered by the company
+    #[arg(long)]
+    managed: bool,
+    /// How long the code can be used, such as 30m, 24h or 7d
+    #[arg(long, default_value = "24h", value_parser = lifetime)]
+    lifetime: Duration,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// Its id, as its authority's certificates name it
+    id: DeviceId,
+    /// The external authority
+    #[arg(long)]
+    authority: String,
+    /// Whose device it is: an e-mail address, or provider/subject
+    #[arg(long)]
+    owner: Option<String>,
+    /// Used by several people
+    #[arg(long)]
+    shared: bool,
+    /// Administered by the company
+    #[arg(long)]
+    managed: bool,
+    /// Only with this key; otherwise with any certificate of its authority that names it
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint_of)]
+    key: Vec<KeyFingerprint>,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Args)]
+struct Lever {
+    /// The device
+    id: String,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Args)]
+struct Why {
+    /// Why; recorded with the change
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+impl DeviceCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code.
+    pub async fn run(self) -> Result<(), CommandError> {
+        let (client, json) = (self.reach.client()?, self.json);
+        match self.what {
+            What::Invite(invite) => {
+                let answer: Value = client.post("/v1/invitations", &invite.into_request()).await?;
+                show(json, answer, invited)
+            }
+            What::List { status, owner } => {
+                let devices: Vec<DeviceView> = client.get("/v1/devices").await?;
+                let devices: Vec<DeviceView> = devices
+                    .into_iter()
+                    .filter(|view| status.is_none_or(|status| view.device.status == status))
+                    .filter(|view| owner.as_ref().is_none_or(|owner| owner_text(&view.device.owner) == *owner))
+                    .collect();
+                if json { print_json(&devices) } else { print(&list(&devices)) }
+            }
+            What::Show { id } => {
+                let answer: Value = client.get(&path(&id, None)?).await?;
+                show(json, answer, |details: DeviceDetails| described(&details))
+            }
+            What::Add(add) => {
+                let answer: Value = client.post("/v1/devices", &add.into_request()).await?;
+                show(json, answer, changed)
+            }
+            What::Approve { id, fingerprint, why } => {
+                let request = ApproveRequest { fingerprint, why: why.reason };
+                let answer: Value = client.post(&path(&id, Some("approve"))?, &request).await?;
+                show(json, answer, changed)
+            }
+            What::Quarantine(lever) => show(json, pull(&client, "quarantine", lever).await?, changed),
+            What::Release(lever) => show(json, pull(&client, "release", lever).await?, changed),
+            What::Retire(lever) => show(json, pull(&client, "retire", lever).await?, changed),
+        }
+    }
+}
+
+impl Invite {
+    fn into_request(self) -> InviteRequest {
+        InviteRequest {
+            owner: self.owner,
+            device: self.id,
+            shared: self.shared,
+            managed: self.managed,
+            lifetime_s: Some(self.lifetime.as_secs()),
+            why: self.why.reason,
+        }
+    }
+}
+
+impl Add {
+    fn into_request(self) -> AddRequest {
+        AddRequest {
+            id: self.id,
+            authority: self.authority,
+            owner: self.owner,
+            shared: self.shared,
+            managed: self.managed,
+            platform: Platform::Unknown,
+            keys: self.key,
+            why: self.why.reason,
+        }
+    }
+}
+
+async fn pull(client: &super::admin_client::AdminClient, lever: &str, with: Lever) -> Result<Value, CommandError> {
+    client.post(&path(&with.id, Some(lever))?, &WhyRequest { why: with.why.reason }).await
+}
+
+/// Whole as JSON, or as `words` put it.
+fn show<T: serde::de::DeserializeOwned>(json: bool, answer: Value, words: impl FnOnce(T) -> String) -> Result<(), CommandError> {
+    if json {
+        return print_json(&answer);
+    }
+    let told = serde_json::from_value(answer)
+        .map_err(|error| CommandError::Failed(format!("the gate's answer is not as expected: {error}")))?;
+    print(&words(told))
+}
+
+fn invited(answer: InviteAnswer) -> String {
+    let then = if answer.needs_approval {
+        "Then compare the fingerprint that it shows, and let it in:\n\n    sekisho device approve ID --fingerprint FINGERPRINT\n"
+    } else {
+        "The code is enough: whoever has it enrols a device.\n"
+    };
+    format!(
+        "Code, for one device, until {}:\n\n    {}\n\nHand it over in a way that only its person can read; it is not shown again. On the device:\n\n    \
+         sekisho enroll --gate {}\n\n{then}",
+        time(answer.expires_at),
+        answer.code,
+        answer.gate,
+    )
+}
+
+fn list(devices: &[DeviceView]) -> String {
+    let mut table = Table::new(&["DEVICE", "STATUS", "OWNER", "AUTHORITY", "PLATFORM", "KEY", "SESSIONS", "ENROLLED"]);
+    for view in devices {
+        let device = &view.device;
+        table.row(vec![
+            device.id.to_string(),
+            device.status.to_string(),
+            owner_text(&device.owner) + if device.shared { " (shared)" } else { "" },
+            device.authority.to_string(),
+            device.platform.to_string(),
+            device.keys.first().map_or_else(|| "any".to_owned(), |key| key.short()),
+            view.sessions.to_string(),
+            time(device.enrolled_at),
+        ]);
+    }
+    table.text("no devices")
+}
+
+fn described(details: &DeviceDetails) -> String {
+    let device = &details.view.device;
+    let yes = |flag: bool| if flag { "yes" } else { "no" };
+    let mut lines = vec![
+        format!("device          {}", device.id),
+        format!("status          {}", device.status),
+        format!("owner           {}", owner_text(&device.owner)),
+        format!("authority       {}", device.authority),
+        format!("platform        {}", device.platform),
+        format!("managed         {}", yes(device.managed)),
+        format!("shared          {}", yes(device.shared)),
+        format!("key protection  {}", device.key_protection),
+        format!("enrolled        {}", time(device.enrolled_at)),
+        format!("sessions        {}", details.view.sessions),
+    ];
+    lines.extend(device.keys.iter().map(|key| format!("key             {}", fingerprint::for_people(&key.0))));
+    lines.push("history".to_owned());
+    let mut table = Table::new(&["  WHEN", "WHAT", "BY", "WHY"]);
+    for change in &details.history {
+        table.row(vec![
+            format!("  {}", time(crate::clock::Timestamp(change.at))),
+            change.what.clone(),
+            change.by.clone(),
+            change.why.clone(),
+        ]);
+    }
+    let mut text: String = lines.iter().map(|line| plain(line) + "\n").collect();
+    text.push_str(&table.text("  nothing is kept"));
+    text
+}
+
+fn changed(view: DeviceView) -> String {
+    format!("device `{}` is {}\n", view.device.id, view.device.status)
+}
+
+fn owner_text(owner: &Option<Owner>) -> String {
+    match owner {
+        Some(Owner::User(user)) => user.to_string(),
+        Some(Owner::Email(email)) => email.clone(),
+        None => "-".to_owned(),
+    }
+}
+
+/// A wrong id is refused by the gate with near matches, as long as it can stand in a path.
+fn path(id: &str, lever: Option<&str>) -> Result<String, CommandError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if id.is_empty() || !id.chars().all(plain) {
+        return Err(CommandError::usage(crate::inventory::InvalidDeviceId));
+    }
+    Ok(match lever {
+        Some(lever) => format!("/v1/devices/{id}/{lever}"),
+        None => format!("/v1/devices/{id}"),
+    })
+}
+
+/// A fingerprint as people copy it.
+fn fingerprint_of(text: &str) -> Result<KeyFingerprint, String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':' | '-')).collect();
+    digits.parse().map_err(|_| "a fingerprint is 64 hex digits; spaces and colons between them do not count".to_owned())
+}
+
+fn status(text: &str) -> Result<DeviceStatus, String> {
+    let all = [DeviceStatus::Pending, DeviceStatus::Active, DeviceStatus::Quarantined, DeviceStatus::Retired];
+    all.into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| "one of pending, active, quarantined, retired".to_owned())
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_as_people_copy_them() {
+        let key = KeyFingerprint::of(b"k");
+        let shown = fingerprint::for_people(&key.0);
+        assert_eq!(fingerprint_of(&shown), Ok(key));
+        assert_eq!(fingerprint_of(&key.to_string().to_uppercase()), Ok(key));
+        assert!(fingerprint_of(&key.short()).is_err(), "a part of it is not enough");
+    }
+
+    #[test]
+    fn an_id_cannot_lead_elsewhere() {
+        assert_eq!(path("lap-1", Some("retire")).unwrap(), "/v1/devices/lap-1/retire");
+        for wrong in ["", "a/b", "a?b", "a#b", "a%2fb", "a b", "é"] {
+            assert!(path(wrong, None).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `sekisho reload`: load configuration and policies again.
+
+use clap::Args;
+
+use super::error::CommandError;
+use super::output::{plain, print, print_json};
+use super::reach::Reach;
+use crate::console::admin::ReloadReport;
+
+/// Ask the running gate to load configuration and policies again: checked first, swapped whole.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  sekisho reload && echo live\n\nIf anything is wrong, nothing is swapped, every problem is printed, and the exit code is 1."
+)]
+pub struct ReloadCommand {
+    #[command(flatten)]
+    reach: Reach,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ReloadCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code; 1 if what was to be loaded is not right.
+    pub async fn run(self) -> Result<(), CommandError> {
+        let report: ReloadReport = self.reach.client()?.post("/v1/reload", &serde_json::json!({})).await?;
+        if self.json {
+            return print_json(&report);
+        }
+        let mut text = if report.changed.is_empty() { "reloaded; nothing has changed\n" } else { "reloaded\n" }.to_owned();
+        for line in report.changed.iter().chain(&report.notes) {
+            text.push_str(&format!("  {}\n", plain(line)));
+        }
+        print(&text)
+    }
+}

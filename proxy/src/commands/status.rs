@@ -1,0 +1,57 @@
+//! `sekisho status`: how the running gate is.
+
+use clap::Args;
+
+use super::error::CommandError;
+use super::output::{print, print_json, roughly, time};
+use super::reach::Reach;
+use crate::clock::{Clock, Timestamp};
+use crate::console::admin::wire::Status;
+
+/// How the running gate is, and how many devices and sessions it knows.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho status --json")]
+pub struct StatusCommand {
+    #[command(flatten)]
+    reach: Reach,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code; 1 if the gate refuses every request because its state is out of date.
+    pub async fn run(self) -> Result<(), CommandError> {
+        let status: Status = self.reach.client()?.get("/v1/status").await?;
+        if self.json {
+            print_json(&status)?;
+        } else {
+            print(&described(&status, Clock::system().now()))?;
+        }
+        if status.behind {
+            return Err(CommandError::CheckFailed(
+                "the gate cannot read its database and refuses every request; see its log".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn described(status: &Status, now: Timestamp) -> String {
+    let counts = &status.counts;
+    format!(
+        "version    {}\nstarted    {} ({} ago)\ndevices    {} active, {} pending, {} quarantined, {} retired\nsessions   {}\nsuspended  {}\n",
+        status.version,
+        time(status.started_at),
+        roughly(now.since(status.started_at)),
+        counts.devices_active,
+        counts.devices_pending,
+        counts.devices_quarantined,
+        counts.devices_retired,
+        counts.sessions,
+        counts.suspended_users,
+    )
+}

@@ -1,0 +1,78 @@
+//! `sekisho user`: list, suspend, resume.
+
+use clap::{Args, Subcommand};
+
+use super::error::CommandError;
+use super::output::{plain, print, print_json};
+use super::reach::Reach;
+use super::session::told;
+use crate::console::admin::wire::{Status, UserAnswer, UserRequest};
+
+/// People: take access away, give it back.
+#[derive(Debug, Args)]
+pub struct UserCommand {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    reach: Reach,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List people whose access was taken away
+    #[command(after_help = "Example:\n  sekisho user list")]
+    List,
+    /// Take a person's access away on every device, now, and end their sessions
+    #[command(after_help = "Example:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"")]
+    Suspend(Whom),
+    /// Give access back; the person signs in again
+    #[command(after_help = "Example:\n  sekisho user resume corp/248289761001")]
+    Resume(Whom),
+}
+
+#[derive(Debug, Args)]
+struct Whom {
+    /// provider/subject, or the e-mail address of somebody who has signed in
+    user: String,
+    /// Why; recorded with the change
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+impl UserCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code.
+    pub async fn run(self) -> Result<(), CommandError> {
+        let client = self.reach.client()?;
+        let (path, whom) = match self.what {
+            What::List => {
+                let status: Status = client.get("/v1/status").await?;
+                return if self.json { print_json(&status.suspended) } else { print(&list(&status.suspended)) };
+            }
+            What::Suspend(whom) => ("/v1/users/suspend", whom),
+            What::Resume(whom) => ("/v1/users/resume", whom),
+        };
+        let answer: UserAnswer = client.post(path, &UserRequest { user: whom.user, why: whom.reason }).await?;
+        if self.json {
+            return print_json(&answer);
+        }
+        let user = plain(&answer.user);
+        print(&match path {
+            "/v1/users/resume" => format!("{user} may sign in again\n"),
+            _ if answer.known => format!("{user} is suspended; {}", told(&answer.ended)),
+            _ => format!("{user} is suspended, but nobody of that name has signed in here: is it spelt right?\n"),
+        })
+    }
+}
+
+fn list(suspended: &[String]) -> String {
+    if suspended.is_empty() {
+        return "nobody is suspended\n".to_owned();
+    }
+    suspended.iter().map(|user| plain(user) + "\n").collect()
+}

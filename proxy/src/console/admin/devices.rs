@@ -1,0 +1,133 @@
+//! Devices, over the admin socket.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::Refused;
+use super::state::AdminState;
+use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest};
+use crate::config::{Approval, Config, DeviceAuthorityKind};
+use crate::inventory::{DeviceId, LiveDevice, Owner, UserId};
+use crate::store::{Actor, Invite, NewDevice, canonical_email};
+
+/// Every device, by id.
+pub(super) fn list(state: &AdminState) -> Vec<DeviceView> {
+    let inventory = state.registrar.inventory();
+    let mut sessions: HashMap<DeviceId, usize> = HashMap::new();
+    for live in inventory.sessions() {
+        *sessions.entry(live.session.device.clone()).or_default() += 1;
+    }
+    let mut views: Vec<DeviceView> =
+        inventory.devices().iter().map(|live| view(live, sessions.get(&live.device.id).copied().unwrap_or_default())).collect();
+    views.sort_by(|a, b| a.device.id.cmp(&b.device.id));
+    views
+}
+
+pub(super) async fn show(state: &AdminState, id: &str) -> Result<DeviceDetails, Refused> {
+    let live = find(state, id)?;
+    let id = &live.device.id;
+    let history = state.registrar.device_history(id, HISTORY).await?;
+    Ok(DeviceDetails { view: view_with_sessions(state, &live), history })
+}
+
+/// The device of that id, or an error with near matches.
+pub(super) fn find(state: &AdminState, id: &str) -> Result<Arc<LiveDevice>, Refused> {
+    let found = id.parse::<DeviceId>().ok().and_then(|id| state.registrar.inventory().device(&id));
+    found.ok_or_else(|| state.registrar.unknown_device(id).into())
+}
+
+pub(super) fn view_with_sessions(state: &AdminState, live: &LiveDevice) -> DeviceView {
+    let sessions = state.registrar.inventory().sessions();
+    view(live, sessions.iter().filter(|session| session.session.device == live.device.id).count())
+}
+
+pub(super) async fn invite(state: &AdminState, by: &Actor, request: InviteRequest) -> Result<InviteAnswer, Refused> {
+    let config = (state.config)();
+    let (authority, approval) = builtin(&config)?;
+    let owner = request.owner.as_deref().map(|owner| owner_of(&config, owner)).transpose()?;
+    if owner.is_none() && !request.shared {
+        return Err(Refused::wrong("an invitation names an owner, unless the device is shared"));
+    }
+    let invite = Invite { authority, owner, shared: request.shared, managed: request.managed, device: request.device };
+    let lifetime = request.lifetime_s.map_or(LIFETIME, Duration::from_secs);
+    let issued = state.registrar.invite(invite, lifetime, by, &request.why).await?;
+    let code = issued.code.expose();
+    let code = match (state.pin)() {
+        Some(pin) => format!("{}.{pin}", code.expose()),
+        None => code.expose().clone(),
+    };
+    Ok(InviteAnswer {
+        id: issued.invitation.id,
+        code,
+        expires_at: issued.invitation.expires_at,
+        gate: gate(&config),
+        needs_approval: approval == Approval::Administrator,
+    })
+}
+
+pub(super) async fn add(state: &AdminState, by: &Actor, request: AddRequest) -> Result<DeviceView, Refused> {
+    let config = (state.config)();
+    let authority = external(&config, &request.authority)?;
+    let owner = request.owner.as_deref().map(|owner| owner_of(&config, owner)).transpose()?;
+    let new = NewDevice {
+        id: request.id,
+        authority,
+        owner,
+        shared: request.shared,
+        managed: request.managed,
+        platform: request.platform,
+        keys: request.keys,
+    };
+    Ok(view(&*state.registrar.add_device(new, by, &request.why).await?, 0))
+}
+
+fn view(live: &LiveDevice, sessions: usize) -> DeviceView {
+    DeviceView { device: (*live.device).clone(), facts: live.facts(), sessions }
+}
+
+fn builtin(config: &Config) -> Result<(Arc<str>, Approval), Refused> {
+    let found = config.device_authorities.iter().find_map(|authority| match &authority.kind {
+        DeviceAuthorityKind::Builtin { approval, .. } => Some((Arc::clone(&authority.name), *approval)),
+        DeviceAuthorityKind::External { .. } => None,
+    });
+    found.ok_or_else(|| {
+        Refused::wrong(
+            "no device authority is `builtin`, so there is nobody to sign a certificate; enter devices with `device add`",
+        )
+    })
+}
+
+fn external(config: &Config, name: &str) -> Result<Arc<str>, Refused> {
+    let authority = config.device_authorities.iter().find(|authority| &*authority.name == name);
+    match authority.map(|authority| (&authority.name, &authority.kind)) {
+        Some((name, DeviceAuthorityKind::External { .. })) => Ok(Arc::clone(name)),
+        Some((_, DeviceAuthorityKind::Builtin { .. })) => {
+            Err(Refused::wrong(format!("devices of `{name}` enrol by themselves: invite this one")))
+        }
+        None => Err(Refused::wrong(format!("no device authority is called `{name}`"))),
+    }
+}
+
+fn owner_of(config: &Config, text: &str) -> Result<Owner, Refused> {
+    if let Ok(user) = text.parse::<UserId>() {
+        let known = config.identity_providers.iter().any(|provider| provider.name == user.provider);
+        return if known {
+            Ok(Owner::User(user))
+        } else {
+            Err(Refused::wrong(format!("no identity provider is called `{}`", user.provider)))
+        };
+    }
+    let wrong = || Refused::wrong(format!("`{text}` is neither an e-mail address nor `provider/subject`"));
+    canonical_email(text).map(Owner::Email).ok_or_else(wrong)
+}
+
+fn gate(config: &Config) -> String {
+    match config.listen.public_port {
+        443 => format!("https://{}", config.sign_in.host),
+        port => format!("https://{}:{port}", config.sign_in.host),
+    }
+}
+
+const HISTORY: u32 = 50;
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,22 @@
+//! Arrives: operators' commands, as HTTP/1.1 over a Unix socket. Leaves: what they ask for, changed and in effect, as JSON.
+//! Refused: who may not open the socket (the kernel sees to it), and whatever makes no sense, with words. If the client goes
+//! away, a change that was begun is finished.
+//!
+//! Whoever can open the socket can stop and let in every device. The peer's user id is stored with each change.
+
+mod answer;
+mod devices;
+mod groups;
+mod routes;
+mod serve;
+mod sessions;
+mod socket;
+mod state;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use groups::{group_id, group_name};
+pub use serve::serve;
+pub use socket::{AdminListener, AdminSocketError, bind};
+pub use state::{AdminState, CaCertificate, ReloadReport};

@@ -1,0 +1,58 @@
+//! Sessions and people, over the admin socket.
+
+use super::answer::Refused;
+use super::devices::find;
+use super::state::AdminState;
+use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
+use crate::store::{Actor, SessionsOf};
+
+/// Every session that can be used now, by person and then by its beginning.
+pub(super) fn list(state: &AdminState) -> Vec<SessionView> {
+    let (now, idle) = (state.clock.now(), (state.config)().sign_in.idle_timeout);
+    let inventory = state.registrar.inventory();
+    let live = inventory.sessions();
+    let mut views: Vec<SessionView> = live
+        .iter()
+        .filter(|live| live.usable(now, idle).is_ok())
+        .map(|live| {
+            let session = &live.session;
+            SessionView {
+                id: session.id.clone(),
+                user: session.user.to_string(),
+                email: session.email.clone(),
+                device: session.device.clone(),
+                device_status: inventory.device(&session.device).map(|live| live.device.status),
+                mfa: session.mfa,
+                created_at: session.created_at,
+                last_used: live.last_used(),
+                expires_at: session.expires_at,
+                idle_at: live.last_used().plus(idle),
+            }
+        })
+        .collect();
+    views.sort_by(|a, b| (&a.user, a.created_at, &a.id).cmp(&(&b.user, b.created_at, &b.id)));
+    views
+}
+
+pub(super) async fn end(state: &AdminState, by: &Actor, request: EndRequest) -> Result<Ended, Refused> {
+    let which = match (request.session, request.user, request.device) {
+        (Some(session), None, None) => SessionsOf::One(session),
+        (None, Some(user), None) => SessionsOf::User(state.registrar.find_user(&user).await?),
+        (None, None, Some(device)) => SessionsOf::Device(find(state, device.as_str())?.device.id.clone()),
+        _ => return Err(Refused::wrong("name exactly one of `session`, `user` and `device`")),
+    };
+    Ok(Ended { ended: state.registrar.end_sessions(&which, by, &request.why).await? })
+}
+
+pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
+    let user = state.registrar.find_user(&request.user).await?;
+    let ended = state.registrar.suspend_user(&user, by, &request.why).await?;
+    let known = state.registrar.has_signed_in(&user).await?;
+    Ok(UserAnswer { user: user.to_string(), ended, known })
+}
+
+pub(super) async fn resume(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
+    let user = state.registrar.find_user(&request.user).await?;
+    state.registrar.resume_user(&user, by, &request.why).await?;
+    Ok(UserAnswer { user: user.to_string(), ended: Vec::new(), known: true })
+}

@@ -1,0 +1,58 @@
+//! What the admin API needs of the running gate.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::secret::Digest;
+use crate::store::Registrar;
+
+/// The running gate, as far as operators' commands are concerned. Whatever a reload can change is asked for anew each time.
+pub struct AdminState {
+    /// Devices, sessions, people.
+    pub registrar: Registrar,
+    /// The time.
+    pub clock: Clock,
+    /// When the gate started.
+    pub started_at: Timestamp,
+    /// The configuration that is live.
+    pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
+    /// Loads configuration and policies again: checked first, swapped whole; or every problem, and nothing was swapped.
+    pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>,
+    /// The pin of the gate's server key, which stands behind the `.` of an enrolment code; `None`: codes carry no pin.
+    pub pin: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// The built-in device authority; `None` if there is none.
+    pub ca: Arc<dyn Fn() -> Option<CaCertificate> + Send + Sync>,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadReport {
+    /// What is different now, a line each; empty if nothing is.
+    pub changed: Vec<String>,
+    /// What could not be changed while running, or needs a look; a line each.
+    pub notes: Vec<String>,
+}
+
+/// The certificate of the built-in device authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaCertificate {
+    /// Name of the authority.
+    pub name: String,
+    /// The certificate, PEM.
+    pub pem: String,
+    /// SHA-256 of its DER.
+    pub fingerprint: Digest,
+    /// When it ends.
+    pub not_after: Timestamp,
+}
+
+impl fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminState").field("started_at", &self.started_at).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! What goes over the admin socket, in both directions. Times are milliseconds since the Unix epoch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId};
+use crate::secret::Digest;
+use crate::store::Change;
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the gate.
+    pub version: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The live state is behind the store: every request is refused until it has caught up.
+    pub behind: bool,
+    /// How many there are of what.
+    pub counts: Counts,
+    /// People whose access was taken away, as `provider/subject`.
+    pub suspended: Vec<String>,
+}
+
+/// A device in a listing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub device: Device,
+    /// Content hash of that, as in the record.
+    pub facts: Digest,
+    /// Sessions on it.
+    pub sessions: usize,
+}
+
+/// `GET /v1/devices/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceDetails {
+    /// The device.
+    #[serde(flatten)]
+    pub view: DeviceView,
+    /// What happened to it, newest first.
+    pub history: Vec<Change>,
+}
+
+/// `POST /v1/invitations`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InviteRequest {
+    /// `provider/subject`, or an e-mail address; needed unless `shared`.
+    pub owner: Option<String>,
+    /// Id for the device.
+    pub device: Option<DeviceId>,
+    /// Used by several people.
+    pub shared: bool,
+    /// Administered by the company.
+    pub managed: bool,
+    /// How long the code lives; 24 h unless said otherwise.
+    pub lifetime_s: Option<u64>,
+    /// Why.
+    pub why: String,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InviteAnswer {
+    /// Public name of the invitation.
+    pub id: String,
+    /// The code with the gate's pin. It cannot be shown again.
+    pub code: String,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// Where to enrol.
+    pub gate: String,
+    /// The device waits for an administrator after it has enrolled.
+    pub needs_approval: bool,
+}
+
+/// `POST /v1/devices`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRequest {
+    /// As its authority's certificates name it.
+    pub id: DeviceId,
+    /// The external authority.
+    pub authority: String,
+    /// `provider/subject`, or an e-mail address.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Used by several people.
+    #[serde(default)]
+    pub shared: bool,
+    /// Administered by the company.
+    #[serde(default)]
+    pub managed: bool,
+    /// What it runs.
+    #[serde(default)]
+    pub platform: Platform,
+    /// Its keys; none: any certificate of its authority that names it.
+    #[serde(default)]
+    pub keys: Vec<Digest>,
+    /// Why.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// `POST /v1/devices/{id}/approve`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The fingerprint that the device shows.
+    pub fingerprint: Digest,
+    /// Why.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// `POST /v1/devices/{id}/quarantine`, `…/release`, `…/retire`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WhyRequest {
+    /// Why.
+    pub why: String,
+}
+
+/// A session in a listing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its public name.
+    pub id: SessionId,
+    /// `provider/subject`.
+    pub user: String,
+    /// The verified e-mail address.
+    pub email: Option<String>,
+    /// On which device.
+    pub device: DeviceId,
+    /// Status of that device now.
+    pub device_status: Option<DeviceStatus>,
+    /// More than one factor was used.
+    pub mfa: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_used: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// When it ends if it is not used.
+    pub idle_at: Timestamp,
+}
+
+/// `POST /v1/sessions/end`: exactly one of the three.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndRequest {
+    /// This one.
+    pub session: Option<SessionId>,
+    /// All of this person: `provider/subject`, or the e-mail address of somebody who has signed in.
+    pub user: Option<String>,
+    /// All on this device.
+    pub device: Option<DeviceId>,
+    /// Why.
+    pub why: String,
+}
+
+/// Sessions that were ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub ended: Vec<SessionId>,
+}
+
+/// `POST /v1/users/suspend`, `…/resume`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRequest {
+    /// `provider/subject`, or the e-mail address of somebody who has signed in.
+    pub user: String,
+    /// Why.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserAnswer {
+    /// `provider/subject`.
+    pub user: String,
+    /// Sessions that were ended.
+    pub ended: Vec<SessionId>,
+    /// Somebody of that name has signed in here. If not, the name may be misspelt.
+    pub known: bool,
+}
+
+/// The answer to whatever could not be done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong and what to do.
+    pub error: String,
+    /// For a reload: every problem.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
