@@ -23,7 +23,6 @@ pub mod route;
 pub mod sign_in;
 pub mod tls;
 
-pub mod commands;
 pub mod console;
 pub mod enrol;
 
