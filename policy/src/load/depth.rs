@@ -136,9 +136,9 @@ impl<'a> Tokens<'a> {
                 self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
             } else if first.is_alphanumeric() || first == '_' {
                 let len = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
-                match self.take(len)? {
-                    (at, word @ ("if" | "when" | "unless" | "in" | "has" | "like" | "is")) => return Some((at, word)),
-                    _ => {}
+                let (at, word) = self.take(len)?;
+                if ["if", "when", "unless", "in", "has", "like", "is"].contains(&word) {
+                    return Some((at, word));
                 }
             } else if "()[]{}<>,;.+-*!=&|".contains(first) {
                 // Operators of two characters count once.

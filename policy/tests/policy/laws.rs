@@ -50,7 +50,7 @@ proptest! {
         let set = load(&policies);
         for asked in &questions {
             let verdict = answer(&set, asked);
-            let effect = |id: &str| if policies[id[1..].parse::<usize>().unwrap()].starts_with("permit") { "permit" } else { "forbid" };
+            let effect = |id: &str| if policies[id.trim_start_matches('p').parse::<usize>().unwrap()].starts_with("permit") { "permit" } else { "forbid" };
             let named: Vec<&str> = verdict.policies.iter().map(|id| effect(id)).collect();
             match verdict.decision {
                 Decision::Allow => prop_assert!(!named.is_empty() && named.iter().all(|&effect| effect == "permit")),

@@ -1,0 +1,74 @@
+//! `docs/policies.md` says what is so.
+
+use sekisho_policy::{App, Catalogue, PolicySet, SCHEMA, Source};
+
+use super::support::{beside, lines};
+
+#[test]
+fn every_block_loads() {
+    let (text, catalogue) = (page(), catalogue());
+    let additions: Vec<Source> = blocks(&text, "cedarschema").into_iter().map(|block| Source::new("page", block)).collect();
+    let policies = blocks(&text, "cedar");
+    assert!(policies.len() > 4 && !additions.is_empty());
+    for block in &policies {
+        let loaded = PolicySet::load(&[Source::new("page", block.as_str())], &additions, &catalogue);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+        assert!(loaded.warnings.is_empty(), "{}", lines(&loaded.warnings));
+    }
+    // Together too: no id is used twice.
+    let all: Vec<Source> = policies.iter().map(|block| Source::new("page", block.as_str())).collect();
+    assert!(PolicySet::load(&all, &additions, &catalogue).is_ok());
+}
+
+#[test]
+fn every_fact_of_the_schema_is_in_the_table() {
+    let page = page();
+    let mut path = None;
+    let mut facts = 0;
+    for line in SCHEMA.lines().map(str::trim) {
+        match line.split_once(" = {").map(|(head, _)| head) {
+            Some("type Device") => path = Some("context.device."),
+            Some("type Posture") => path = Some("context.device.posture."),
+            Some("type Session") => path = Some("context.session."),
+            Some("type Request") => path = Some("context.request."),
+            Some("type Usage") => path = Some("context.usage."),
+            Some("type Known" | "type Public") => path = Some("context."),
+            Some(head) if head.starts_with("entity User") || head.starts_with("entity Service") => path = Some("principal."),
+            Some(head) => panic!("what is `{head}`?"),
+            None => {}
+        }
+        if line.starts_with('}') {
+            path = None;
+        }
+        let (Some(path), Some((name, _))) = (path, line.split_once(": ")) else { continue };
+        let name = name.trim_end_matches('?');
+        if line.starts_with("//") || ["device", "session", "request", "usage", "posture"].contains(&name) {
+            continue;
+        }
+        facts += 1;
+        assert!(page.contains(&format!("\n| `{path}{name}` |")), "the table lacks `{path}{name}`");
+    }
+    assert!(facts >= 31, "{facts}");
+}
+
+#[test]
+fn the_message_on_the_page_is_the_message() {
+    let text = "@id(\"health\")\npermit (principal, action in Action::\"use\", resource)\nwhen {\n  context.device.managd && context.device.posture_age_s < 3600\n};";
+    let problems = PolicySet::load(&[Source::new("health.cedar", text)], &[], &catalogue()).unwrap_err();
+    assert_eq!(blocks(&page(), "text"), [problems[0].to_string() + "\n"]);
+}
+
+fn page() -> String {
+    std::fs::read_to_string(beside("../docs/policies.md")).unwrap()
+}
+
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fences: Vec<&str> = page.split("\n```").collect();
+    let wanted = fences.iter().filter_map(|part| part.strip_prefix(language)?.strip_prefix('\n'));
+    wanted.map(|block| format!("{block}\n")).collect()
+}
+
+fn catalogue() -> Catalogue {
+    let apps = vec![App::new("payroll", ["confidential"]), App::new("share", ["internal"]), App::new("wiki", ["internal"])];
+    Catalogue { apps, groups: Some(["hr", "admins"].map(str::to_owned).into()) }
+}
