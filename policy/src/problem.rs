@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::set::Source;
+
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -26,8 +28,19 @@ pub struct Place {
     pub column: usize,
     /// How many characters of the line are meant; at least 1.
     pub width: usize,
-    /// The text of the line.
+    /// The text of the line; of a very long line, the part around the place.
     pub text: String,
+    /// Characters of `text` before the place.
+    lead: usize,
+}
+
+/// A file, with an index of its lines: a set of 20,000 policies can have as many warnings.
+#[derive(Debug)]
+pub(crate) struct File<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Problem {
@@ -46,22 +59,32 @@ impl Problem {
     }
 }
 
-impl Place {
-    /// Where the `len` bytes at `offset` of `text` are. What goes past the line's end is cut there.
-    pub(crate) fn find(file: &str, text: &str, offset: usize, len: usize) -> Self {
+impl<'a> File<'a> {
+    pub(crate) fn new(source: &'a Source) -> Self {
+        let lines = std::iter::once(0).chain(source.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: &source.name, text: &source.text, lines }
+    }
+
+    /// Where the `len` bytes at `offset` are. What goes past the line's end is cut there.
+    pub(crate) fn place(&self, offset: usize, len: usize) -> Place {
+        let text = self.text;
         let offset = floor(text, offset);
-        let (before, after) = text.split_at(offset);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line_end = after.find('\n').map_or(text.len(), |at| offset + at);
-        let line = text.get(line_start..line_end).unwrap_or_default();
+        let line = self.lines.partition_point(|&start| start <= offset).max(1);
+        let line_start = self.lines.get(line - 1).copied().unwrap_or_default();
+        let line_end = self.lines.get(line).map_or(text.len(), |&next| next - 1);
         let end = floor(text, offset.saturating_add(len)).min(line_end).max(offset);
         let count = |from: usize, to: usize| text.get(from..to).map_or(0, |part| part.chars().count());
-        Self {
-            file: file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: count(line_start, offset) + 1,
-            width: count(offset, end).max(1),
-            text: line.trim_end().to_owned(),
+        let column = count(line_start, offset) + 1;
+        // Of a line without end, what is around the place.
+        let shown_start = floor(text, line_start.max(offset.saturating_sub(SHOWN / 2)));
+        let shown_end = floor(text, line_end.min(shown_start + SHOWN));
+        Place {
+            file: self.name.to_owned(),
+            line,
+            column,
+            width: count(offset, end.min(shown_end)).max(1),
+            text: text.get(shown_start..shown_end).unwrap_or_default().trim_end().to_owned(),
+            lead: count(shown_start, offset),
         }
     }
 }
@@ -80,7 +103,7 @@ impl fmt::Display for Problem {
                 .text
                 .chars()
                 .chain(std::iter::repeat(' '))
-                .take(place.column - 1)
+                .take(place.lead)
                 .map(|c| if c == '\t' { '\t' } else { ' ' })
                 .collect();
             write!(f, "\n{:margin$}--> {place}", "")?;
@@ -102,6 +125,9 @@ impl fmt::Display for Place {
     }
 }
 
+/// Most bytes of a line that are shown.
+const SHOWN: usize = 200;
+
 /// The last character boundary at or before `offset`.
 fn floor(text: &str, offset: usize) -> usize {
     let mut at = offset.min(text.len());
@@ -119,7 +145,9 @@ mod tests {
     fn carets_stand_under_the_place() {
         let text = "permit (\n\twhén { a }\n);";
         let at = text.find('a').unwrap();
-        let problem = Problem::new(Some(Place::find("a.cedar", text, at, 1)), "no such thing").help("write `b`").policy("p");
+        let problem = Problem::new(Some(File::new(&Source::new("a.cedar", text)).place(at, 1)), "no such thing")
+            .help("write `b`")
+            .policy("p");
         assert_eq!(
             problem.to_string(),
             "policy `p`: no such thing\n --> a.cedar:2:9\n  |\n2 | \twhén { a }\n  | \t       ^\n  help: write `b`"
@@ -128,11 +156,13 @@ mod tests {
 
     #[test]
     fn any_offset_has_a_place() {
-        for text in ["", "é", "a\nb\n", "\n\n"] {
-            for offset in 0..6 {
+        let long = "é".repeat(900);
+        for text in ["", "é", "a\nb\n", "\n\n", long.as_str()] {
+            for offset in (0..6).chain([700, 1799, 1800, 1801]) {
                 for len in [0, 1, 9, usize::MAX] {
-                    let place = Place::find("f", text, offset, len);
+                    let place = File::new(&Source::new("f", text)).place(offset, len);
                     assert!(place.line >= 1 && place.column >= 1 && place.width >= 1, "{text:?} {offset} {len}");
+                    assert!(place.text.len() <= SHOWN && place.lead <= SHOWN);
                 }
             }
         }

@@ -7,8 +7,7 @@ use cedar_policy::{Schema, SchemaFragment};
 use serde_json::{Map, Value};
 
 use crate::names::Names;
-use crate::problem::{Place, Problem};
-use crate::set::Source;
+use crate::problem::{File, Place, Problem};
 
 /// The schema that ships, in Cedar's own syntax, with a comment on every fact.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
@@ -40,7 +39,7 @@ pub(crate) enum FactKind {
 
 impl Facts {
     /// Ours, with `additions`.
-    pub(crate) fn load(additions: &[Source]) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn load(additions: &[File<'_>]) -> Result<Self, Vec<Problem>> {
         let mut whole = shipped()?;
         let mut problems = Vec::new();
         for source in additions {
@@ -69,9 +68,9 @@ fn shipped() -> Result<Value, Vec<Problem>> {
 }
 
 /// The attributes that a file adds to `Posture`.
-fn read_addition(source: &Source) -> Result<Map<String, Value>, Vec<Problem>> {
-    let start = || Some(Place::find(&source.name, &source.text, 0, 1));
-    let (fragment, _) = SchemaFragment::from_cedarschema_str(&source.text).map_err(|error| syntax_problems(source, &error))?;
+fn read_addition(source: &File<'_>) -> Result<Map<String, Value>, Vec<Problem>> {
+    let start = || Some(source.place(0, 1));
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(source.text).map_err(|error| syntax_problems(source, &error))?;
     let json = fragment
         .to_json_value()
         .map_err(|error| vec![Problem::new(start(), format!("this schema file cannot be read: {error}"))])?;
@@ -102,7 +101,7 @@ fn read_addition(source: &Source) -> Result<Map<String, Value>, Vec<Problem>> {
 }
 
 /// Puts `added` into the `Posture` of `whole`, where it is new and of a type that a fact can have.
-fn merge(whole: &mut Value, added: Map<String, Value>, source: &Source) -> Vec<Problem> {
+fn merge(whole: &mut Value, added: Map<String, Value>, source: &File<'_>) -> Vec<Problem> {
     let Some(ours) = whole.pointer_mut(POSTURE).and_then(Value::as_object_mut) else {
         return vec![Problem::new(None, "the schema that ships has no `Posture`")];
     };
@@ -159,15 +158,15 @@ fn is_required(definition: &Value) -> bool {
     definition.get("required").and_then(Value::as_bool).unwrap_or(true)
 }
 
-fn not_an_addition(source: &Source, name: &str, what: &str) -> Problem {
+fn not_an_addition(source: &File<'_>, name: &str, what: &str) -> Problem {
     Problem::new(place_of(source, name), format!("{what} cannot be declared here"))
         .help("the schema ships with Sekisho; additions declare `type Posture = { … };` and nothing else")
 }
 
 /// The first place that spells `name` as a whole word: the JSON form of a schema keeps no places.
-fn place_of(source: &Source, name: &str) -> Option<Place> {
+fn place_of(source: &File<'_>, name: &str) -> Option<Place> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let text = source.text.as_str();
+    let text = source.text;
     let at = text
         .match_indices(name)
         .find(|(at, _)| {
@@ -176,10 +175,10 @@ fn place_of(source: &Source, name: &str) -> Option<Place> {
             !before.is_some_and(is_word) && !after.is_some_and(is_word)
         })
         .map_or((0, 1), |(at, name)| (at, name.len()));
-    Some(Place::find(&source.name, text, at.0, at.1))
+    Some(source.place(at.0, at.1))
 }
 
-fn syntax_problems(source: &Source, error: &cedar_policy::CedarSchemaError) -> Vec<Problem> {
+fn syntax_problems(source: &File<'_>, error: &cedar_policy::CedarSchemaError) -> Vec<Problem> {
     use miette::Diagnostic as _;
     let every = std::iter::once(error as &dyn miette::Diagnostic).chain(error.related().into_iter().flatten());
     every.map(|one| crate::load::from_diagnostic(source, one)).collect()

@@ -6,15 +6,14 @@ use cedar_policy::{ActionConstraint, PolicySet, ValidationMode, ValidationWarnin
 use miette::Diagnostic;
 
 use super::{Read, from_diagnostic};
-use crate::problem::Problem;
+use crate::problem::{File, Problem};
 use crate::request::Action;
 use crate::schema::Facts;
-use crate::set::Source;
 
 /// Checks every policy against the schema.
 pub(super) fn against_schema(
     read: &[Read],
-    sources: &[Source],
+    sources: &[File<'_>],
     facts: &Facts,
     problems: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
@@ -49,24 +48,28 @@ pub(super) fn against_schema(
 #[derive(Default)]
 struct Mistakes {
     found: Vec<(Problem, BTreeSet<String>)>,
+    known: HashMap<Told, usize>,
 }
+
+/// What makes two mistakes the same: policy, line and column, message.
+type Told = (String, Option<(usize, usize)>, String);
 
 impl Mistakes {
     fn add(&mut self, policy: &Read, problem: Problem) {
         let (message, action) = without_action(without_policy(&problem.message, policy.id()));
+        let at = problem.place.as_ref().map(|place| (place.line, place.column));
+        let number = *self.known.entry((policy.id().to_owned(), at, message.clone())).or_insert(self.found.len());
+        if let Some((_, actions)) = self.found.get_mut(number) {
+            actions.extend(action);
+            return;
+        }
         let help = problem.help.as_deref().map(|help| without_policy(help, policy.id()).to_owned());
         let problem = Problem { message, help, ..problem }.policy(policy.id());
-        let known = self.found.iter_mut().find(|(known, _)| {
-            known.place == problem.place && known.message == problem.message && known.policy == problem.policy
-        });
-        match known {
-            Some((_, actions)) => actions.extend(action),
-            None => self.found.push((problem, action.into_iter().collect())),
-        }
+        self.found.push((problem, action.into_iter().collect()));
     }
 
     fn policies(&self) -> HashSet<String> {
-        self.found.iter().filter_map(|(problem, _)| problem.policy.clone()).collect()
+        self.known.keys().map(|(policy, ..)| policy.clone()).collect()
     }
 
     fn into_problems(self) -> impl Iterator<Item = Problem> {

@@ -3,8 +3,7 @@
 //! Cedar parses, checks and evaluates by recursion. Nesting without end would overflow the stack and take the process down;
 //! long chains of `&&` would load, and then fail on every request. So both are bounded, far above what people write.
 
-use crate::problem::{Place, Problem};
-use crate::set::Source;
+use crate::problem::{File, Problem};
 
 /// A bracket counts as this much: it passes through every level of Cedar's grammar.
 const BRACKET: usize = 4;
@@ -20,9 +19,9 @@ pub(crate) enum Grammar {
 }
 
 /// The problem, if `source` nests too deep.
-pub(crate) fn too_deep(source: &Source, grammar: Grammar) -> Option<Problem> {
-    let at = scan(&source.text, grammar)?;
-    let place = Place::find(&source.name, &source.text, at, 1);
+pub(crate) fn too_deep(source: &File<'_>, grammar: Grammar) -> Option<Problem> {
+    let at = scan(source.text, grammar)?;
+    let place = source.place(at, 1);
     Some(
         Problem::new(Some(place), "this nests too deep, or chains too many operators")
             .help("at most 50 brackets inside each other, or 200 operators in a row: use groups, tags, sets or several policies"),

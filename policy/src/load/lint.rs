@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashSet};
 use cedar_policy::EntityUid;
 
 use super::Read;
-use crate::problem::Problem;
+use crate::problem::{File, Problem};
 use crate::schema::Facts;
-use crate::set::{Catalogue, Source};
+use crate::set::Catalogue;
 
 /// Warns of apps, tags, groups and people that cannot be meant.
-pub(super) fn names(read: &[Read], sources: &[Source], catalogue: &Catalogue, facts: &Facts, warnings: &mut Vec<Problem>) {
+pub(super) fn names(read: &[Read], sources: &[File<'_>], catalogue: &Catalogue, facts: &Facts, warnings: &mut Vec<Problem>) {
     let apps: BTreeSet<&str> = catalogue.apps.iter().map(|app| app.name.as_str()).collect();
     let tags: BTreeSet<&str> = catalogue.apps.iter().flat_map(|app| app.tags.iter().map(String::as_str)).collect();
     let groups: Option<BTreeSet<&str>> = catalogue.groups.as_ref().map(|groups| groups.iter().map(String::as_str).collect());

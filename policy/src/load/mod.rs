@@ -11,7 +11,7 @@ use cedar_policy::Policy;
 use self::depth::Grammar;
 use crate::cells::Cells;
 use crate::prepare::{Generation, Prepared};
-use crate::problem::{Place, Problem};
+use crate::problem::{File, Place, Problem};
 use crate::schema::{Facts, SCHEMA};
 use crate::set::{Catalogue, PolicySet, Source};
 
@@ -47,18 +47,24 @@ pub(crate) struct Read {
 
 pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalogue) -> Result<Loaded, Vec<Problem>> {
     let mut problems: Vec<Problem> = policies.iter().chain(additions).filter_map(too_large).collect();
-    problems.extend(policies.iter().filter_map(|source| depth::too_deep(source, Grammar::Policies)));
-    problems.extend(additions.iter().filter_map(|source| depth::too_deep(source, Grammar::Schema)));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let canonical = canonical(policies, additions, catalogue);
+    let policies: Vec<File<'_>> = policies.iter().map(File::new).collect();
+    let additions: Vec<File<'_>> = additions.iter().map(File::new).collect();
+    problems.extend(policies.iter().filter_map(|file| depth::too_deep(file, Grammar::Policies)));
+    problems.extend(additions.iter().filter_map(|file| depth::too_deep(file, Grammar::Schema)));
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut warnings = Vec::new();
-    let read = parse::all(policies, &mut problems, &mut warnings);
+    let read = parse::all(&policies, &mut problems, &mut warnings);
     if read.len() > MAX_POLICIES {
         problems.push(Problem::new(None, format!("{} policies are more than a set can hold ({MAX_POLICIES})", read.len())));
         return Err(problems);
     }
-    let facts = match Facts::load(additions) {
+    let facts = match Facts::load(&additions) {
         Ok(facts) => Some(facts),
         Err(found) => {
             problems.extend(found);
@@ -66,21 +72,21 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
         }
     };
     if let Some(facts) = &facts {
-        check::against_schema(&read, policies, facts, &mut problems, &mut warnings);
-        lint::names(&read, policies, catalogue, facts, &mut warnings);
+        check::against_schema(&read, &policies, facts, &mut problems, &mut warnings);
+        lint::names(&read, &policies, catalogue, facts, &mut warnings);
     }
-    in_file_order(&mut problems, policies, additions);
-    in_file_order(&mut warnings, policies, additions);
+    in_file_order(&mut problems, &policies, &additions);
+    in_file_order(&mut warnings, &policies, &additions);
     match facts {
-        Some(facts) if problems.is_empty() => build(read, facts, catalogue, canonical(policies, additions, catalogue), warnings),
+        Some(facts) if problems.is_empty() => build(read, facts, catalogue, canonical, warnings),
         _ => Err(problems),
     }
 }
 
 /// What Cedar says about a file, with its place.
-pub(crate) fn from_diagnostic(source: &Source, diagnostic: &dyn miette::Diagnostic) -> Problem {
+pub(crate) fn from_diagnostic(source: &File<'_>, diagnostic: &dyn miette::Diagnostic) -> Problem {
     let label = diagnostic.labels().into_iter().flatten().next();
-    let place = label.as_ref().map(|label| Place::find(&source.name, &source.text, label.offset(), label.len()));
+    let place = label.as_ref().map(|label| source.place(label.offset(), label.len()));
     let mut message = diagnostic.to_string();
     if let Some(expected) = label.as_ref().and_then(miette::LabeledSpan::label) {
         message = format!("{message}: {expected}");
@@ -98,17 +104,17 @@ impl Read {
     }
 
     /// The place of `len` bytes at `offset` of the file.
-    fn place_at(&self, sources: &[Source], offset: usize, len: usize) -> Option<Place> {
-        sources.get(self.file).map(|source| Place::find(&source.name, &source.text, offset, len))
+    fn place_at(&self, sources: &[File<'_>], offset: usize, len: usize) -> Option<Place> {
+        sources.get(self.file).map(|source| source.place(offset, len))
     }
 
     /// The place of the policy's first line.
-    fn place(&self, sources: &[Source]) -> Option<Place> {
+    fn place(&self, sources: &[File<'_>]) -> Option<Place> {
         self.place_at(sources, self.start, self.len)
     }
 
     /// The place of the first `needle` in the policy, or of the policy where it is spelt otherwise.
-    fn place_of(&self, sources: &[Source], needle: &str) -> Option<Place> {
+    fn place_of(&self, sources: &[File<'_>], needle: &str) -> Option<Place> {
         let text = sources.get(self.file).and_then(|source| source.text.get(self.start..self.start + self.len));
         match text.and_then(|text| text.find(needle)) {
             Some(at) => self.place_at(sources, self.start + at, needle.len()),
@@ -135,17 +141,14 @@ fn build(
 fn too_large(source: &Source) -> Option<Problem> {
     let bytes = source.text.len();
     (bytes > MAX_FILE_BYTES).then(|| {
-        Problem::new(
-            Some(Place::find(&source.name, "", 0, 1)),
-            format!("the file has {bytes} bytes; at most {MAX_FILE_BYTES} are read"),
-        )
-        .help("split it into several files")
+        Problem::new(None, format!("`{}` has {bytes} bytes; at most {MAX_FILE_BYTES} are read", source.name))
+            .help("split it into several files")
     })
 }
 
-fn in_file_order(problems: &mut [Problem], policies: &[Source], additions: &[Source]) {
+fn in_file_order(problems: &mut [Problem], policies: &[File<'_>], additions: &[File<'_>]) {
     let order: HashMap<&str, usize> =
-        policies.iter().chain(additions).enumerate().map(|(at, source)| (source.name.as_str(), at)).collect();
+        policies.iter().chain(additions).enumerate().map(|(at, source)| (source.name, at)).collect();
     problems.sort_by_key(|problem| {
         problem.place.as_ref().map(|place| (order.get(place.file.as_str()).copied(), place.line, place.column))
     });

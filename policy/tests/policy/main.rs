@@ -9,6 +9,8 @@ mod laws;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod purity;
+#[cfg(test)]
 mod starter;
 #[cfg(test)]
 mod support;

@@ -146,7 +146,7 @@ fn groups_are_not_checked_where_they_are_not_known() {
 #[test]
 fn too_much_is_refused_before_it_is_read() {
     let problems = refused(&[Source::new("big.cedar", " ".repeat(MAX_FILE_BYTES + 1))], &[]);
-    assert_eq!(messages(&problems), [format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", MAX_FILE_BYTES + 1)]);
+    assert_eq!(messages(&problems), [format!("`big.cedar` has {} bytes; at most {MAX_FILE_BYTES} are read", MAX_FILE_BYTES + 1)]);
 }
 
 #[test]
