@@ -31,6 +31,12 @@ impl Allowed {
         Self { request, permit }
     }
 
+    /// For the tests of later rooms, which have nobody to ask.
+    #[cfg(test)]
+    pub(crate) fn for_test(request: Routed, permit: Permit) -> Self {
+        Self::new(request, permit)
+    }
+
     /// The request, to look at.
     pub fn request(&self) -> &Routed {
         &self.request

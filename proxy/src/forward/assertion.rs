@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +9,13 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
+use sekisho_certs::files::{self, FileError};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::inventory::{DeviceId, Session};
@@ -35,17 +35,17 @@ pub struct AssertionKeys {
 /// Why there is no key to sign with.
 #[derive(Debug, thiserror::Error)]
 pub enum AssertionKeysError {
-    /// A file or the folder cannot be read or written.
+    /// The folder cannot be read.
     #[error("assertion keys: {}: {problem}", path.display())]
-    File {
+    Folder {
         /// Which one.
         path: PathBuf,
         /// What the system says.
         problem: std::io::Error,
     },
-    /// Others than the owner may read a key.
-    #[error("assertion keys: {}: others may read it; chmod 600", .0.display())]
-    Exposed(PathBuf),
+    /// A key file cannot be used or written.
+    #[error("assertion keys: {0}")]
+    File(#[from] FileError),
     /// The file is not a P-256 key in PKCS#8 PEM.
     #[error("assertion keys: {}: not a P-256 private key in PKCS#8 PEM", .0.display())]
     NotAKey(PathBuf),
@@ -88,20 +88,16 @@ impl AssertionKeys {
     /// [`AssertionKeysError`], with the file's name.
     pub fn open(state: &Path) -> Result<Self, AssertionKeysError> {
         let folder = state.join("assertion-keys");
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |problem| AssertionKeysError::File { path, problem }
-        };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed(&folder))?;
-        let mut files = key_files(&folder).map_err(failed(&folder))?;
-        if files.is_empty() {
+        files::private_dir(&folder)?;
+        let mut keys = key_files(&folder).map_err(|problem| AssertionKeysError::Folder { path: folder.clone(), problem })?;
+        if keys.is_empty() {
             let first = folder.join("0001.pem");
             make_key(&first)?;
-            files.push(first);
+            keys.push(first);
         }
-        let mut public = Vec::with_capacity(files.len());
+        let mut public = Vec::with_capacity(keys.len());
         let mut last = None;
-        for file in files {
+        for file in keys {
             let pair = read_key(&file)?;
             public.push(Jwk::of(&pair));
             last = Some((pair, file));
@@ -188,31 +184,23 @@ fn key_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn make_key(file: &Path) -> Result<(), AssertionKeysError> {
-    let failed = |problem| AssertionKeysError::File { path: file.to_owned(), problem };
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
         .map_err(|_unspecified| AssertionKeysError::NoRandomness)?;
-    let base64 = base64::engine::general_purpose::STANDARD.encode(document.as_ref());
-    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
-    for line in base64.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
+    let base64 = Zeroizing::new(STANDARD.encode(document.as_ref()));
+    let mut pem = Zeroizing::new(String::with_capacity(base64.len() + 80));
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    for (position, letter) in base64.chars().enumerate() {
+        if position > 0 && position % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(letter);
     }
-    pem.push_str("-----END PRIVATE KEY-----\n");
-    // Written whole under another name first: a crash must not leave half a key behind.
-    let draft = file.with_extension("draft");
-    let _none = fs::remove_file(&draft);
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
-    out.write_all(pem.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
-    fs::rename(&draft, file).map_err(failed)
+    pem.push_str("\n-----END PRIVATE KEY-----\n");
+    Ok(files::create_private(file, pem.as_bytes())?)
 }
 
 fn read_key(file: &Path) -> Result<EcdsaKeyPair, AssertionKeysError> {
-    let failed = |problem| AssertionKeysError::File { path: file.to_owned(), problem };
-    if fs::metadata(file).map_err(failed)?.permissions().mode() & 0o077 != 0 {
-        return Err(AssertionKeysError::Exposed(file.to_owned()));
-    }
-    let pem = fs::read(file).map_err(failed)?;
-    PrivatePkcs8KeyDer::from_pem_slice(&pem)
+    PrivatePkcs8KeyDer::from_pem_slice(&files::read_private(file)?)
         .ok()
         .and_then(|der| EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der()).ok())
         .ok_or_else(|| AssertionKeysError::NotAKey(file.to_owned()))

@@ -1,7 +1,7 @@
 //! A new connection to an upstream.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::error::ForwardError;
 use super::io::AppIo;
 use crate::config::Upstream;
+use crate::outbound::Resolver;
 
 /// How to reach an upstream; built when the configuration is loaded.
 #[derive(Clone, Debug)]
@@ -78,22 +79,13 @@ async fn connect_tcp(upstream: &Upstream, deadline: Instant) -> Result<TcpStream
 
 /// The addresses of an upstream, the first to try last.
 async fn resolve(upstream: &Upstream) -> io::Result<Vec<SocketAddr>> {
-    let (host, port) = (&*upstream.host, upstream.port);
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    if let Ok(address) = upstream.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, upstream.port)]);
     }
-    if is_localhost(host) {
-        // RFC 6761, section 6.3: always loopback, whatever a resolver says.
-        return Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()]);
-    }
-    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let mut addresses = Resolver::addresses(&upstream.host).await?;
+    addresses.iter_mut().for_each(|address| address.set_port(upstream.port));
     addresses.reverse();
     Ok(addresses)
-}
-
-fn is_localhost(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn tls_problem(route: &Route, problem: &io::Error) -> ForwardError {
@@ -107,17 +99,13 @@ mod tests {
     use crate::config::UpstreamScheme;
 
     #[tokio::test]
-    async fn localhost_names_are_loopback_whatever_a_resolver_says() {
-        for host in ["localhost", "wiki.localhost", "Wiki.LOCALHOST."] {
-            let upstream = Upstream { scheme: UpstreamScheme::Http, host: host.into(), port: 80 };
+    async fn literals_are_taken_as_they_are_and_names_get_the_port() {
+        for (host, first) in
+            [("192.0.2.7", "192.0.2.7:8080"), ("2001:db8::7", "[2001:db8::7]:8080"), ("wiki.localhost", "127.0.0.1:8080")]
+        {
+            let upstream = Upstream { scheme: UpstreamScheme::Http, host: host.into(), port: 8080 };
             let addresses = resolve(&upstream).await.unwrap();
-            assert!(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()), "{host}");
+            assert_eq!(addresses.last().map(ToString::to_string).as_deref(), Some(first), "{host}");
         }
-    }
-
-    #[test]
-    fn a_name_that_only_ends_alike_is_not_localhost() {
-        assert!(!is_localhost("notlocalhost"));
-        assert!(!is_localhost("localhost.example"));
     }
 }

@@ -37,6 +37,9 @@ pub enum ForwardError {
     /// The request's body is larger than `max_body`.
     #[error("the request's body is larger than the app takes")]
     BodyTooLarge,
+    /// The framing of the request's body broke in the middle.
+    #[error("the request's body is malformed")]
+    BodyMalformed,
     /// The client's side ended before its request was complete.
     #[error("the client went away before its request was complete")]
     ClientWentAway,
@@ -72,6 +75,7 @@ impl ForwardError {
             Self::AppAnsweredGarbage => "app_answered_garbage",
             Self::NoHealthyUpstream => "no_healthy_upstream",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodyMalformed => "body_malformed",
             Self::ClientWentAway => "client_went_away",
             Self::ClientStalled => "client_stalled",
             Self::UpgradeRefused => "upgrade_refused",
@@ -95,6 +99,7 @@ impl ForwardError {
             Self::UnknownApp
             | Self::NoHealthyUpstream
             | Self::BodyTooLarge
+            | Self::BodyMalformed
             | Self::ClientWentAway
             | Self::ClientStalled
             | Self::UpgradeRefused

@@ -93,9 +93,6 @@ impl Forwarder {
             return websocket::open(local, request, headers, permit.user.is_some(), meter).await;
         }
         let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
-        if request.length.is_some_and(|length| length > max) {
-            return Err(ForwardError::BodyTooLarge);
-        }
         let exchange = Exchange::new(Rc::clone(meter));
         let (head, body) = Head::build(request, headers, local, max, &exchange)?;
         let (response, mut lease) = deliver(local, head, body, &exchange).await?;
@@ -134,10 +131,11 @@ impl Head {
         let app = &local.target.app;
         let scheme = app.upstreams.first().map_or(UpstreamScheme::Http, |upstream| upstream.scheme);
         let uri = request_head::uri(&request, &local.target, scheme, app.protocol)?;
-        let body = RequestBody::new(request.body, request.length, max, Rc::clone(exchange));
+        let body = RequestBody::new(request.body, request.length, max, Rc::clone(exchange))?;
         request_head::set_framing(&mut headers, &request.method, request.length, body.is_empty(), app.protocol);
-        if app.protocol == UpstreamProtocol::Http2 {
-            request_head::for_http2(&mut headers);
+        match app.protocol {
+            UpstreamProtocol::Http1 => request_head::for_http1(&mut headers),
+            UpstreamProtocol::Http2 => request_head::for_http2(&mut headers),
         }
         Ok((Self { method: request.method, uri, headers, protocol: app.protocol }, body))
     }

@@ -36,6 +36,8 @@ mod request_head;
 mod response_head;
 mod shared;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod trace_context;
 mod trust;
 mod tunnel;

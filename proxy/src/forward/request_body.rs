@@ -1,4 +1,4 @@
-//! The request's body on its way to the app: bounded, counted, without trailers, held back until the app asks for it.
+//! The request's body on its way to the app: counted, held back until the app asks for it.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,15 +15,15 @@ use tokio::time::Sleep;
 
 use super::error::ForwardError;
 use super::exchange::Exchange;
+use crate::read;
 
-/// The body of a request to an app. Trailers are dropped: they could carry what the head may not (RFC 9110, section 6.5.1).
+/// The body of a request to an app. [`read::RequestBody`] bounds it and drops trailers.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<read::RequestBody>,
     /// What `Content-Length` declared.
     declared: Option<u64>,
     passed: u64,
-    max: u64,
     exchange: Rc<Exchange>,
     hold: Option<Hold>,
 }
@@ -56,17 +56,24 @@ pub(super) struct RequestBodyError(ForwardError);
 
 impl RequestBody {
     /// `declared` is the request's `Content-Length`; no more than `max` bytes pass.
-    pub(super) fn new(inner: Incoming, declared: Option<u64>, max: u64, exchange: Rc<Exchange>) -> Self {
+    ///
+    /// # Errors
+    /// [`ForwardError::BodyTooLarge`] if more are declared.
+    pub(super) fn new(inner: Incoming, declared: Option<u64>, max: u64, exchange: Rc<Exchange>) -> Result<Self, ForwardError> {
         if declared == Some(0) || inner.is_end_stream() {
-            return Self::empty(exchange);
+            return Ok(Self::empty(exchange));
         }
-        Self { inner: Some(inner), declared, passed: 0, max, exchange, hold: None }
+        if declared.is_some_and(|length| length > max) {
+            return Err(ForwardError::BodyTooLarge);
+        }
+        let inner = read::RequestBody::new(inner, max).map_err(|_too_large| ForwardError::BodyTooLarge)?;
+        Ok(Self { inner: Some(inner), declared, passed: 0, exchange, hold: None })
     }
 
     /// No body at all: the request is complete with its head.
     pub(super) fn empty(exchange: Rc<Exchange>) -> Self {
         exchange.finish_request();
-        Self { inner: None, declared: Some(0), passed: 0, max: 0, exchange, hold: None }
+        Self { inner: None, declared: Some(0), passed: 0, exchange, hold: None }
     }
 
     /// Whether there is nothing to send.
@@ -85,12 +92,9 @@ impl RequestBody {
         RequestBodyError(why)
     }
 
-    /// Counts a chunk; refuses it if it is one too many.
-    fn pass(&mut self, chunk: &Bytes) -> Result<(), RequestBodyError> {
+    /// Counts a chunk.
+    fn pass(&mut self, chunk: &Bytes) {
         self.passed = self.passed.saturating_add(chunk.len() as u64);
-        if self.passed > self.max {
-            return Err(self.fail(ForwardError::BodyTooLarge));
-        }
         self.exchange.meter().add_up(chunk.len());
         self.exchange.touch();
         let all_there = self.declared == Some(self.passed) || self.inner.as_ref().is_none_or(Body::is_end_stream);
@@ -98,7 +102,15 @@ impl RequestBody {
             self.inner = None;
             self.exchange.finish_request();
         }
-        Ok(())
+    }
+}
+
+/// What broke on the client's side.
+fn reason(problem: &read::BodyError) -> ForwardError {
+    match problem {
+        read::BodyError::TooLarge => ForwardError::BodyTooLarge,
+        read::BodyError::Client(_) if problem.framing().is_some() => ForwardError::BodyMalformed,
+        read::BodyError::Client(_) => ForwardError::ClientWentAway,
     }
 }
 
@@ -131,21 +143,25 @@ impl Body for RequestBody {
             ready!(hold.poll(cx, this.exchange.is_answered()));
             this.hold = None;
         }
-        loop {
-            let Some(inner) = &mut this.inner else {
+        let Some(inner) = &mut this.inner else {
+            this.exchange.finish_request();
+            return Poll::Ready(None);
+        };
+        this.exchange.set_waits_for_client(true);
+        let polled = ready!(Pin::new(inner).poll_frame(cx));
+        this.exchange.set_waits_for_client(false);
+        match polled {
+            None => {
+                this.inner = None;
                 this.exchange.finish_request();
-                return Poll::Ready(None);
-            };
-            this.exchange.set_waits_for_client(true);
-            let polled = ready!(Pin::new(inner).poll_frame(cx));
-            this.exchange.set_waits_for_client(false);
-            match polled {
-                None => this.inner = None,
-                Some(Err(_broken)) => return Poll::Ready(Some(Err(this.fail(ForwardError::ClientWentAway)))),
-                Some(Ok(frame)) => {
-                    let Ok(chunk) = frame.into_data() else { continue };
-                    return Poll::Ready(Some(this.pass(&chunk).map(|()| Frame::data(chunk))));
+                Poll::Ready(None)
+            }
+            Some(Err(problem)) => Poll::Ready(Some(Err(this.fail(reason(&problem))))),
+            Some(Ok(frame)) => {
+                if let Some(chunk) = frame.data_ref() {
+                    this.pass(chunk);
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
         }
     }

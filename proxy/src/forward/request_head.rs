@@ -105,8 +105,12 @@ pub(super) fn uri(
 
 /// Removes what must not be passed on, even if `read` had overlooked it: this is the last door before the app.
 fn strip(headers: &mut HeaderMap) {
+    let trailers = headers.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
     for name in &HOP_BY_HOP {
         headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     headers.remove(CONTENT_LENGTH);
     headers.remove(HOST);
@@ -165,6 +169,13 @@ fn set_identity(headers: &mut HeaderMap, facts: &Facts<'_>) -> Result<(), Forwar
         headers.insert(SEKISHO_ASSERTION, assertion);
     }
     Ok(())
+}
+
+/// `TE: trailers` says that this client takes trailers; it is good for one hop only and has to be named.
+pub(super) fn for_http1(headers: &mut HeaderMap) {
+    if headers.contains_key(TE) {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
 }
 
 /// HTTP/2 has the host in `:authority`. We pass trailers on, and gRPC apps want to be told so.

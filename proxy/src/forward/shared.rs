@@ -1,6 +1,7 @@
 //! What forwarding needs of the configuration, built once per load and shared by all cores.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -14,7 +15,7 @@ use super::metrics::{AppMetrics, ForwardMetrics};
 use super::standing::Standing;
 use super::trust::{SystemRoots, Trust};
 use crate::clock::Clock;
-use crate::config::{App, Config, Upstream, UpstreamScheme};
+use crate::config::{App, Config, Host, Upstream, UpstreamScheme};
 
 /// The apps, how to reach them, how they are doing, and the key that signs assertions.
 #[derive(Debug)]
@@ -45,6 +46,16 @@ pub(super) struct Endpoint {
     pub(super) standing: Arc<Standing>,
 }
 
+/// What of the configuration counts here.
+#[derive(Debug)]
+pub(super) struct Settings<'a> {
+    pub(super) apps: &'a [Arc<App>],
+    pub(super) state: &'a Path,
+    pub(super) sign_in_host: &'a Host,
+    pub(super) public_port: u16,
+    pub(super) max_body: u64,
+}
+
 impl ForwardShared {
     /// Builds it from a checked configuration. What `previous` knows of upstreams that stay is kept.
     ///
@@ -56,11 +67,27 @@ impl ForwardShared {
         metrics: &ForwardMetrics,
         previous: Option<&Self>,
     ) -> Result<Arc<Self>, Vec<String>> {
+        let settings = Settings {
+            apps: &config.apps,
+            state: &config.state,
+            sign_in_host: &config.sign_in.host,
+            public_port: config.listen.public_port,
+            max_body: config.limits.body,
+        };
+        Self::from_settings(&settings, clock, metrics, previous)
+    }
+
+    pub(super) fn from_settings(
+        settings: &Settings<'_>,
+        clock: Clock,
+        metrics: &ForwardMetrics,
+        previous: Option<&Self>,
+    ) -> Result<Arc<Self>, Vec<String>> {
         let mut problems = Vec::new();
         let mut system = SystemRoots::default();
-        let mut targets = HashMap::with_capacity(config.apps.len());
-        for app in &config.apps {
-            match Target::build(app, config.listen.public_port, metrics, previous, &mut system) {
+        let mut targets = HashMap::with_capacity(settings.apps.len());
+        for app in settings.apps {
+            match Target::build(app, settings.public_port, metrics, previous, &mut system) {
                 Ok(target) => {
                     targets.insert(Arc::clone(&app.name), Arc::new(target));
                 }
@@ -70,12 +97,12 @@ impl ForwardShared {
         let keys = match previous {
             // A reload does not touch the keys: they are read at start.
             Some(previous) => Ok(Arc::clone(&previous.issuer.keys)),
-            None => AssertionKeys::open(&config.state).map(Arc::new),
+            None => AssertionKeys::open(settings.state).map(Arc::new),
         };
         match keys {
             Ok(keys) if problems.is_empty() => {
-                let issuer = Issuer { name: issuer_name(config), keys };
-                Ok(Arc::new(Self { targets, issuer, clock, default_max_body: config.limits.body }))
+                let issuer = Issuer { name: issuer_name(settings), keys };
+                Ok(Arc::new(Self { targets, issuer, clock, default_max_body: settings.max_body }))
             }
             Ok(_) => Err(problems),
             Err(problem) => {
@@ -178,9 +205,9 @@ impl Endpoint {
     }
 }
 
-fn issuer_name(config: &Config) -> String {
-    match config.listen.public_port {
-        443 => format!("https://{}", config.sign_in.host),
-        port => format!("https://{}:{port}", config.sign_in.host),
+fn issuer_name(settings: &Settings<'_>) -> String {
+    match settings.public_port {
+        443 => format!("https://{}", settings.sign_in_host),
+        port => format!("https://{}:{port}", settings.sign_in_host),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sekisho_certs::{files, pem};
 
 use crate::config::{App, UpstreamProtocol};
 
@@ -87,16 +88,14 @@ fn own_roots(app: &App) -> Result<RootCertStore, String> {
 type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn client_certificate(app: &App) -> Result<Option<ChainAndKey>, String> {
-    let Some(files) = &app.client_certificate else { return Ok(None) };
+    let Some(files_of) = &app.client_certificate else { return Ok(None) };
     let wrong = |file: &std::path::Path, problem: &dyn std::fmt::Display| {
+        // The problem may name the file by itself; better twice than never.
         format!("app `{}`: client_certificate: {}: {problem}", app.name, file.display())
     };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.chain)
-        .and_then(Iterator::collect)
-        .map_err(|problem| wrong(&files.chain, &problem))?;
-    if chain.is_empty() {
-        return Err(wrong(&files.chain, &"there is no certificate in it"));
-    }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|problem| wrong(&files.key, &problem))?;
+    let text = files::read_public(&files_of.chain).map_err(|problem| wrong(&files_of.chain, &problem))?;
+    let chain = pem::certificates(&text).map_err(|problem| wrong(&files_of.chain, &problem))?;
+    let secret = files::read_private(&files_of.key).map_err(|problem| wrong(&files_of.key, &problem))?;
+    let key = PrivateKeyDer::from_pem_slice(&secret).map_err(|problem| wrong(&files_of.key, &problem))?;
     Ok(Some((chain, key)))
 }

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, EXPECT, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TE,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -90,6 +91,8 @@ pub(super) async fn open(
 
 /// Sets the handshake's headers; returns the key. An HTTP/1.1 client's own key stays, HTTP/2 has none (RFC 8441, section 5).
 fn set_handshake(headers: &mut HeaderMap, over_http2: bool) -> Result<HeaderValue, ForwardError> {
+    headers.remove(TE);
+    headers.remove(EXPECT);
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     if over_http2 {
