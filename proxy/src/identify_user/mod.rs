@@ -12,6 +12,10 @@ pub mod keys;
 mod known;
 mod refusal;
 pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use identifier::{Ask, Identifier};
 pub use json::{NotAnObject, object};

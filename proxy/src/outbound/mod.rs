@@ -3,6 +3,8 @@
 
 mod client;
 mod resolve;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use client::{MAX_RESPONSE_BYTES, Outbound, OutboundError, TIMEOUT, may_call};
 pub use resolve::Resolver;

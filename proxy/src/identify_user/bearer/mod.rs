@@ -3,8 +3,6 @@
 //! that wait is given up.
 
 mod authorization;
-#[cfg(test)]
-mod tests;
 mod verified;
 
 use std::cell::RefCell;

@@ -9,6 +9,8 @@ mod metrics;
 mod providers;
 mod ring;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub use algorithm::Algorithm;
 pub use discovery::{Metadata, MetadataError, SecretIn};

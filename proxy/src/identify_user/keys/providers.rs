@@ -30,7 +30,7 @@ pub struct Provider {
     /// For requests to it.
     pub client: Outbound,
     /// Ends the task that renews the keys when the last configuration that uses it is gone.
-    keeper: Arc<AbortOnDrop>,
+    keeper: Option<Arc<AbortOnDrop>>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +67,13 @@ impl Providers {
         Self::with(settings, self.context.clone(), &self.all)
     }
 
+    /// These, as they are.
+    #[cfg(test)]
+    pub(crate) fn fixed(all: Vec<Arc<Provider>>, clock: Clock) -> Self {
+        let metrics = KeyMetrics::register(&prometheus::Registry::new()).unwrap();
+        Self { all, context: Context { control: Handle::current(), clock, metrics } }
+    }
+
     fn with(settings: &[Arc<IdentityProvider>], context: Context, old: &[Arc<Provider>]) -> Result<Self, OutboundError> {
         let all = settings
             .iter()
@@ -77,7 +84,7 @@ impl Providers {
                         settings: Arc::clone(settings),
                         ring: Arc::clone(&old.ring),
                         client: old.client.clone(),
-                        keeper: Arc::clone(&old.keeper),
+                        keeper: old.keeper.clone(),
                     }),
                     None => Provider::start(settings, &context),
                 }
@@ -133,7 +140,16 @@ impl Provider {
             metrics: context.metrics.clone(),
         };
         let keeper = Arc::new(AbortOnDrop(context.control.spawn(keeper.run()).abort_handle()));
-        Ok(Self { settings: Arc::clone(settings), ring, client, keeper })
+        Ok(Self { settings: Arc::clone(settings), ring, client, keeper: Some(keeper) })
+    }
+
+    /// With these keys and no task.
+    #[cfg(test)]
+    pub(crate) fn fixed(settings: IdentityProvider, jwks: &[u8], now: crate::clock::Timestamp) -> Arc<Self> {
+        let ring = KeyRing::unattended(Some(settings.keys_max_age));
+        ring.put(super::set::KeySet::parse(jwks, &settings.name).unwrap(), jwks, now);
+        let client = Outbound::new(&[]).unwrap();
+        Arc::new(Self { settings: Arc::new(settings), ring: Arc::new(ring), client, keeper: None })
     }
 
     /// What bearer tokens must name as their audience.

@@ -65,6 +65,12 @@ impl KeyRing {
         }
     }
 
+    /// A ring that nobody renews, so that nobody waits for it.
+    #[cfg(test)]
+    pub(super) fn unattended(max_age: Option<Duration>) -> Self {
+        Self { waiting: AtomicUsize::new(MAX_WAITING), ..Self::new(max_age) }
+    }
+
     /// The keys that may be used at `now`.
     ///
     /// # Errors
@@ -87,14 +93,16 @@ impl KeyRing {
         self.current.load().as_ref().map(|keys| keys.confirmed_at)
     }
 
-    /// Asks for newer keys and waits for an attempt to get them that begins after this call. The task makes at most one
-    /// attempt per interval, whoever asks; false if it came to none in time, or if too many wait already.
+    /// Asks for newer keys, and waits until the keys change or an attempt that begins after this call has ended. The task makes
+    /// at most one attempt per interval, whoever asks; false if it came to nothing in time, or if too many wait already.
     pub async fn renewed(&self) -> bool {
         let Some(_place) = Place::take(&self.waiting) else { return false };
-        let before = self.begun.load(Ordering::Acquire);
+        let keys_before = self.generation.load(Ordering::Acquire);
+        let begun_before = self.begun.load(Ordering::Acquire);
         let mut ended = self.ended.subscribe();
         self.asked.notify_one();
-        matches!(tokio::time::timeout(RENEWAL_PATIENCE, ended.wait_for(|number| *number > before)).await, Ok(Ok(_)))
+        let newer = ended.wait_for(|number| *number > begun_before || self.generation.load(Ordering::Acquire) != keys_before);
+        matches!(tokio::time::timeout(RENEWAL_PATIENCE, newer).await, Ok(Ok(_)))
     }
 
     /// Waits until somebody asks.
