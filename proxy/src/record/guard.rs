@@ -1,11 +1,11 @@
 //! The drop guard that writes the `end` of every answer, whatever happened to it.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use super::line::End;
 use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
+use crate::forward::Meter;
 use crate::read::RequestId;
 
 /// An answer under way. Dropping it writes its `end` line: also when the client is gone or the task was thrown away.
@@ -16,7 +16,7 @@ pub struct Open {
     request: RequestId,
     since: Timestamp,
     sent: u64,
-    received: Rc<Cell<u64>>,
+    meter: Rc<Meter>,
     ending: Ending,
 }
 
@@ -34,19 +34,14 @@ pub enum Ending {
 }
 
 impl Open {
-    /// Begins with the request's head. `received` counts the request's body as it goes to the app.
-    pub fn new(recorder: Recorder, clock: Clock, request: RequestId, since: Timestamp, received: Rc<Cell<u64>>) -> Self {
-        Self { recorder, clock, request, since, sent: 0, received, ending: Ending::ClientGone }
+    /// Begins with the request's head. `meter` counts the bytes of bodies.
+    pub fn new(recorder: Recorder, clock: Clock, request: RequestId, since: Timestamp, meter: Rc<Meter>) -> Self {
+        Self { recorder, clock, request, since, sent: 0, meter, ending: Ending::ClientGone }
     }
 
     /// Bytes of the answer were handed on.
     pub fn sent(&mut self, bytes: u64) {
         self.sent = self.sent.saturating_add(bytes);
-    }
-
-    /// Bytes handed on so far.
-    pub fn sent_so_far(&self) -> u64 {
-        self.sent
     }
 
     /// How it ended, as known now; until told otherwise, the client is taken to have gone.
@@ -62,7 +57,7 @@ impl Drop for Open {
             at: now.to_string(),
             request: self.request.to_string(),
             sent: self.sent,
-            received: self.received.get(),
+            received: self.meter.up(),
             ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
             ending: self.ending.as_str().to_owned(),
         });

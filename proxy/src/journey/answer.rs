@@ -1,0 +1,260 @@
+//! The one table from refusals to answers: status, name, words, remedy, and what to do with the connection. No wildcard arm: a
+//! new refusal does not compile until somebody has decided what it means to a person.
+
+use http::StatusCode;
+use sekisho_policy::DenyReason;
+
+use crate::decide::DecideRefusal;
+use crate::forward::ForwardError;
+use crate::identify_device::DeviceRefusal;
+use crate::identify_user::UserRefusal;
+use crate::inventory::SessionOver;
+use crate::read::ReadRefusal;
+use crate::route::RouteRefusal;
+
+use super::refusal::Refusal;
+
+/// What a refusal becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Its name in the record, in metrics and in problem JSON.
+    pub reason: &'static str,
+    /// A few words for a person.
+    pub title: &'static str,
+    /// What happened, for a person.
+    pub detail: String,
+    /// What the person can do now.
+    pub remedy: &'static str,
+    /// Close the connection: what follows on it cannot be trusted, or the browser should choose another certificate.
+    pub close: bool,
+}
+
+/// The table.
+pub fn answer(refusal: &Refusal) -> Answer {
+    match refusal {
+        Refusal::Framing(why) => {
+            Answer { close: true, ..row(why.status(), why.as_str(), "The request cannot be understood", why.to_string(), RETRY_CLIENT) }
+        }
+        Refusal::Read(why) => read(*why),
+        Refusal::Route(why) => route(why),
+        Refusal::Device(why) => device(why),
+        Refusal::User(why) => user(*why),
+        Refusal::Decide(why) => decide(why),
+        Refusal::Forward(why) => forward(*why),
+        Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
+        Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
+        Refusal::SignIn(why) => row(why.status(), why.as_str(), "You could not be signed in", why.to_string(), SIGN_IN_AGAIN),
+        Refusal::Enrol(why) => row(why.status(), why.as_str(), "The device could not be enrolled", why.to_string(), ASK_ADMINISTRATOR),
+        Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
+        Refusal::BodyTooLarge => row(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "That is too large",
+            "What you are sending is larger than this app takes.".to_owned(),
+            "Send less, or ask for the limit to be raised.",
+        ),
+        Refusal::NothingHere => {
+            row(StatusCode::NOT_FOUND, "nothing_here", "There is nothing here", "This address belongs to the gate, and nothing is at it.".to_owned(), CHECK_ADDRESS)
+        }
+        Refusal::WrongMethod => row(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong_method",
+            "Not like this",
+            "This address takes another method.".to_owned(),
+            RETRY_CLIENT,
+        ),
+        Refusal::NoRandomness => unsure("no_randomness", "The system gave no random bytes."),
+        Refusal::Panicked => {
+            row(StatusCode::INTERNAL_SERVER_ERROR, "panicked", "The gate failed", "Something went wrong in the gate itself.".to_owned(), TELL_ADMINISTRATOR)
+        }
+    }
+}
+
+fn read(why: ReadRefusal) -> Answer {
+    let status = match why {
+        ReadRefusal::Method | ReadRefusal::ServerWide | ReadRefusal::Protocol => StatusCode::NOT_IMPLEMENTED,
+        ReadRefusal::TargetTooLong => StatusCode::URI_TOO_LONG,
+        ReadRefusal::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        ReadRefusal::Expectation => StatusCode::EXPECTATION_FAILED,
+        ReadRefusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
+        ReadRefusal::Unguarded
+        | ReadRefusal::Scheme
+        | ReadRefusal::HostMissing
+        | ReadRefusal::HostTwice
+        | ReadRefusal::Host
+        | ReadRefusal::Userinfo
+        | ReadRefusal::Port
+        | ReadRefusal::HostsDiffer
+        | ReadRefusal::Path(_)
+        | ReadRefusal::Query
+        | ReadRefusal::ConnectionHeader
+        | ReadRefusal::ConnectionNames
+        | ReadRefusal::Connection
+        | ReadRefusal::AuthorizationTwice
+        | ReadRefusal::CookieTwice
+        | ReadRefusal::HeaderTwice
+        | ReadRefusal::WebSocket => StatusCode::BAD_REQUEST,
+    };
+    // What was misread once may be misread again: nothing more is taken from this connection.
+    Answer { close: true, ..row(status, why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT) }
+}
+
+fn route(why: &RouteRefusal) -> Answer {
+    let (status, title, remedy) = match why {
+        RouteRefusal::UnknownHost => (StatusCode::NOT_FOUND, "There is no such app", CHECK_ADDRESS),
+        RouteRefusal::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "Wrong connection", "Try again; your browser will open another connection."),
+        RouteRefusal::Method => (StatusCode::NOT_IMPLEMENTED, "The app does not take this", RETRY_CLIENT),
+    };
+    row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
+}
+
+fn device(why: &DeviceRefusal) -> Answer {
+    let (reason, title, remedy) = match why {
+        DeviceRefusal::NoCertificate => (
+            "device_missing",
+            "This device is not known",
+            "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.",
+        ),
+        DeviceRefusal::Certificate(why) => return certificate(*why),
+        DeviceRefusal::Unlisted(_) | DeviceRefusal::FirstSight { .. } => ("device_unlisted", "This device is not known", ASK_ADMINISTRATOR),
+        DeviceRefusal::OtherKey(_) => ("device_other_key", "This is not the key of that device", "Enrol the device again."),
+        DeviceRefusal::Pending(_) => (
+            "device_pending",
+            "This device is waiting",
+            "Tell an administrator the fingerprint that was shown when you enrolled it; it works as soon as they confirm it.",
+        ),
+        DeviceRefusal::Quarantined(_) => ("device_quarantined", "This device is isolated", "Do not use it, and talk to your security team now."),
+        DeviceRefusal::Retired(_) => ("device_retired", "This device is retired", "Enrol it again under a new name, or use another."),
+        DeviceRefusal::AuthorityNotTaken(_) => ("device_authority", "Not from this kind of device", "Use a device of the kind that this app takes."),
+        DeviceRefusal::InventoryBehind => return unsure("inventory_behind", "The list of devices cannot be brought up to date."),
+    };
+    Answer { close: true, ..row(StatusCode::FORBIDDEN, reason, title, sentence(&why.to_string()), remedy) }
+}
+
+fn certificate(why: sekisho_certs::trust::CertificateRefusal) -> Answer {
+    use sekisho_certs::trust::CertificateRefusal as Why;
+    let (reason, remedy) = match why {
+        Why::UnknownAuthority => ("certificate_unknown_authority", OTHER_CERTIFICATE),
+        Why::BadSignature => ("certificate_bad_signature", OTHER_CERTIFICATE),
+        Why::NotYetValid { .. } => ("certificate_not_yet_valid", "Check this device's clock, then try again."),
+        Why::Expired { .. } => ("certificate_expired", "Renew the device's certificate, or enrol the device again."),
+        Why::AuthorityNotValid => ("certificate_authority_not_valid", TELL_ADMINISTRATOR),
+        Why::ChainNotAllowed => ("certificate_chain", OTHER_CERTIFICATE),
+        Why::Revoked => ("certificate_revoked", "This certificate was withdrawn. Talk to an administrator."),
+        Why::RevocationUnknown => ("certificate_revocation_unknown", TELL_ADMINISTRATOR),
+        // The list is ours to keep fresh: closed because unsure, through no fault of the device.
+        Why::CrlExpired => return unsure("certificate_crl_expired", "The list of withdrawn certificates is out of date."),
+        Why::CrlBadSignature => return unsure("certificate_crl_bad_signature", "The list of withdrawn certificates cannot be trusted."),
+        Why::WrongPurpose => ("certificate_wrong_purpose", OTHER_CERTIFICATE),
+        Why::IsAuthority => ("certificate_is_authority", OTHER_CERTIFICATE),
+        Why::NoIdentity => ("certificate_no_identity", OTHER_CERTIFICATE),
+        Why::SeveralIdentities => ("certificate_several_identities", OTHER_CERTIFICATE),
+        Why::ForeignIdentity => ("certificate_foreign_identity", OTHER_CERTIFICATE),
+        Why::Malformed => ("certificate_malformed", OTHER_CERTIFICATE),
+        Why::WeakAlgorithm => ("certificate_weak_algorithm", OTHER_CERTIFICATE),
+    };
+    let title = "This device's certificate is not accepted";
+    Answer { close: true, ..row(StatusCode::FORBIDDEN, reason, title, sentence(&why.to_string()), remedy) }
+}
+
+fn user(why: UserRefusal) -> Answer {
+    let (status, title, remedy) = match why {
+        UserRefusal::NoCredential | UserRefusal::MalformedCookie | UserRefusal::UnknownSession | UserRefusal::OtherHost => {
+            (StatusCode::UNAUTHORIZED, "Please sign in", SIGN_IN)
+        }
+        UserRefusal::SessionOver(SessionOver::Ended | SessionOver::Expired | SessionOver::Idle) => {
+            (StatusCode::UNAUTHORIZED, "Your session is over", SIGN_IN)
+        }
+        UserRefusal::OtherDevice => (
+            StatusCode::FORBIDDEN,
+            "This sign-in belongs to another device",
+            "Sign in on this device. If you did not copy anything from another device, tell your security team now.",
+        ),
+        UserRefusal::Suspended => (StatusCode::FORBIDDEN, "Your access is suspended", ASK_ADMINISTRATOR),
+        UserRefusal::MalformedAuthorization
+        | UserRefusal::Token(_)
+        | UserRefusal::TokenKind
+        | UserRefusal::Issuer
+        | UserRefusal::Audience
+        | UserRefusal::Claims(_)
+        | UserRefusal::Groups(_)
+        | UserRefusal::Confirmation => (StatusCode::UNAUTHORIZED, "The token is not accepted", "Get a new token from your identity provider."),
+        UserRefusal::NoKeys(_) => return unsure(why.as_str(), "The identity provider's keys cannot be had now."),
+    };
+    row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
+}
+
+fn decide(why: &DecideRefusal) -> Answer {
+    match why.reason {
+        DenyReason::NoPermit => row(
+            StatusCode::FORBIDDEN,
+            "policy_no_permit",
+            "You may not do this",
+            "No rule allows you to do this here.".to_owned(),
+            "If you need it for your work, ask an administrator and give them the request id.",
+        ),
+        DenyReason::Forbidden => row(
+            StatusCode::FORBIDDEN,
+            "policy_forbidden",
+            "You may not do this",
+            "A rule forbids this.".to_owned(),
+            "If you need it for your work, ask an administrator and give them the request id.",
+        ),
+        DenyReason::EvaluationFailed => unsure("policy_error", "The rules could not be applied to this request."),
+    }
+}
+
+fn forward(why: ForwardError) -> Answer {
+    let (status, title, remedy) = match why {
+        ForwardError::ConnectFailed
+        | ForwardError::TlsFailed
+        | ForwardError::ProtocolRefused
+        | ForwardError::AppReset
+        | ForwardError::AppAnsweredGarbage
+        | ForwardError::UpgradeRefused => (StatusCode::BAD_GATEWAY, "The app does not answer", RETRY_LATER),
+        ForwardError::ConnectTimedOut | ForwardError::FirstByteTimedOut | ForwardError::AppStalled => {
+            (StatusCode::GATEWAY_TIMEOUT, "The app takes too long", RETRY_LATER)
+        }
+        ForwardError::NoHealthyUpstream => (StatusCode::BAD_GATEWAY, "The app is down", RETRY_LATER),
+        ForwardError::BodyTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "That is too large", "Send less, or ask for the limit to be raised.")
+        }
+        ForwardError::ClientWentAway | ForwardError::ClientStalled => {
+            (StatusCode::REQUEST_TIMEOUT, "The request did not arrive whole", RETRY_CLIENT)
+        }
+        ForwardError::IdentityUnfit => return unsure(why.as_str(), "What is known about you cannot be told to the app safely."),
+        ForwardError::CannotSign => return unsure(why.as_str(), "The gate could not vouch for you to the app."),
+        ForwardError::UnknownApp => return unsure(why.as_str(), "The app was taken out of the configuration at this moment."),
+        ForwardError::Unexpressible => (StatusCode::BAD_REQUEST, "The request cannot be understood", RETRY_CLIENT),
+    };
+    row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
+}
+
+/// Closed because unsure.
+fn unsure(reason: &'static str, detail: &str) -> Answer {
+    row(StatusCode::SERVICE_UNAVAILABLE, reason, "Not possible now", detail.to_owned(), RETRY_LATER)
+}
+
+fn row(status: StatusCode, reason: &'static str, title: &'static str, detail: String, remedy: &'static str) -> Answer {
+    Answer { status, reason, title, detail, remedy, close: false }
+}
+
+/// Error texts begin small and have no full stop; people read sentences.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
+    }
+}
+
+const RETRY_CLIENT: &str = "Try again; if it goes on, the program that sent this request has to be mended.";
+const RETRY_LATER: &str = "Try again in a moment. If it goes on, tell an administrator the request id.";
+const ASK_ADMINISTRATOR: &str = "Ask an administrator, and give them the request id.";
+const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
+const CHECK_ADDRESS: &str = "Check the address.";
+const SIGN_IN: &str = "Sign in, then try again.";
+const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
+const OTHER_CERTIFICATE: &str = "Choose the certificate of an enrolled device, or enrol this device.";

@@ -1,0 +1,115 @@
+//! The body of an answer, on its way to the client, with the guard that writes its `end` line.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use http_body::{Body as _, Frame, SizeHint};
+use prometheus::IntCounter;
+
+use crate::forward::{AppBody, BodyError};
+use crate::record::{Ending, Open};
+
+/// What hyper sends to the client.
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    /// Dropped with the body: then the `end` line is written.
+    open: Option<Open>,
+    /// Bytes that the answer's head declared and that are still to come.
+    owed: Option<u64>,
+    sent: Option<IntCounter>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Made here.
+    Whole(Option<Bytes>),
+    /// From the app, as it comes.
+    App(Box<AppBody>),
+}
+
+impl Body {
+    /// A body made here.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let owed = Some(bytes.len() as u64);
+        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), open: None, owed, sent: None }
+    }
+
+    /// A body from an app; its bytes are counted.
+    pub fn app(body: AppBody, sent: IntCounter) -> Self {
+        let owed = body.size_hint().exact();
+        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent) }
+    }
+
+    /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
+    #[must_use]
+    pub fn recorded(mut self, mut open: Open, bodyless: bool) -> Self {
+        if bodyless || self.owed == Some(0) {
+            open.ends(Ending::Complete);
+        }
+        self.open = Some(open);
+        self
+    }
+
+    fn note(&mut self, bytes: u64) {
+        if let Some(sent) = &self.sent {
+            sent.inc_by(bytes);
+        }
+        if let Some(owed) = &mut self.owed {
+            *owed = owed.saturating_sub(bytes);
+        }
+        let whole = self.owed == Some(0);
+        if let Some(open) = &mut self.open {
+            open.sent(bytes);
+            if whole {
+                // hyper asks no further once the declared length is there.
+                open.ends(Ending::Complete);
+            }
+        }
+    }
+
+    fn ends(&mut self, ending: Ending) {
+        if let Some(open) = &mut self.open {
+            open.ends(ending);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match &mut self.content {
+            Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Content::App(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let bytes = data.remaining() as u64;
+                    self.note(bytes);
+                }
+            }
+            Some(Err(_broken)) => self.ends(Ending::AppFailed),
+            None => self.ends(Ending::Complete),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::App(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::App(body) => body.size_hint(),
+        }
+    }
+}

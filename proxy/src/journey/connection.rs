@@ -1,0 +1,179 @@
+//! One client connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
+
+use super::body::Body;
+use super::gate::{Core, World};
+use super::travel::{Hop, travel};
+use crate::accept::{Slot, proxy_protocol};
+use crate::identify_device::Memory;
+use crate::read::{GuardHandle, GuardedIo};
+use crate::tls::{Alpn, SecureConnection};
+
+/// What all requests of a connection share.
+#[derive(Debug)]
+pub struct Client {
+    /// What its handshake proved.
+    pub secure: SecureConnection,
+    /// What was found out about its certificate.
+    pub memory: Memory,
+}
+
+/// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
+pub async fn serve(core: Rc<Core>, socket: TcpStream, peer: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
+    let open = core.gate.metrics.connections.clone();
+    open.inc();
+    serve_open(&core, socket, peer, drain).await;
+    open.dec();
+    drop(slot);
+}
+
+async fn serve_open(core: &Rc<Core>, mut socket: TcpStream, peer: SocketAddr, drain: watch::Receiver<bool>) {
+    let world = core.gate.world.load_full();
+    let deadline = tokio::time::Instant::now() + world.config.limits.handshake_timeout;
+    let client = match client_address(&world, &mut socket, peer, deadline).await {
+        Ok(client) => client,
+        Err(why) => {
+            core.gate.metrics.accepted.with_label_values(&[why]).inc();
+            return;
+        }
+    };
+    core.gate.metrics.accepted.with_label_values(&["served"]).inc();
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    let (stream, secure) = match world.tls.handshake(socket, client, left).await {
+        Ok(done) => done,
+        Err(error) => {
+            core.gate.metrics.handshakes.with_label_values(&[error.as_str()]).inc();
+            tracing::debug!(%client, %error, "no TLS connection");
+            return;
+        }
+    };
+    core.gate.metrics.handshakes.with_label_values(&["done"]).inc();
+    let alpn = secure.alpn;
+    let client = Rc::new(Client { secure, memory: Memory::default() });
+    match alpn {
+        Alpn::Http1 => serve_http1(core, &world, stream, client, drain).await,
+        Alpn::Http2 => serve_http2(core, &world, stream, client, drain).await,
+    }
+}
+
+async fn client_address(
+    world: &World,
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    deadline: tokio::time::Instant,
+) -> Result<SocketAddr, &'static str> {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    if !world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&peer.ip())) {
+        return Ok(peer);
+    }
+    match tokio::time::timeout_at(deadline, proxy_protocol::read(socket, peer)).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(error)) => {
+            tracing::warn!(%peer, %error, "a balancer sent no usable PROXY header");
+            Err("proxy_header_refused")
+        }
+        Err(_elapsed) => Err("proxy_header_timed_out"),
+    }
+}
+
+async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
+    let (io, guard) = GuardedIo::new(stream, &world.config.limits);
+    let service = {
+        let core = Rc::clone(core);
+        let client = Rc::clone(&client);
+        service_fn(move |request: Request<Incoming>| {
+            let hop = Hop::http1(GuardHandle::next_turn(&guard), guard.clone());
+            answer(Rc::clone(&core), Rc::clone(&client), hop, request)
+        })
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The guard has the deadlines, so that they end with our own answer.
+        .header_read_timeout(None::<Duration>)
+        .half_close(false)
+        .max_buf_size(world.config.limits.head_bytes.max(MIN_BUFFER))
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drained(&mut drain) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client = %client.secure.client, %error, "a connection ended badly");
+    }
+}
+
+async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
+    let limits = &world.config.limits;
+    let service = {
+        let core = Rc::clone(core);
+        let client = Rc::clone(&client);
+        service_fn(move |request: Request<Incoming>| answer(Rc::clone(&core), Rc::clone(&client), Hop::http2(), request))
+    };
+    let connection = http2::Builder::new(OnThisCore)
+        .timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(limits.h2_streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(limits.idle_timeout)
+        .keep_alive_timeout(limits.header_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drained(&mut drain) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client = %client.secure.client, %error, "a connection ended badly");
+    }
+}
+
+async fn answer(core: Rc<Core>, client: Rc<Client>, hop: Hop, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    Ok(travel(&core, &client, hop, request).await)
+}
+
+async fn drained(drain: &mut watch::Receiver<bool>) {
+    // An error means that the gate is gone, which is as good as draining.
+    let _gone = drain.wait_for(|draining| *draining).await;
+}
+
+/// Runs what hyper spawns on the thread that serves the connection.
+#[derive(Clone, Copy, Debug)]
+struct OnThisCore;
+
+impl<F> hyper::rt::Executor<F> for OnThisCore
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// hyper's smallest read buffer.
+const MIN_BUFFER: usize = 8 * 1024;
+/// Bytes of an HTTP/2 answer that may wait for a slow client, per stream.
+const SEND_BUFFER: usize = 64 * 1024;

@@ -1,0 +1,124 @@
+//! What the journey works with: the gate as a whole, the world as configured, and one data core.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::control::Control;
+use super::metrics::JourneyMetrics;
+use crate::accept::Limiter;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::decide::{Decider, Prepared};
+use crate::enrol::Enrolment;
+use crate::forward::{ForwardShared, Forwarder};
+use crate::identify_device;
+use crate::identify_user;
+use crate::identify_user::keys::Providers;
+use crate::inventory::Inventory;
+use crate::record::Recorder;
+use crate::route::Router;
+use crate::sign_in::SignIn;
+use crate::store::Registrar;
+use crate::tls::TlsSettings;
+
+/// The gate: what outlives reloads. Shared by all cores and the control runtime.
+pub struct Gate {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Devices, sessions and suspensions as they are now.
+    pub inventory: Arc<Inventory>,
+    /// Changes them.
+    pub registrar: Registrar,
+    /// Signs people in.
+    pub sign_in: Arc<SignIn>,
+    /// Enrols devices; `None` without a built-in authority.
+    pub enrolment: Option<Arc<Enrolment>>,
+    /// The way to the control runtime.
+    pub control: Control,
+    /// Sheds connections.
+    pub limiter: Arc<Limiter>,
+    /// Metrics of connections and requests.
+    pub metrics: JourneyMetrics,
+    /// The configuration in force.
+    pub world: ArcSwap<World>,
+}
+
+/// Everything that one load of configuration and policies makes. Swapped whole, so that a request never sees half of each.
+#[derive(Debug)]
+pub struct World {
+    /// Which load: what was remembered under another is forgotten.
+    pub generation: u64,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// How handshakes go.
+    pub tls: TlsSettings,
+    /// Which app a request is for.
+    pub router: Router,
+    /// Who vouches for devices.
+    pub devices: identify_device::Identifier,
+    /// Who vouches for people.
+    pub providers: Arc<Providers>,
+    /// The policies; `None`: nothing is let through.
+    pub decider: Option<Decider>,
+    /// How to reach the apps.
+    pub targets: Arc<ForwardShared>,
+}
+
+/// One data core: thread-confined, shared by its connections.
+pub struct Core {
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// The core's way into the record.
+    pub recorder: Recorder,
+    /// Finds out who asks.
+    pub users: identify_user::Identifier,
+    /// Questions made ready.
+    pub prepared: Prepared,
+    forwarder: RefCell<(u64, Rc<Forwarder>)>,
+}
+
+impl Core {
+    /// A core of `gate`. To be called inside its `LocalSet`.
+    pub fn new(gate: Arc<Gate>, recorder: Recorder) -> Self {
+        let world = gate.world.load();
+        let forwarder = Rc::new(Forwarder::new(Arc::clone(&world.targets)));
+        let users = identify_user::Identifier::new(Arc::clone(&gate.inventory));
+        let generation = world.generation;
+        drop(world);
+        Self { gate, recorder, users, prepared: Prepared::new(PREPARED), forwarder: RefCell::new((generation, forwarder)) }
+    }
+
+    /// The configuration in force.
+    pub fn world(&self) -> Guard<Arc<World>> {
+        self.gate.world.load()
+    }
+
+    /// The core's forwarding under `world`. Exchanges of an earlier one go on as they began.
+    pub fn forwarder(&self, world: &World) -> Rc<Forwarder> {
+        let mut current = self.forwarder.borrow_mut();
+        if current.0 < world.generation {
+            let reloaded = Rc::new(current.1.reloaded(Arc::clone(&world.targets)));
+            *current = (world.generation, reloaded);
+        }
+        Rc::clone(&current.1)
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+/// Pairs of person and device for which a core keeps the question ready.
+const PREPARED: usize = 4096;

@@ -1,0 +1,88 @@
+//! How the gate as a whole is doing. Labels are closed sets: never users, paths or devices.
+
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// Metrics of connections and requests.
+#[derive(Clone, Debug)]
+pub struct JourneyMetrics {
+    /// Answers by app, decision, reason, method and status class.
+    pub requests: IntCounterVec,
+    /// From a request's head to its answer's head, by app.
+    pub duration: HistogramVec,
+    /// Bytes of bodies by app and direction (`to_client`, `to_app`).
+    pub bytes: IntCounterVec,
+    /// Open connections.
+    pub connections: IntGauge,
+    /// Connections by how they began: `served`, or why they were shed.
+    pub accepted: IntCounterVec,
+    /// Handshakes by outcome.
+    pub handshakes: IntCounterVec,
+    /// Answers under way, by kind.
+    pub in_flight: IntGaugeVec,
+    /// Panics that were caught. Each is a bug.
+    pub panics: prometheus::IntCounter,
+    /// 1 if the last load of configuration and policies went live.
+    pub reload_success: IntGauge,
+    /// When the last load went live, Unix seconds.
+    pub reload_timestamp: prometheus::Gauge,
+    /// When the certificates that we show end, Unix seconds, by their first name.
+    pub certificate_expiry: GaugeVec,
+    /// Devices by status.
+    pub devices: IntGaugeVec,
+    /// Live sessions.
+    pub sessions: IntGauge,
+}
+
+impl JourneyMetrics {
+    /// Enters them into `registry`.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("sekisho_requests_total", "Answered requests"),
+                &["app", "decision", "reason", "method", "status_class"],
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::new("sekisho_request_duration_seconds", "From a request's head to its answer's head")
+                    .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]),
+                &["app"],
+            )?,
+            bytes: IntCounterVec::new(Opts::new("sekisho_body_bytes_total", "Bytes of bodies"), &["app", "direction"])?,
+            connections: IntGauge::new("sekisho_connections", "Open connections")?,
+            accepted: IntCounterVec::new(Opts::new("sekisho_accepted_total", "Connections by how they began"), &["outcome"])?,
+            handshakes: IntCounterVec::new(Opts::new("sekisho_tls_handshakes_total", "TLS handshakes by outcome"), &["outcome"])?,
+            in_flight: IntGaugeVec::new(Opts::new("sekisho_in_flight", "Answers under way, by kind"), &["kind"])?,
+            panics: prometheus::IntCounter::new("sekisho_panics_total", "Panics that were caught; each is a bug")?,
+            reload_success: IntGauge::new(
+                "sekisho_config_last_reload_successful",
+                "1 if the last load of configuration and policies went live",
+            )?,
+            reload_timestamp: prometheus::Gauge::new(
+                "sekisho_config_last_reload_success_timestamp_seconds",
+                "When configuration and policies last went live",
+            )?,
+            certificate_expiry: GaugeVec::new(
+                Opts::new("sekisho_server_certificate_expiry_timestamp_seconds", "When the certificates that we show end"),
+                &["name"],
+            )?,
+            devices: IntGaugeVec::new(Opts::new("sekisho_devices", "Devices by status"), &["status"])?,
+            sessions: IntGauge::new("sekisho_sessions", "Live sessions")?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        registry.register(Box::new(metrics.bytes.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.accepted.clone()))?;
+        registry.register(Box::new(metrics.handshakes.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.panics.clone()))?;
+        registry.register(Box::new(metrics.reload_success.clone()))?;
+        registry.register(Box::new(metrics.reload_timestamp.clone()))?;
+        registry.register(Box::new(metrics.certificate_expiry.clone()))?;
+        registry.register(Box::new(metrics.devices.clone()))?;
+        registry.register(Box::new(metrics.sessions.clone()))?;
+        Ok(metrics)
+    }
+}

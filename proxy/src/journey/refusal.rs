@@ -1,0 +1,69 @@
+//! Every way in which a request is not let through, gathered from the rooms.
+
+use crate::decide::DecideRefusal;
+use crate::enrol::EnrolRefusal;
+use crate::forward::ForwardError;
+use crate::identify_device::DeviceRefusal;
+use crate::identify_user::UserRefusal;
+use crate::read::{FramingRefusal, ReadRefusal};
+use crate::record::RecordError;
+use crate::route::RouteRefusal;
+use crate::sign_in::SignInRefusal;
+
+use super::control::ControlError;
+
+/// Why a request is not let through.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Its framing is wrong.
+    #[error(transparent)]
+    Framing(#[from] FramingRefusal),
+    /// It has no single reading.
+    #[error(transparent)]
+    Read(#[from] ReadRefusal),
+    /// It is for nobody here.
+    #[error(transparent)]
+    Route(#[from] RouteRefusal),
+    /// It does not come from a known device in use.
+    #[error(transparent)]
+    Device(#[from] DeviceRefusal),
+    /// It does not come from a known person.
+    #[error(transparent)]
+    User(#[from] UserRefusal),
+    /// Policy says no.
+    #[error(transparent)]
+    Decide(#[from] DecideRefusal),
+    /// The app did not answer.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    /// What happened cannot be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Too much of its kind is under way.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Signing in did not work.
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
+    /// Enrolling did not work.
+    #[error(transparent)]
+    Enrol(#[from] EnrolRefusal),
+    /// No policy set is live.
+    #[error("no policy set is live")]
+    NoPolicies,
+    /// The declared body is larger than the app takes.
+    #[error("the body is larger than allowed")]
+    BodyTooLarge,
+    /// There is nothing at this address of ours.
+    #[error("there is nothing here")]
+    NothingHere,
+    /// This address of ours takes another method.
+    #[error("this address takes another method")]
+    WrongMethod,
+    /// The system has no randomness to give.
+    #[error("the system gave no random bytes")]
+    NoRandomness,
+    /// A panic was caught on the way: a bug.
+    #[error("the gate failed")]
+    Panicked,
+}

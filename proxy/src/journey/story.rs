@@ -1,0 +1,208 @@
+//! What is known of a request so far. Whatever happens, it ends as one `access` line.
+
+use std::rc::Rc;
+
+use http::Version;
+
+use crate::clock::{Clock, Timestamp};
+use crate::decide::{DecideRefusal, Permit};
+use crate::forward::Meter;
+use crate::identify_device::KnownDevice;
+use crate::identify_user::KnownUser;
+use crate::read::{Clean, RequestId};
+use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
+use crate::route::Routed;
+use crate::secret::Digest;
+use crate::tls::SecureConnection;
+
+/// Gathers the `access` line as the request passes from room to room. If it is dropped before the line was written (the client
+/// went away), the line is handed in then, as status 499.
+#[derive(Debug)]
+pub struct Story {
+    recorder: Recorder,
+    clock: Clock,
+    id: RequestId,
+    at: Timestamp,
+    line: Option<Access>,
+    meter: Rc<Meter>,
+}
+
+impl Story {
+    /// Begins when a head was read; as much of it as can be told.
+    pub fn begin(recorder: Recorder, clock: Clock, id: RequestId, at: Timestamp, connection: &SecureConnection, version: Version) -> Self {
+        let line = Access {
+            at: at.to_string(),
+            request: id.to_string(),
+            client: connection.client.to_string(),
+            connection: connection.id,
+            device: None,
+            device_facts: None,
+            certificate: connection.leaf.as_ref().map(|leaf| leaf.certificate.to_string()),
+            user: None,
+            session: None,
+            session_facts: None,
+            binding: None,
+            app: None,
+            method: String::new(),
+            host: String::new(),
+            path: String::new(),
+            protocol: format!("{version:?}"),
+            decision: Decision::Deny,
+            reason: String::new(),
+            policies: Vec::new(),
+            policy_set: None,
+            status: 0,
+            length: None,
+        };
+        Self { recorder, clock, id, at, line: Some(line), meter: Rc::default() }
+    }
+
+    /// The request's name.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// When its head had been read.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Counts the bytes of bodies.
+    pub fn meter(&self) -> &Rc<Meter> {
+        &self.meter
+    }
+
+    /// The request was read.
+    pub fn read(&mut self, request: &Clean) {
+        if let Some(line) = &mut self.line {
+            line.method = request.method.as_str().to_owned();
+            line.host = request.host.as_str().to_owned();
+            line.path = request.path.as_ref().to_owned();
+        }
+    }
+
+    /// Its app was found.
+    pub fn routed(&mut self, routed: &Routed) {
+        if let Some(line) = &mut self.line {
+            line.app = Some(routed.app.name.as_ref().to_owned());
+        }
+    }
+
+    /// The device was known.
+    pub fn device(&mut self, device: &KnownDevice) {
+        if let Some(line) = &mut self.line {
+            line.device = Some(device.device.id.to_string());
+            line.device_facts = Some(device.facts.to_string());
+        }
+    }
+
+    /// A device was named by a certificate that is refused.
+    pub fn refused_device(&mut self, id: &str) {
+        if let Some(line) = &mut self.line {
+            line.device = Some(id.to_owned());
+        }
+    }
+
+    /// The user was known.
+    pub fn user(&mut self, user: &KnownUser) {
+        if let Some(line) = &mut self.line {
+            line.user = Some(user.session.user.to_string());
+            line.session = Some(user.session.id.to_string());
+            line.session_facts = Some(user.facts.to_string());
+            line.binding = Some(user.binding.as_str().to_owned());
+        }
+    }
+
+    /// Policy was asked.
+    pub fn asked(&mut self, policy_set: Digest) {
+        if let Some(line) = &mut self.line {
+            line.policy_set = Some(policy_set.to_string());
+        }
+    }
+
+    /// Policy said yes.
+    pub fn permitted(&mut self, permit: &Permit) {
+        if let Some(line) = &mut self.line {
+            line.decision = Decision::Allow;
+            "permitted".clone_into(&mut line.reason);
+            line.policies = permit.policies.iter().map(ToString::to_string).collect();
+        }
+    }
+
+    /// Policy said no.
+    pub fn denied(&mut self, refusal: &DecideRefusal) {
+        if let Some(line) = &mut self.line {
+            line.policies = refusal.policies.iter().map(ToString::to_string).collect();
+        }
+    }
+
+    /// It is answered by the gate itself.
+    pub fn own(&mut self, reason: &'static str) {
+        if let Some(line) = &mut self.line {
+            line.decision = Decision::Own;
+            reason.clone_into(&mut line.reason);
+        }
+    }
+
+    /// It is refused, or its app failed; `reason` is the refusal's name.
+    pub fn refused(&mut self, reason: &'static str, decision: Decision) {
+        if let Some(line) = &mut self.line {
+            line.decision = decision;
+            reason.clone_into(&mut line.reason);
+        }
+    }
+
+    /// What was decided so far, for metrics: decision, reason.
+    pub fn outcome(&self) -> (Decision, &str) {
+        self.line.as_ref().map_or((Decision::Deny, ""), |line| (line.decision, line.reason.as_str()))
+    }
+
+    /// Writes the line that must stand before the first byte goes to the app.
+    ///
+    /// # Errors
+    /// [`RecordError`]; the request must not go on.
+    pub async fn before_app(&self) -> Result<(), RecordError> {
+        let Some(line) = &self.line else { return Ok(()) };
+        let start = Start {
+            at: line.at.clone(),
+            request: line.request.clone(),
+            device: line.device.clone(),
+            user: line.user.clone(),
+            session: line.session.clone(),
+            app: line.app.clone().unwrap_or_default(),
+            method: line.method.clone(),
+            host: line.host.clone(),
+            path: line.path.clone(),
+            policies: line.policies.clone(),
+        };
+        self.recorder.start_line(&start).await
+    }
+
+    /// Writes the `access` line. The returned guard writes the `end` line.
+    ///
+    /// # Errors
+    /// [`RecordError`]; nothing may be answered but that.
+    pub async fn answered(mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
+        if let Some(line) = &mut self.line {
+            line.status = status;
+            line.length = length;
+            let written = self.recorder.access(line).await;
+            // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
+            self.line = None;
+            written?;
+        }
+        Ok(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)))
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let Some(mut line) = self.line.take() else { return };
+        line.status = 499;
+        if line.reason.is_empty() {
+            "client_gone".clone_into(&mut line.reason);
+        }
+        self.recorder.late(&line);
+        drop(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)));
+    }
+}

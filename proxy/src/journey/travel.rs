@@ -1,0 +1,221 @@
+//! The hallway: the one place that knows the order of the rooms.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::body::Body;
+use super::connection::Client;
+use super::finish::{self, Finish};
+use super::gate::{Core, World};
+use super::manner::Manner;
+use super::own;
+use super::preflight;
+use super::refusal::Refusal;
+use super::story::Story;
+use crate::config::CorsPreflight;
+use crate::decide::{Allowed, Who};
+use crate::forward;
+use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::identify_user::{Ask, KnownUser};
+use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
+use crate::route::{RouteOutcome, Routed};
+use crate::secret;
+use crate::sign_in::Reply;
+
+/// What the connection knows of a request beside what hyper read.
+#[derive(Debug)]
+pub struct Hop {
+    /// HTTP/1: what the framing guard said of it, and the guard.
+    http1: Option<(Option<Turn>, GuardHandle)>,
+}
+
+/// What came of a request.
+pub(super) enum Outcome {
+    /// The app answered.
+    App(Box<forward::Answer>, Arc<str>),
+    /// The gate itself answered.
+    Own(Response<Body>),
+    /// A person has to sign in first.
+    Challenge(Reply, Refusal),
+}
+
+impl Hop {
+    /// An HTTP/1 request; `turn` is the guard's word for it.
+    pub fn http1(turn: Option<Turn>, guard: GuardHandle) -> Self {
+        Self { http1: Some((turn, guard)) }
+    }
+
+    /// An HTTP/2 request.
+    pub fn http2() -> Self {
+        Self { http1: None }
+    }
+}
+
+/// Takes a request through all rooms, and its answer to the record. Never fails: whatever goes wrong is an answer too.
+pub async fn travel(core: &Rc<Core>, client: &Rc<Client>, hop: Hop, request: Request<Incoming>) -> Response<Body> {
+    let started = tokio::time::Instant::now();
+    let manner = Manner::of(request.method(), request.headers());
+    let method = request.method().clone();
+    let version = request.version();
+    let (turn, guard) = hop.http1.map_or((None, None), |(turn, guard)| (turn, Some(guard)));
+    let world = core.gate.world.load_full();
+    // Without randomness the request has no name, and is refused below.
+    let random = secret::bytes();
+    let now = core.gate.clock.now();
+    let id = RequestId(random.unwrap_or_default());
+    let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
+    let passage = async {
+        random.map_err(|_none| Refusal::NoRandomness)?;
+        pass(core, client, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
+    };
+    let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
+        core.gate.metrics.panics.inc();
+        Err(Refusal::Panicked)
+    });
+    finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard }, story, outcome).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "the hallway hands each room what it needs; a bundle would only rename the list")]
+async fn pass(
+    core: &Rc<Core>,
+    client: &Client,
+    world: &World,
+    turn: Option<&Turn>,
+    guarded: bool,
+    manner: Manner,
+    request: Request<Incoming>,
+    story: &mut Story,
+) -> Result<Outcome, Refusal> {
+    // read
+    let facts = match turn.map(Turn::head) {
+        Some(Head::Refused(refusal)) => return Err((*refusal).into()),
+        Some(Head::Accepted(facts)) => Some(facts),
+        None if guarded => return Err(ReadRefusal::Unguarded.into()),
+        None => None,
+    };
+    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at())?;
+    story.read(&clean);
+
+    // route
+    let routed = match world.router.route(clean, &client.secure) {
+        Ok(RouteOutcome::App(routed)) => routed,
+        Ok(RouteOutcome::Own(own)) => return own::handle(core, client, world, own, story).await,
+        Err(unrouted) => {
+            if let Some(app) = &unrouted.app {
+                story.app(app);
+            }
+            return Err(unrouted.refusal.into());
+        }
+    };
+    story.app(&routed.app);
+    if let Some(outcome) = preflight::at_the_gate(&routed, story) {
+        return outcome;
+    }
+    let decider = world.decider.as_ref().ok_or(Refusal::NoPolicies)?;
+
+    // identify_device, identify_user
+    let who = if routed.public || preflight::forwarded(&routed) {
+        Who::Anyone
+    } else {
+        let device = identify_device(core, client, world, &routed, story).await?;
+        match identify_user(core, world, &routed, &device, story).await {
+            Ok(user) => Who::Known { device, user },
+            Err(Refusal::User(why)) if why.sign_in_helps() && manner.navigates => {
+                let target = target(&routed);
+                return match core.gate.sign_in.challenge(&routed.request.host, &target) {
+                    Ok(reply) => Ok(Outcome::Challenge(reply, why.into())),
+                    Err(refusal) => Err(refusal.into()),
+                };
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    };
+
+    // decide
+    story.asked(decider.hash());
+    let now = core.gate.clock.now();
+    let allowed = decider.ask(routed, who, &client.secure, &core.prepared, now).inspect_err(|refusal| story.denied(refusal))?;
+    story.permitted(allowed.permit());
+
+    // forward
+    forward(core, client, world, allowed, story).await
+}
+
+async fn identify_device(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    routed: &Routed,
+    story: &mut Story,
+) -> Result<KnownDevice, Refusal> {
+    let taken = routed.app.device_authorities.as_ref();
+    let look = || {
+        let now = core.gate.clock.now();
+        let leaf = client.secure.leaf.as_ref();
+        client.memory.identify(leaf, &world.devices, world.generation, taken, &core.gate.inventory, now)
+    };
+    let mut found = look();
+    if let Err(DeviceRefusal::FirstSight { id, authority }) = &found {
+        own::admit(core, id.clone(), Arc::clone(authority)).await?;
+        found = look();
+    }
+    let device = found.inspect_err(|refusal| story.refused_device(refusal))?;
+    story.device(&device);
+    Ok(device)
+}
+
+async fn identify_user(
+    core: &Core,
+    world: &World,
+    routed: &Routed,
+    device: &KnownDevice,
+    story: &mut Story,
+) -> Result<KnownUser, Refusal> {
+    let ask = Ask {
+        providers: &world.providers,
+        sign_in: &world.config.sign_in,
+        host: &routed.request.host,
+        headers: &routed.request.headers,
+        device,
+        now: core.gate.clock.now(),
+    };
+    let user = core.users.identify(ask).await?;
+    story.user(&user);
+    Ok(user)
+}
+
+async fn forward(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    allowed: Allowed,
+    story: &mut Story,
+) -> Result<Outcome, Refusal> {
+    let request = &allowed.request().request;
+    let app = Arc::clone(&allowed.request().app.name);
+    let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe || request.length != Some(0) || request.kind == Kind::WebSocket {
+        story.before_app().await?;
+    }
+    let forwarder = core.forwarder(world);
+    let answer = forwarder.send(allowed, &client.secure, story.meter()).await?;
+    Ok(Outcome::App(Box::new(answer), app))
+}
+
+/// Where a person wanted to go.
+fn target(routed: &Routed) -> String {
+    match &routed.request.query {
+        Some(query) => format!("{}?{query}", routed.request.path),
+        None => routed.request.path.to_string(),
+    }
+}
+
+/// Whether the app decides on preflights itself.
+pub(super) fn forwards_preflights(routed: &Routed) -> bool {
+    routed.app.cors_preflight == CorsPreflight::Forward
+}

@@ -1,0 +1,84 @@
+//! Policies on their way to being live, and the copy that a start falls back to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sekisho_policy::{App as PolicyApp, Catalogue, PolicySet, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::decide::{Decider, PolicyTexts};
+
+/// A policy set that may go live, with the texts that it was made of.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Decides by it.
+    pub decider: Decider,
+    /// For the copy that is kept.
+    texts: PolicyTexts,
+    /// What is doubtful about it, for operators.
+    pub warnings: Vec<String>,
+}
+
+/// The texts as they are kept in the state folder.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    policies: Vec<(String, String)>,
+    additions: Vec<(String, String)>,
+}
+
+/// Reads and checks the policies of `config`.
+///
+/// # Errors
+/// Every problem in words.
+pub fn load(config: &Config) -> Result<Loaded, Vec<String>> {
+    let texts = PolicyTexts::read(&config.policies_dir).map_err(|error| vec![format!("policies: {error}")])?;
+    if texts.policies.is_empty() {
+        return Err(vec![format!(
+            "policies: {} has no *.cedar file; without a policy nobody may do anything",
+            config.policies_dir.display()
+        )]);
+    }
+    check(config, texts)
+}
+
+/// The set that was live last, for a start on which the folder has a bad one.
+///
+/// # Errors
+/// In words, if there is none or it does not fit the configuration any more.
+pub fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
+    let path = kept_at(&config.state);
+    let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+    let kept: Kept = serde_json::from_str(&text).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+    check(config, PolicyTexts { policies: sources(kept.policies), additions: sources(kept.additions) })
+}
+
+/// Keeps the texts of a set that went live.
+///
+/// # Errors
+/// In words; the set is live all the same.
+pub fn keep(config: &Config, live: &Loaded) -> Result<(), String> {
+    let pairs = |sources: &[Source]| sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect();
+    let kept = Kept { policies: pairs(&live.texts.policies), additions: pairs(&live.texts.additions) };
+    let text = serde_json::to_vec(&kept).map_err(|error| error.to_string())?;
+    sekisho_certs::files::write_private(&kept_at(&config.state), &text).map_err(|error| error.to_string())
+}
+
+fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
+    let catalogue = Catalogue {
+        apps: config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect(),
+        groups: None,
+    };
+    let loaded = PolicySet::load(&texts.policies, &texts.additions, &catalogue)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let decider = Decider::new(Arc::new(loaded.set), texts.hash(), config.time_zone.clone());
+    Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
+}
+
+fn sources(pairs: Vec<(String, String)>) -> Vec<Source> {
+    pairs.into_iter().map(|(name, text)| Source { name, text }).collect()
+}
+
+fn kept_at(state: &Path) -> PathBuf {
+    state.join("policies.live.json")
+}

@@ -1,0 +1,118 @@
+//! `/metrics`, `/healthz` and `/readyz`, on a listener of their own that never meets the data plane.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use tokio::net::TcpListener;
+
+/// What the listener tells.
+pub struct Scrape {
+    /// Everything that is measured.
+    pub registry: Registry,
+    /// `Err` says why the gate is not ready.
+    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Brings gauges up to date before a scrape.
+    pub refresh: Box<dyn Fn() + Send + Sync>,
+}
+
+/// Answers until dropped. One slow or silent scraper cannot keep others out: each has a task, a deadline and few bytes.
+pub async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
+    loop {
+        let Ok((socket, _peer)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let scrape = Arc::clone(&scrape);
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let response = answer(&scrape, request.method(), request.uri().path());
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .max_buf_size(16 * 1024)
+                .serve_connection(TokioIo::new(socket), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the metrics listener ended badly");
+            }
+        });
+    }
+}
+
+fn answer(scrape: &Scrape, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    }
+    match path {
+        "/metrics" => {
+            (scrape.refresh)();
+            let mut out = Vec::with_capacity(32 * 1024);
+            match TextEncoder::new().encode(&scrape.registry.gather(), &mut out) {
+                Ok(()) => with_type(StatusCode::OK, prometheus::TEXT_FORMAT, out),
+                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+            }
+        }
+        "/healthz" => text(StatusCode::OK, "ok\n"),
+        "/readyz" => match (scrape.ready)() {
+            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}\n")),
+        },
+        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n"),
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    with_type(status, "text/plain; charset=utf-8", body.as_bytes().to_vec())
+}
+
+fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
+impl std::fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scrape").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::IntCounter;
+
+    use super::*;
+
+    fn scrape(ready: Result<(), String>) -> Scrape {
+        let registry = Registry::new();
+        registry.register(Box::new(IntCounter::new("sekisho_test_total", "Test").unwrap())).unwrap();
+        Scrape { registry, ready: Box::new(move || ready.clone()), refresh: Box::new(|| {}) }
+    }
+
+    #[test]
+    fn ready_says_why_not() {
+        assert_eq!(answer(&scrape(Ok(())), &Method::GET, "/readyz").status(), StatusCode::OK);
+        let not = answer(&scrape(Err("the record cannot be written".into())), &Method::GET, "/readyz");
+        assert_eq!(not.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn nothing_else_is_here() {
+        let scrape = scrape(Ok(()));
+        assert_eq!(answer(&scrape, &Method::GET, "/metrics").status(), StatusCode::OK);
+        assert_eq!(answer(&scrape, &Method::POST, "/metrics").status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer(&scrape, &Method::GET, "/debug").status(), StatusCode::NOT_FOUND);
+    }
+}
