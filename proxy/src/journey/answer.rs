@@ -11,6 +11,7 @@ use crate::identify_user::UserRefusal;
 use crate::inventory::SessionOver;
 use crate::read::ReadRefusal;
 use crate::route::RouteRefusal;
+use crate::sign_in::SignInRefusal;
 
 use super::refusal::Refusal;
 
@@ -45,7 +46,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Forward(why) => forward(*why),
         Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
         Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
-        Refusal::SignIn(why) => row(why.status(), why.as_str(), "You could not be signed in", why.to_string(), SIGN_IN_AGAIN),
+        Refusal::SignIn(why) => sign_in(why),
         Refusal::Enrol(why) => row(why.status(), why.as_str(), "The device could not be enrolled", why.to_string(), ASK_ADMINISTRATOR),
         Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
         Refusal::BodyTooLarge => row(
@@ -115,7 +116,7 @@ fn device(why: &DeviceRefusal) -> Answer {
         DeviceRefusal::NoCertificate => (
             "device_missing",
             "This device is not known",
-            "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.",
+            ENROL,
         ),
         DeviceRefusal::Certificate(why) => return certificate(*why),
         DeviceRefusal::Unlisted(_) | DeviceRefusal::FirstSight { .. } => ("device_unlisted", "This device is not known", ASK_ADMINISTRATOR),
@@ -184,6 +185,32 @@ fn user(why: UserRefusal) -> Answer {
         UserRefusal::NoKeys(_) => return unsure(why.as_str(), "The identity provider's keys cannot be had now."),
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
+}
+
+fn sign_in(why: &SignInRefusal) -> Answer {
+    let (status, remedy) = match why {
+        SignInRefusal::NoDevice => {
+            return Answer { close: true, ..row(StatusCode::FORBIDDEN, why.as_str(), "This device is not known", sentence(&why.to_string()), ENROL) };
+        }
+        SignInRefusal::Session(why) => return user(*why),
+        SignInRefusal::Method => (StatusCode::METHOD_NOT_ALLOWED, RETRY_CLIENT),
+        SignInRefusal::Malformed | SignInRefusal::Query(_) => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
+        SignInRefusal::NoProvider => (StatusCode::NOT_FOUND, TELL_ADMINISTRATOR),
+        SignInRefusal::UnknownProvider => (StatusCode::NOT_FOUND, SIGN_IN_AGAIN),
+        SignInRefusal::UnknownAttempt | SignInRefusal::OtherBrowser | SignInRefusal::HandOver => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
+        SignInRefusal::OtherIssuer | SignInRefusal::IdToken(_) | SignInRefusal::Code | SignInRefusal::Declined => {
+            (StatusCode::FORBIDDEN, SIGN_IN_AGAIN)
+        }
+        SignInRefusal::Groups(_) => (StatusCode::FORBIDDEN, TELL_ADMINISTRATOR),
+        SignInRefusal::CrossSite => (StatusCode::FORBIDDEN, "Go to the page itself and press the button there."),
+        SignInRefusal::ProviderError
+        | SignInRefusal::ProviderDown
+        | SignInRefusal::ProviderUnfit(_)
+        | SignInRefusal::ProviderAnswer(_)
+        | SignInRefusal::Store(_)
+        | SignInRefusal::NoRandomness(_) => (StatusCode::SERVICE_UNAVAILABLE, RETRY_LATER),
+    };
+    row(status, why.as_str(), "You could not be signed in", sentence(&why.to_string()), remedy)
 }
 
 fn decide(why: &DecideRefusal) -> Answer {
@@ -255,6 +282,7 @@ const RETRY_LATER: &str = "Try again in a moment. If it goes on, tell an adminis
 const ASK_ADMINISTRATOR: &str = "Ask an administrator, and give them the request id.";
 const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
 const CHECK_ADDRESS: &str = "Check the address.";
+const ENROL: &str = "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
 const SIGN_IN: &str = "Sign in, then try again.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
 const OTHER_CERTIFICATE: &str = "Choose the certificate of an enrolled device, or enrol this device.";

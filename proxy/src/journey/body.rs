@@ -8,6 +8,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use prometheus::IntCounter;
 
 use crate::forward::{AppBody, BodyError};
+use crate::read::Turn;
 use crate::record::{Ending, Open};
 
 /// What hyper sends to the client.
@@ -19,6 +20,8 @@ pub struct Body {
     /// Bytes that the answer's head declared and that are still to come.
     owed: Option<u64>,
     sent: Option<IntCounter>,
+    /// The request's turn on its connection lasts until its answer is out.
+    turn: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -34,13 +37,13 @@ impl Body {
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let owed = Some(bytes.len() as u64);
-        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), open: None, owed, sent: None }
+        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), open: None, owed, sent: None, turn: None }
     }
 
     /// A body from an app; its bytes are counted.
     pub fn app(body: AppBody, sent: IntCounter) -> Self {
         let owed = body.size_hint().exact();
-        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent) }
+        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent), turn: None }
     }
 
     /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
@@ -50,6 +53,13 @@ impl Body {
             open.ends(Ending::Complete);
         }
         self.open = Some(open);
+        self
+    }
+
+    /// Keeps the turn until the body is done.
+    #[must_use]
+    pub fn keeping(mut self, turn: Option<Turn>) -> Self {
+        self.turn = turn;
         self
     }
 

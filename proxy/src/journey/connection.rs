@@ -1,5 +1,6 @@
 //! One client connection, from its handshake to its end.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::server::TlsStream;
 
 use super::body::Body;
@@ -29,6 +30,27 @@ pub struct Client {
     pub secure: SecureConnection,
     /// What was found out about its certificate.
     pub memory: Memory,
+    close: CloseSoon,
+}
+
+/// Set when the connection shall end after the answers under way.
+#[derive(Debug, Default)]
+struct CloseSoon {
+    asked: Cell<bool>,
+    wake: Notify,
+}
+
+impl Client {
+    /// Ends the connection after the answers under way, so that the browser can choose another certificate.
+    pub fn close_soon(&self) {
+        self.close.asked.set(true);
+        self.close.wake.notify_one();
+    }
+
+    /// Whether it ends after the answers under way.
+    pub fn closes_soon(&self) -> bool {
+        self.close.asked.get()
+    }
 }
 
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
@@ -62,7 +84,7 @@ async fn serve_open(core: &Rc<Core>, mut socket: TcpStream, peer: SocketAddr, dr
     };
     core.gate.metrics.handshakes.with_label_values(&["done"]).inc();
     let alpn = secure.alpn;
-    let client = Rc::new(Client { secure, memory: Memory::default() });
+    let client = Rc::new(Client { secure, memory: Memory::default(), close: CloseSoon::default() });
     match alpn {
         Alpn::Http1 => serve_http1(core, &world, stream, client, drain).await,
         Alpn::Http2 => serve_http2(core, &world, stream, client, drain).await,
@@ -140,6 +162,10 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = drained(&mut drain) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = client.close.wake.notified() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -33,8 +33,6 @@ pub struct Gate {
     pub inventory: Arc<Inventory>,
     /// Changes them.
     pub registrar: Registrar,
-    /// Signs people in.
-    pub sign_in: Arc<SignIn>,
     /// Enrols devices; `None` without a built-in authority.
     pub enrolment: Option<Arc<Enrolment>>,
     /// The way to the control runtime.
@@ -62,6 +60,8 @@ pub struct World {
     pub devices: identify_device::Identifier,
     /// Who vouches for people.
     pub providers: Arc<Providers>,
+    /// Signs people in.
+    pub sign_in: Arc<SignIn>,
     /// The policies; `None`: nothing is let through.
     pub decider: Option<Decider>,
     /// How to reach the apps.

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use http::Version;
 
 use crate::clock::{Clock, Timestamp};
+use crate::config::App;
 use crate::decide::{DecideRefusal, Permit};
 use crate::forward::Meter;
-use crate::identify_device::KnownDevice;
+use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
-use crate::route::Routed;
 use crate::secret::Digest;
 use crate::tls::SecureConnection;
 
@@ -82,10 +82,15 @@ impl Story {
     }
 
     /// Its app was found.
-    pub fn routed(&mut self, routed: &Routed) {
+    pub fn app(&mut self, app: &App) {
         if let Some(line) = &mut self.line {
-            line.app = Some(routed.app.name.as_ref().to_owned());
+            line.app = Some(app.name.as_ref().to_owned());
         }
+    }
+
+    /// The app's name, as a label: empty if the request is for none.
+    pub fn app_name(&self) -> &str {
+        self.line.as_ref().and_then(|line| line.app.as_deref()).unwrap_or_default()
     }
 
     /// The device was known.
@@ -96,10 +101,22 @@ impl Story {
         }
     }
 
-    /// A device was named by a certificate that is refused.
-    pub fn refused_device(&mut self, id: &str) {
+    /// The device is refused; who it is, is known all the same where its certificate says so.
+    pub fn refused_device(&mut self, refusal: &DeviceRefusal) {
+        let id = match refusal {
+            DeviceRefusal::Unlisted(id)
+            | DeviceRefusal::FirstSight { id, .. }
+            | DeviceRefusal::OtherKey(id)
+            | DeviceRefusal::Pending(id)
+            | DeviceRefusal::Quarantined(id)
+            | DeviceRefusal::Retired(id) => id,
+            DeviceRefusal::NoCertificate
+            | DeviceRefusal::Certificate(_)
+            | DeviceRefusal::AuthorityNotTaken(_)
+            | DeviceRefusal::InventoryBehind => return,
+        };
         if let Some(line) = &mut self.line {
-            line.device = Some(id.to_owned());
+            line.device = Some(id.to_string());
         }
     }
 

@@ -17,7 +17,6 @@ use super::own;
 use super::preflight;
 use super::refusal::Refusal;
 use super::story::Story;
-use crate::config::CorsPreflight;
 use crate::decide::{Allowed, Who};
 use crate::forward;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
@@ -127,7 +126,8 @@ async fn pass(
             Ok(user) => Who::Known { device, user },
             Err(Refusal::User(why)) if why.sign_in_helps() && manner.navigates => {
                 let target = target(&routed);
-                return match core.gate.sign_in.challenge(&routed.request.host, &target) {
+                let cookies = own::cookies(&routed.request.headers);
+                return match world.sign_in.challenge(&routed.request.host, &target, cookies.as_deref()) {
                     Ok(reply) => Ok(Outcome::Challenge(reply, why.into())),
                     Err(refusal) => Err(refusal.into()),
                 };
@@ -213,9 +213,4 @@ fn target(routed: &Routed) -> String {
         Some(query) => format!("{}?{query}", routed.request.path),
         None => routed.request.path.to_string(),
     }
-}
-
-/// Whether the app decides on preflights itself.
-pub(super) fn forwards_preflights(routed: &Routed) -> bool {
-    routed.app.cors_preflight == CorsPreflight::Forward
 }

@@ -56,7 +56,7 @@ impl Drop for Open {
         self.recorder.end(&End {
             at: now.to_string(),
             request: self.request.to_string(),
-            sent: self.sent,
+            sent: self.sent.max(self.meter.down()),
             received: self.meter.up(),
             ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
             ending: self.ending.as_str().to_owned(),

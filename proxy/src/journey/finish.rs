@@ -1,0 +1,243 @@
+//! The end of the hallway: what came of a request becomes an answer, is recorded, and goes out.
+
+use std::rc::Rc;
+
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http_body::Body as _;
+
+use super::answer::{Answer, answer};
+use super::body::Body;
+use super::connection::Client;
+use super::gate::{Core, World};
+use super::manner::Manner;
+use super::reply;
+use super::refusal::Refusal;
+use super::story::Story;
+use super::travel::Outcome;
+use crate::console::{Action, PROBLEM_JSON, ProblemDetails, RefusalPage, Tone, content_security_policy, problem_json};
+use crate::forward::{Tunnel, TunnelEnd};
+use crate::identify_user::UserRefusal;
+use crate::identify_user::cookie::Cookie;
+use crate::read::{GuardHandle, Turn};
+use crate::record::{Decision, Ending, Open};
+
+/// What the end needs beside the outcome.
+pub(super) struct Finish<'a> {
+    pub(super) core: &'a Rc<Core>,
+    pub(super) client: &'a Rc<Client>,
+    pub(super) world: &'a World,
+    pub(super) manner: Manner,
+    pub(super) method: Method,
+    pub(super) started: tokio::time::Instant,
+    pub(super) turn: Option<Turn>,
+    pub(super) guard: Option<GuardHandle>,
+}
+
+/// Makes the answer, writes its line, counts it, and hands it to hyper.
+pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Result<Outcome, Refusal>) -> Response<Body> {
+    let (response, tunnel) = match outcome {
+        Ok(Outcome::App(answer, app)) => {
+            let sent = end.core.gate.metrics.bytes.with_label_values(&[&*app, "to_client"]);
+            let tunnel = answer.tunnel;
+            (answer.response.map(|body| Body::app(body, sent)), tunnel)
+        }
+        Ok(Outcome::Own(response)) => (response, None),
+        Ok(Outcome::Challenge(reply, why)) => {
+            story.refused(answer(&why).reason, Decision::Deny);
+            (reply::render(reply, end.world, &story), None)
+        }
+        Err(refusal) => (end.refuse(&refusal, &mut story), None),
+    };
+    let mut response = response;
+    end.framing(&mut response);
+    end.count(&story, response.status());
+    let length = response.body().size_hint().exact();
+    let bodyless = end.method == Method::HEAD
+        || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
+    let app = story.app_name().to_owned();
+    let open = match story.answered(response.status().as_u16(), length).await {
+        Ok(open) => open,
+        Err(error) => return end.unrecorded(&error.into()),
+    };
+    match tunnel {
+        Some(tunnel) => {
+            if let Some(turn) = &end.turn {
+                turn.accept_tunnel();
+            }
+            let gauge = end.core.gate.metrics.in_flight.with_label_values(&["websocket"]);
+            tokio::task::spawn_local(run_tunnel(tunnel, open, gauge));
+            tracing::debug!(app, "a WebSocket opened");
+            response
+        }
+        None => {
+            let turn = end.turn.take();
+            response.map(|body| body.recorded(open, bodyless).keeping(turn))
+        }
+    }
+}
+
+impl Finish<'_> {
+    fn refuse(&self, refusal: &Refusal, story: &mut Story) -> Response<Body> {
+        let answer = answer(refusal);
+        let decision = if story.outcome().0 == Decision::Allow { Decision::Allow } else { Decision::Deny };
+        story.refused(answer.reason, decision);
+        if answer.status.is_server_error() {
+            tracing::warn!(request = %story.id(), reason = answer.reason, error = %refusal, "a request failed");
+        }
+        let mut response = self.refusal_response(&answer, &story.id().to_string());
+        if let Refusal::User(why) = refusal {
+            self.credential_headers(*why, &mut response);
+        }
+        if answer.close {
+            self.client.close_soon();
+        }
+        response
+    }
+
+    fn refusal_response(&self, answer: &Answer, request_id: &str) -> Response<Body> {
+        let text = if self.manner.pages {
+            let sign_in = [Action::link("Sign in", "/.sekisho/sign-in")];
+            let actions: &[Action<'_>] = if answer.status == StatusCode::UNAUTHORIZED { &sign_in } else { &[] };
+            let page = RefusalPage {
+                host: self.client.secure.sni.as_ref().map_or("", |host| host.as_str()),
+                tone: if answer.status.is_server_error() { Tone::Wait } else { Tone::Stop },
+                title: answer.title,
+                what: &answer.detail,
+                remedy: Some(answer.remedy),
+                command: None,
+                facts: &[],
+                actions,
+                status: answer.status.as_u16(),
+                reason: answer.reason,
+                request_id,
+            };
+            page.render().map(|html| (HTML, html)).map_err(|error| error.to_string())
+        } else {
+            let problem = ProblemDetails {
+                status: answer.status,
+                detail: &answer.detail,
+                reason: answer.reason,
+                remedy: Some(answer.remedy),
+                request_id,
+            };
+            problem_json(&problem).map(|json| (PROBLEM_JSON, json)).map_err(|error| error.to_string())
+        };
+        let (kind, text) = text.unwrap_or_else(|error| {
+            tracing::error!(%error, "a refusal could not be put into words");
+            ("text/plain", format!("{}\n", answer.reason))
+        });
+        let mut response = own_response(answer.status, kind, text);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        match answer.status {
+            StatusCode::UPGRADE_REQUIRED => {
+                headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    fn credential_headers(&self, why: UserRefusal, response: &mut Response<Body>) {
+        let status = response.status();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = if why.sign_in_helps() { r#"Bearer realm="sekisho""# } else { INVALID_TOKEN };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if why.clears_cookie()
+            && let Ok(clear) = HeaderValue::from_str(&Cookie::Session.clear())
+        {
+            headers.append(SET_COOKIE, clear);
+        }
+    }
+
+    /// What the connection needs beside the answer itself.
+    fn framing(&self, response: &mut Response<Body>) {
+        let Some(guard) = &self.guard else { return };
+        // What is left of a request's body must not be read as the next request.
+        let unread = !guard.body_fully_read() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if unread || self.client.closes_soon() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    fn count(&self, story: &Story, status: StatusCode) {
+        let metrics = &self.core.gate.metrics;
+        let (decision, reason) = story.outcome();
+        let app = story.app_name();
+        let class = match status.as_u16() {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        let labels = [app, decision.as_str(), reason, method_label(&self.method), class];
+        metrics.requests.with_label_values(&labels).inc();
+        metrics.duration.with_label_values(&[app]).observe(self.started.elapsed().as_secs_f64());
+    }
+
+    /// The one answer that is not in the record, because nothing can be.
+    fn unrecorded(&self, refusal: &Refusal) -> Response<Body> {
+        let mut response = self.refusal_response(&answer(refusal), "unrecorded");
+        self.framing(&mut response);
+        response
+    }
+}
+
+/// An answer made here. Nothing of it may be kept, framed or guessed at.
+pub(super) fn own_response(status: StatusCode, kind: &'static str, text: impl Into<bytes::Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::whole(text));
+    *response.status_mut() = status;
+    *response.version_mut() = Version::HTTP_11;
+    let length = response.body().size_hint().exact().unwrap_or(0);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if kind == HTML {
+        headers.insert(http::header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(content_security_policy()));
+    }
+    response
+}
+
+async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge) {
+    gauge.inc();
+    let ended = tunnel.run(std::future::pending()).await;
+    gauge.dec();
+    open.ends(match ended {
+        TunnelEnd::Closed => Ending::Complete,
+        TunnelEnd::ClientLeft => Ending::ClientGone,
+        TunnelEnd::AppLeft => Ending::AppFailed,
+        TunnelEnd::Idle | TunnelEnd::Cut => Ending::Cut,
+    });
+}
+
+/// A closed set: whatever a client makes up is one label.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "CONNECT" => "CONNECT",
+        _ => "other",
+    }
+}
+
+/// The media type of our pages.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+const INVALID_TOKEN: &str = r#"Bearer realm="sekisho", error="invalid_token""#;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,75 @@
+//! What signing in and out tells a browser, as an answer.
+
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::body::Body;
+use super::finish::{HTML, own_response};
+use super::gate::World;
+use super::story::Story;
+use crate::console::{
+    Action, ChooserPage, ProviderChoice, RefusalPage, SignedOutPage, Target, Tone, content_security_policy_with_forms_to,
+};
+use crate::sign_in::{PageKind, Reply};
+
+/// The answer.
+pub(super) fn render(reply: Reply, world: &World, story: &Story) -> Response<Body> {
+    let host = world.config.sign_in.host.as_str();
+    let html = match &reply.page {
+        None => Ok(String::new()),
+        Some(PageKind::Chooser { providers }) => {
+            let choices: Vec<_> = providers
+                .iter()
+                .map(|choice| ProviderChoice {
+                    name: &choice.name,
+                    issuer: world.providers.by_name(&choice.name).map_or("", |provider| &provider.settings.issuer),
+                    target: Target::new(&choice.location),
+                })
+                .collect();
+            ChooserPage { host, destination: None, choices: &choices }.render()
+        }
+        Some(PageKind::ConfirmSignOut) => {
+            let id = story.id().to_string();
+            let page = RefusalPage {
+                host,
+                tone: Tone::Plain,
+                title: "Sign out?",
+                what: "This ends your session at the gate and at every app behind it.",
+                remedy: None,
+                command: None,
+                facts: &[],
+                actions: &[Action::post("Sign out", "/.sekisho/sign-out", None), Action::link("Stay", "/")],
+                status: 200,
+                reason: "sign_out",
+                request_id: &id,
+            };
+            page.render()
+        }
+        Some(PageKind::SignedOut) => {
+            let sign_in = Action::link("Sign in again", "/.sekisho/sign-in");
+            SignedOutPage { host, still_at: None, sign_in, provider_sign_out: None }.render()
+        }
+    };
+    let mut response = match html {
+        Ok(html) => own_response(reply.status, HTML, html),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            own_response(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be made\n")
+        }
+    };
+    let headers = response.headers_mut();
+    if let Some(location) = reply.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok()) {
+        headers.insert(LOCATION, location);
+    }
+    for cookie in reply.set_cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+        headers.append(SET_COOKIE, cookie);
+    }
+    if matches!(reply.page, Some(PageKind::ConfirmSignOut)) {
+        // Posting leads on to the provider, which browsers hold against `form-action`.
+        let origins: Vec<&str> = world.providers.for_sign_in().map(|provider| provider.settings.issuer.as_str()).collect();
+        if let Ok(policy) = HeaderValue::from_str(&content_security_policy_with_forms_to(&origins)) {
+            headers.insert(http::header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+    response
+}
