@@ -25,5 +25,6 @@ pub mod tls;
 
 pub mod console;
 pub mod enrol;
+pub mod journey;
 
 pub mod commands;

@@ -35,9 +35,10 @@ pub struct Answer {
 /// The table.
 pub fn answer(refusal: &Refusal) -> Answer {
     match refusal {
-        Refusal::Framing(why) => {
-            Answer { close: true, ..row(why.status(), why.as_str(), "The request cannot be understood", why.to_string(), RETRY_CLIENT) }
-        }
+        Refusal::Framing(why) => Answer {
+            close: true,
+            ..row(why.status(), why.as_str(), "The request cannot be understood", why.to_string(), RETRY_CLIENT)
+        },
         Refusal::Read(why) => read(*why),
         Refusal::Route(why) => route(why),
         Refusal::Device(why) => device(why),
@@ -47,7 +48,9 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
         Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
         Refusal::SignIn(why) => sign_in(why),
-        Refusal::Enrol(why) => row(why.status(), why.as_str(), "The device could not be enrolled", why.to_string(), ASK_ADMINISTRATOR),
+        Refusal::Enrol(why) => {
+            row(why.status(), why.as_str(), "The device could not be enrolled", why.to_string(), ASK_ADMINISTRATOR)
+        }
         Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
         Refusal::BodyTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -56,9 +59,13 @@ pub fn answer(refusal: &Refusal) -> Answer {
             "What you are sending is larger than this app takes.".to_owned(),
             "Send less, or ask for the limit to be raised.",
         ),
-        Refusal::NothingHere => {
-            row(StatusCode::NOT_FOUND, "nothing_here", "There is nothing here", "This address belongs to the gate, and nothing is at it.".to_owned(), CHECK_ADDRESS)
-        }
+        Refusal::NothingHere => row(
+            StatusCode::NOT_FOUND,
+            "nothing_here",
+            "There is nothing here",
+            "This address belongs to the gate, and nothing is at it.".to_owned(),
+            CHECK_ADDRESS,
+        ),
         Refusal::WrongMethod => row(
             StatusCode::METHOD_NOT_ALLOWED,
             "wrong_method",
@@ -67,9 +74,13 @@ pub fn answer(refusal: &Refusal) -> Answer {
             RETRY_CLIENT,
         ),
         Refusal::NoRandomness => unsure("no_randomness", "The system gave no random bytes."),
-        Refusal::Panicked => {
-            row(StatusCode::INTERNAL_SERVER_ERROR, "panicked", "The gate failed", "Something went wrong in the gate itself.".to_owned(), TELL_ADMINISTRATOR)
-        }
+        Refusal::Panicked => row(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "panicked",
+            "The gate failed",
+            "Something went wrong in the gate itself.".to_owned(),
+            TELL_ADMINISTRATOR,
+        ),
     }
 }
 
@@ -99,13 +110,18 @@ fn read(why: ReadRefusal) -> Answer {
         | ReadRefusal::WebSocket => StatusCode::BAD_REQUEST,
     };
     // What was misread once may be misread again: nothing more is taken from this connection.
-    Answer { close: true, ..row(status, why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT) }
+    Answer {
+        close: true,
+        ..row(status, why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT)
+    }
 }
 
 fn route(why: &RouteRefusal) -> Answer {
     let (status, title, remedy) = match why {
         RouteRefusal::UnknownHost => (StatusCode::NOT_FOUND, "There is no such app", CHECK_ADDRESS),
-        RouteRefusal::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "Wrong connection", "Try again; your browser will open another connection."),
+        RouteRefusal::Misdirected => {
+            (StatusCode::MISDIRECTED_REQUEST, "Wrong connection", "Try again; your browser will open another connection.")
+        }
         RouteRefusal::Method => (StatusCode::NOT_IMPLEMENTED, "The app does not take this", RETRY_CLIENT),
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
@@ -113,22 +129,26 @@ fn route(why: &RouteRefusal) -> Answer {
 
 fn device(why: &DeviceRefusal) -> Answer {
     let (reason, title, remedy) = match why {
-        DeviceRefusal::NoCertificate => (
-            "device_missing",
-            "This device is not known",
-            ENROL,
-        ),
+        DeviceRefusal::NoCertificate => ("device_missing", "This device is not known", ENROL),
         DeviceRefusal::Certificate(why) => return certificate(*why),
-        DeviceRefusal::Unlisted(_) | DeviceRefusal::FirstSight { .. } => ("device_unlisted", "This device is not known", ASK_ADMINISTRATOR),
+        DeviceRefusal::Unlisted(_) | DeviceRefusal::FirstSight { .. } => {
+            ("device_unlisted", "This device is not known", ASK_ADMINISTRATOR)
+        }
         DeviceRefusal::OtherKey(_) => ("device_other_key", "This is not the key of that device", "Enrol the device again."),
         DeviceRefusal::Pending(_) => (
             "device_pending",
             "This device is waiting",
             "Tell an administrator the fingerprint that was shown when you enrolled it; it works as soon as they confirm it.",
         ),
-        DeviceRefusal::Quarantined(_) => ("device_quarantined", "This device is isolated", "Do not use it, and talk to your security team now."),
-        DeviceRefusal::Retired(_) => ("device_retired", "This device is retired", "Enrol it again under a new name, or use another."),
-        DeviceRefusal::AuthorityNotTaken(_) => ("device_authority", "Not from this kind of device", "Use a device of the kind that this app takes."),
+        DeviceRefusal::Quarantined(_) => {
+            ("device_quarantined", "This device is isolated", "Do not use it, and talk to your security team now.")
+        }
+        DeviceRefusal::Retired(_) => {
+            ("device_retired", "This device is retired", "Enrol it again under a new name, or use another.")
+        }
+        DeviceRefusal::AuthorityNotTaken(_) => {
+            ("device_authority", "Not from this kind of device", "Use a device of the kind that this app takes.")
+        }
         DeviceRefusal::InventoryBehind => return unsure("inventory_behind", "The list of devices cannot be brought up to date."),
     };
     Answer { close: true, ..row(StatusCode::FORBIDDEN, reason, title, sentence(&why.to_string()), remedy) }
@@ -147,7 +167,9 @@ fn certificate(why: sekisho_certs::trust::CertificateRefusal) -> Answer {
         Why::RevocationUnknown => ("certificate_revocation_unknown", TELL_ADMINISTRATOR),
         // The list is ours to keep fresh: closed because unsure, through no fault of the device.
         Why::CrlExpired => return unsure("certificate_crl_expired", "The list of withdrawn certificates is out of date."),
-        Why::CrlBadSignature => return unsure("certificate_crl_bad_signature", "The list of withdrawn certificates cannot be trusted."),
+        Why::CrlBadSignature => {
+            return unsure("certificate_crl_bad_signature", "The list of withdrawn certificates cannot be trusted.");
+        }
         Why::WrongPurpose => ("certificate_wrong_purpose", OTHER_CERTIFICATE),
         Why::IsAuthority => ("certificate_is_authority", OTHER_CERTIFICATE),
         Why::NoIdentity => ("certificate_no_identity", OTHER_CERTIFICATE),
@@ -181,7 +203,9 @@ fn user(why: UserRefusal) -> Answer {
         | UserRefusal::Audience
         | UserRefusal::Claims(_)
         | UserRefusal::Groups(_)
-        | UserRefusal::Confirmation => (StatusCode::UNAUTHORIZED, "The token is not accepted", "Get a new token from your identity provider."),
+        | UserRefusal::Confirmation => {
+            (StatusCode::UNAUTHORIZED, "The token is not accepted", "Get a new token from your identity provider.")
+        }
         UserRefusal::NoKeys(_) => return unsure(why.as_str(), "The identity provider's keys cannot be had now."),
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
@@ -190,14 +214,19 @@ fn user(why: UserRefusal) -> Answer {
 fn sign_in(why: &SignInRefusal) -> Answer {
     let (status, remedy) = match why {
         SignInRefusal::NoDevice => {
-            return Answer { close: true, ..row(StatusCode::FORBIDDEN, why.as_str(), "This device is not known", sentence(&why.to_string()), ENROL) };
+            return Answer {
+                close: true,
+                ..row(StatusCode::FORBIDDEN, why.as_str(), "This device is not known", sentence(&why.to_string()), ENROL)
+            };
         }
         SignInRefusal::Session(why) => return user(*why),
         SignInRefusal::Method => (StatusCode::METHOD_NOT_ALLOWED, RETRY_CLIENT),
         SignInRefusal::Malformed | SignInRefusal::Query(_) => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
         SignInRefusal::NoProvider => (StatusCode::NOT_FOUND, TELL_ADMINISTRATOR),
         SignInRefusal::UnknownProvider => (StatusCode::NOT_FOUND, SIGN_IN_AGAIN),
-        SignInRefusal::UnknownAttempt | SignInRefusal::OtherBrowser | SignInRefusal::HandOver => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
+        SignInRefusal::UnknownAttempt | SignInRefusal::OtherBrowser | SignInRefusal::HandOver => {
+            (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN)
+        }
         SignInRefusal::OtherIssuer | SignInRefusal::IdToken(_) | SignInRefusal::Code | SignInRefusal::Declined => {
             (StatusCode::FORBIDDEN, SIGN_IN_AGAIN)
         }
@@ -282,7 +311,8 @@ const RETRY_LATER: &str = "Try again in a moment. If it goes on, tell an adminis
 const ASK_ADMINISTRATOR: &str = "Ask an administrator, and give them the request id.";
 const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
 const CHECK_ADDRESS: &str = "Check the address.";
-const ENROL: &str = "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
+const ENROL: &str =
+    "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
 const SIGN_IN: &str = "Sign in, then try again.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
 const OTHER_CERTIFICATE: &str = "Choose the certificate of an enrolled device, or enrol this device.";

@@ -13,7 +13,7 @@ use crate::record::{Ending, Open};
 
 /// What hyper sends to the client.
 #[derive(Debug)]
-pub struct Body {
+pub(super) struct Body {
     content: Content,
     /// Dropped with the body: then the `end` line is written.
     open: Option<Open>,
@@ -34,21 +34,21 @@ enum Content {
 
 impl Body {
     /// A body made here.
-    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let owed = Some(bytes.len() as u64);
         Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), open: None, owed, sent: None, turn: None }
     }
 
     /// A body from an app; its bytes are counted.
-    pub fn app(body: AppBody, sent: IntCounter) -> Self {
+    pub(super) fn app(body: AppBody, sent: IntCounter) -> Self {
         let owed = body.size_hint().exact();
         Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent), turn: None }
     }
 
     /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
     #[must_use]
-    pub fn recorded(mut self, mut open: Open, bodyless: bool) -> Self {
+    pub(super) fn recorded(mut self, mut open: Open, bodyless: bool) -> Self {
         if bodyless || self.owed == Some(0) {
             open.ends(Ending::Complete);
         }
@@ -58,7 +58,7 @@ impl Body {
 
     /// Keeps the turn until the body is done.
     #[must_use]
-    pub fn keeping(mut self, turn: Option<Turn>) -> Self {
+    pub(super) fn keeping(mut self, turn: Option<Turn>) -> Self {
         self.turn = turn;
         self
     }

@@ -18,18 +18,18 @@ use tokio_rustls::server::TlsStream;
 use super::body::Body;
 use super::gate::{Core, World};
 use super::travel::{Hop, travel};
-use crate::accept::{Slot, proxy_protocol};
+use crate::accept::{Said, Slot, read_proxy_protocol};
 use crate::identify_device::Memory;
 use crate::read::{GuardHandle, GuardedIo};
 use crate::tls::{Alpn, SecureConnection};
 
 /// What all requests of a connection share.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     /// What its handshake proved.
-    pub secure: SecureConnection,
+    pub(super) secure: SecureConnection,
     /// What was found out about its certificate.
-    pub memory: Memory,
+    pub(super) memory: Memory,
     close: CloseSoon,
 }
 
@@ -42,19 +42,19 @@ struct CloseSoon {
 
 impl Client {
     /// Ends the connection after the answers under way, so that the browser can choose another certificate.
-    pub fn close_soon(&self) {
+    pub(super) fn close_soon(&self) {
         self.close.asked.set(true);
         self.close.wake.notify_one();
     }
 
     /// Whether it ends after the answers under way.
-    pub fn closes_soon(&self) -> bool {
+    pub(super) fn closes_soon(&self) -> bool {
         self.close.asked.get()
     }
 }
 
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
-pub async fn serve(core: Rc<Core>, socket: TcpStream, peer: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
+pub(super) async fn serve(core: Rc<Core>, socket: TcpStream, peer: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
     let open = core.gate.metrics.connections.clone();
     open.inc();
     serve_open(&core, socket, peer, drain).await;
@@ -101,17 +101,24 @@ async fn client_address(
     if !world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&peer.ip())) {
         return Ok(peer);
     }
-    match tokio::time::timeout_at(deadline, proxy_protocol::read(socket, peer)).await {
-        Ok(Ok(client)) => Ok(client),
-        Ok(Err(error)) => {
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    match read_proxy_protocol(socket, left).await {
+        Ok(Said::Client(client)) => Ok(client),
+        Ok(Said::Nothing) => Ok(peer),
+        Err(error) => {
             tracing::warn!(%peer, %error, "a balancer sent no usable PROXY header");
-            Err("proxy_header_refused")
+            Err(error.as_str())
         }
-        Err(_elapsed) => Err("proxy_header_timed_out"),
     }
 }
 
-async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
+async fn serve_http1(
+    core: &Rc<Core>,
+    world: &World,
+    stream: TlsStream<TcpStream>,
+    client: Rc<Client>,
+    mut drain: watch::Receiver<bool>,
+) {
     let (io, guard) = GuardedIo::new(stream, &world.config.limits);
     let service = {
         let core = Rc::clone(core);
@@ -142,7 +149,13 @@ async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream
     }
 }
 
-async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>, mut drain: watch::Receiver<bool>) {
+async fn serve_http2(
+    core: &Rc<Core>,
+    world: &World,
+    stream: TlsStream<TcpStream>,
+    client: Rc<Client>,
+    mut drain: watch::Receiver<bool>,
+) {
     let limits = &world.config.limits;
     let service = {
         let core = Rc::clone(core);

@@ -11,8 +11,8 @@ use super::body::Body;
 use super::connection::Client;
 use super::gate::{Core, World};
 use super::manner::Manner;
-use super::reply;
 use super::refusal::Refusal;
+use super::reply;
 use super::story::Story;
 use super::travel::Outcome;
 use crate::console::{Action, PROBLEM_JSON, ProblemDetails, RefusalPage, Tone, content_security_policy, problem_json};
@@ -215,9 +215,8 @@ async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge)
     let ended = tunnel.run(std::future::pending()).await;
     gauge.dec();
     open.ends(match ended {
-        TunnelEnd::Closed => Ending::Complete,
-        TunnelEnd::ClientLeft => Ending::ClientGone,
-        TunnelEnd::AppLeft => Ending::AppFailed,
+        // Either side may close a WebSocket; neither is a failure.
+        TunnelEnd::ClientLeft | TunnelEnd::AppLeft => Ending::Complete,
         TunnelEnd::Idle | TunnelEnd::Cut => Ending::Cut,
     });
 }

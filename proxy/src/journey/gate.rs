@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::control::Control;
 use super::metrics::JourneyMetrics;
@@ -33,12 +33,12 @@ pub struct Gate {
     pub inventory: Arc<Inventory>,
     /// Changes them.
     pub registrar: Registrar,
-    /// Enrols devices; `None` without a built-in authority.
-    pub enrolment: Option<Arc<Enrolment>>,
+    /// Enrols devices; empty without a built-in authority.
+    pub enrolment: ArcSwapOption<Enrolment>,
     /// The way to the control runtime.
     pub control: Control,
     /// Sheds connections.
-    pub limiter: Arc<Limiter>,
+    pub limiter: Limiter,
     /// Metrics of connections and requests.
     pub metrics: JourneyMetrics,
     /// The configuration in force.
@@ -90,11 +90,6 @@ impl Core {
         let generation = world.generation;
         drop(world);
         Self { gate, recorder, users, prepared: Prepared::new(PREPARED), forwarder: RefCell::new((generation, forwarder)) }
-    }
-
-    /// The configuration in force.
-    pub fn world(&self) -> Guard<Arc<World>> {
-        self.gate.world.load()
     }
 
     /// The core's forwarding under `world`. Exchanges of an earlier one go on as they began.

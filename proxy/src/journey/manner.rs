@@ -5,17 +5,17 @@ use http::{HeaderMap, Method};
 
 /// How to answer a client. What it says of itself decides how an answer looks, never what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub(super) struct Manner {
     /// Pages, not JSON.
-    pub pages: bool,
+    pub(super) pages: bool,
     /// A browser that navigates: it can be sent elsewhere to sign in. Scripts, programs and forms that would lose their content
     /// get 401 and are never redirected.
-    pub navigates: bool,
+    pub(super) navigates: bool,
 }
 
 impl Manner {
     /// From a request's head.
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
         let pages = accepts_html(headers) && headers.get(REQUESTED_WITH).is_none() && !is_grpc(headers);
         let by_script = headers.get(FETCH_MODE).is_some_and(|mode| mode != "navigate");
         let pages = pages && !by_script;
@@ -45,10 +45,8 @@ mod tests {
     use super::*;
 
     fn manner(method: Method, headers: &[(&'static str, &'static str)]) -> (bool, bool) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
-            .collect();
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value))).collect();
         let Manner { pages, navigates } = Manner::of(&method, &headers);
         (pages, navigates)
     }

@@ -36,9 +36,8 @@ fn answer(routed: &Routed) -> Response<Body> {
     headers.remove(http::header::CONTENT_TYPE);
     headers.remove(http::header::CONTENT_LENGTH);
     headers.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"));
-    let allowed = asked
-        .get(ORIGIN)
-        .filter(|origin| origin.to_str().is_ok_and(|origin| routed.app.allowed_origins.contains(origin)));
+    let allowed =
+        asked.get(ORIGIN).filter(|origin| origin.to_str().is_ok_and(|origin| routed.app.allowed_origins.contains(origin)));
     // To an origin that is not listed, nothing is said: its browser then refuses by itself.
     if let Some(origin) = allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

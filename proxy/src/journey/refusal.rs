@@ -13,7 +13,7 @@ use crate::sign_in::SignInRefusal;
 use super::control::ControlError;
 
 /// Why a request is not let through.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Its framing is wrong.
     #[error(transparent)]

@@ -18,7 +18,7 @@ use crate::tls::SecureConnection;
 /// Gathers the `access` line as the request passes from room to room. If it is dropped before the line was written (the client
 /// went away), the line is handed in then, as status 499.
 #[derive(Debug)]
-pub struct Story {
+pub(super) struct Story {
     recorder: Recorder,
     clock: Clock,
     id: RequestId,
@@ -29,7 +29,14 @@ pub struct Story {
 
 impl Story {
     /// Begins when a head was read; as much of it as can be told.
-    pub fn begin(recorder: Recorder, clock: Clock, id: RequestId, at: Timestamp, connection: &SecureConnection, version: Version) -> Self {
+    pub(super) fn begin(
+        recorder: Recorder,
+        clock: Clock,
+        id: RequestId,
+        at: Timestamp,
+        connection: &SecureConnection,
+        version: Version,
+    ) -> Self {
         let line = Access {
             at: at.to_string(),
             request: id.to_string(),
@@ -58,22 +65,22 @@ impl Story {
     }
 
     /// The request's name.
-    pub fn id(&self) -> RequestId {
+    pub(super) fn id(&self) -> RequestId {
         self.id
     }
 
     /// When its head had been read.
-    pub fn at(&self) -> Timestamp {
+    pub(super) fn at(&self) -> Timestamp {
         self.at
     }
 
     /// Counts the bytes of bodies.
-    pub fn meter(&self) -> &Rc<Meter> {
+    pub(super) fn meter(&self) -> &Rc<Meter> {
         &self.meter
     }
 
     /// The request was read.
-    pub fn read(&mut self, request: &Clean) {
+    pub(super) fn read(&mut self, request: &Clean) {
         if let Some(line) = &mut self.line {
             line.method = request.method.as_str().to_owned();
             line.host = request.host.as_str().to_owned();
@@ -82,19 +89,19 @@ impl Story {
     }
 
     /// Its app was found.
-    pub fn app(&mut self, app: &App) {
+    pub(super) fn app(&mut self, app: &App) {
         if let Some(line) = &mut self.line {
             line.app = Some(app.name.as_ref().to_owned());
         }
     }
 
     /// The app's name, as a label: empty if the request is for none.
-    pub fn app_name(&self) -> &str {
+    pub(super) fn app_name(&self) -> &str {
         self.line.as_ref().and_then(|line| line.app.as_deref()).unwrap_or_default()
     }
 
     /// The device was known.
-    pub fn device(&mut self, device: &KnownDevice) {
+    pub(super) fn device(&mut self, device: &KnownDevice) {
         if let Some(line) = &mut self.line {
             line.device = Some(device.device.id.to_string());
             line.device_facts = Some(device.facts.to_string());
@@ -102,7 +109,7 @@ impl Story {
     }
 
     /// The device is refused; who it is, is known all the same where its certificate says so.
-    pub fn refused_device(&mut self, refusal: &DeviceRefusal) {
+    pub(super) fn refused_device(&mut self, refusal: &DeviceRefusal) {
         let id = match refusal {
             DeviceRefusal::Unlisted(id)
             | DeviceRefusal::FirstSight { id, .. }
@@ -121,7 +128,7 @@ impl Story {
     }
 
     /// The user was known.
-    pub fn user(&mut self, user: &KnownUser) {
+    pub(super) fn user(&mut self, user: &KnownUser) {
         if let Some(line) = &mut self.line {
             line.user = Some(user.session.user.to_string());
             line.session = Some(user.session.id.to_string());
@@ -131,14 +138,14 @@ impl Story {
     }
 
     /// Policy was asked.
-    pub fn asked(&mut self, policy_set: Digest) {
+    pub(super) fn asked(&mut self, policy_set: Digest) {
         if let Some(line) = &mut self.line {
             line.policy_set = Some(policy_set.to_string());
         }
     }
 
     /// Policy said yes.
-    pub fn permitted(&mut self, permit: &Permit) {
+    pub(super) fn permitted(&mut self, permit: &Permit) {
         if let Some(line) = &mut self.line {
             line.decision = Decision::Allow;
             "permitted".clone_into(&mut line.reason);
@@ -147,14 +154,14 @@ impl Story {
     }
 
     /// Policy said no.
-    pub fn denied(&mut self, refusal: &DecideRefusal) {
+    pub(super) fn denied(&mut self, refusal: &DecideRefusal) {
         if let Some(line) = &mut self.line {
             line.policies = refusal.policies.iter().map(ToString::to_string).collect();
         }
     }
 
     /// It is answered by the gate itself.
-    pub fn own(&mut self, reason: &'static str) {
+    pub(super) fn own(&mut self, reason: &'static str) {
         if let Some(line) = &mut self.line {
             line.decision = Decision::Own;
             reason.clone_into(&mut line.reason);
@@ -162,7 +169,7 @@ impl Story {
     }
 
     /// It is refused, or its app failed; `reason` is the refusal's name.
-    pub fn refused(&mut self, reason: &'static str, decision: Decision) {
+    pub(super) fn refused(&mut self, reason: &'static str, decision: Decision) {
         if let Some(line) = &mut self.line {
             line.decision = decision;
             reason.clone_into(&mut line.reason);
@@ -170,7 +177,7 @@ impl Story {
     }
 
     /// What was decided so far, for metrics: decision, reason.
-    pub fn outcome(&self) -> (Decision, &str) {
+    pub(super) fn outcome(&self) -> (Decision, &str) {
         self.line.as_ref().map_or((Decision::Deny, ""), |line| (line.decision, line.reason.as_str()))
     }
 

@@ -28,7 +28,7 @@ use crate::sign_in::Reply;
 
 /// What the connection knows of a request beside what hyper read.
 #[derive(Debug)]
-pub struct Hop {
+pub(super) struct Hop {
     /// HTTP/1: what the framing guard said of it, and the guard.
     http1: Option<(Option<Turn>, GuardHandle)>,
 }
@@ -45,18 +45,18 @@ pub(super) enum Outcome {
 
 impl Hop {
     /// An HTTP/1 request; `turn` is the guard's word for it.
-    pub fn http1(turn: Option<Turn>, guard: GuardHandle) -> Self {
+    pub(super) fn http1(turn: Option<Turn>, guard: GuardHandle) -> Self {
         Self { http1: Some((turn, guard)) }
     }
 
     /// An HTTP/2 request.
-    pub fn http2() -> Self {
+    pub(super) fn http2() -> Self {
         Self { http1: None }
     }
 }
 
 /// Takes a request through all rooms, and its answer to the record. Never fails: whatever goes wrong is an answer too.
-pub async fn travel(core: &Rc<Core>, client: &Rc<Client>, hop: Hop, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn travel(core: &Rc<Core>, client: &Rc<Client>, hop: Hop, request: Request<Incoming>) -> Response<Body> {
     let started = tokio::time::Instant::now();
     let manner = Manner::of(request.method(), request.headers());
     let method = request.method().clone();
@@ -189,13 +189,7 @@ async fn identify_user(
     Ok(user)
 }
 
-async fn forward(
-    core: &Core,
-    client: &Client,
-    world: &World,
-    allowed: Allowed,
-    story: &mut Story,
-) -> Result<Outcome, Refusal> {
+async fn forward(core: &Core, client: &Client, world: &World, allowed: Allowed, story: &mut Story) -> Result<Outcome, Refusal> {
     let request = &allowed.request().request;
     let app = Arc::clone(&allowed.request().app.name);
     let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);

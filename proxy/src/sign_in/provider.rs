@@ -1,13 +1,14 @@
 //! The conversation with a provider: where the browser is sent, and what its code is worth.
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode, Uri};
 use openidconnect::core::{CoreAuthPrompt, CoreResponseType};
 use openidconnect::{
-    AuthType, AuthUrl, AuthenticationContextClass, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
-    ErrorResponseType, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthenticationContextClass, AuthenticationFlow, AuthorizationCode, ClientId,
+    ClientSecret, CsrfToken, ErrorResponseType, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
 };
 use serde_json::{Map, Value};
 
@@ -106,7 +107,7 @@ impl<'a> Conversation<'a> {
 
     /// What the code is worth.
     pub(super) async fn exchange(&self, code: &str, verifier: &Secret<String>) -> Result<Exchanged, SignInRefusal> {
-        let http = |request| call(self.http, request);
+        let http = TokenEndpoint(self.http.clone());
         let answer = self
             .client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
@@ -165,9 +166,17 @@ fn endpoint(uri: Option<&Uri>, what: &'static str) -> Result<String, SignInRefus
     uri.map(Uri::to_string).ok_or(SignInRefusal::ProviderUnfit(what))
 }
 
-async fn call(client: &Outbound, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
-    let answer = client.send(request.map(Bytes::from)).await?;
-    Ok(answer.map(Vec::from))
+/// How the OpenID library reaches a provider. A type of its own, since the compiler cannot see that the future of a closure is
+/// `Send` for every lifetime.
+struct TokenEndpoint(Outbound);
+
+impl<'c> AsyncHttpClient<'c> for TokenEndpoint {
+    type Error = OutboundError;
+    type Future = BoxFuture<'c, Result<HttpResponse, OutboundError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move { Ok(self.0.send(request.map(Bytes::from)).await?.map(Vec::from)) })
+    }
 }
 
 fn refusal_of<T>(error: &RequestTokenError<OutboundError, openidconnect::StandardErrorResponse<T>>) -> SignInRefusal

@@ -1,0 +1,29 @@
+//! Arrives: a socket. Leaves: answers, each recorded. Refused: whatever a room refuses, answered in one place. If the client
+//! goes away, everything that was done for it is dropped, and its lines are written all the same.
+//!
+//! The hallway: [`travel`] is the one function that knows the order of the rooms.
+
+mod answer;
+mod body;
+mod connection;
+mod control;
+mod core_loop;
+mod enrolling;
+mod finish;
+mod gate;
+mod landing;
+mod manner;
+mod metrics;
+mod own;
+mod preflight;
+mod refusal;
+mod reply;
+mod story;
+mod travel;
+
+pub use answer::{Answer, answer};
+pub use control::{Control, ControlError};
+pub use core_loop::{CoreParts, start};
+pub use gate::{Gate, World};
+pub use metrics::JourneyMetrics;
+pub use refusal::Refusal;

@@ -1,0 +1,230 @@
+//! Our own addresses, `/.sekisho/…` on every host and everything at the sign-in host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{COOKIE, ORIGIN};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::json;
+
+use super::answer::answer;
+use super::body::Body;
+use super::connection::Client;
+use super::enrolling;
+use super::finish::{HTML, own_response};
+use super::gate::{Core, World};
+use super::landing;
+use super::refusal::Refusal;
+use super::reply;
+use super::story::Story;
+use super::travel::Outcome;
+use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::identify_user::{Ask, KnownUser, UserRefusal};
+use crate::inventory::{DeviceId, Platform};
+use crate::read::Clean;
+use crate::route::{OwnPath, OwnRequest};
+use crate::sign_in::{Endpoint, Visit};
+
+/// Who is asking one of our addresses, as far as known. Most of them answer strangers too.
+pub(super) struct Visitor {
+    pub(super) device: Result<KnownDevice, DeviceRefusal>,
+    pub(super) user: Result<KnownUser, UserRefusal>,
+}
+
+/// Answers a request for one of our addresses.
+pub(super) async fn handle(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    own: OwnRequest,
+    story: &mut Story,
+) -> Result<Outcome, Refusal> {
+    if let Some(app) = &own.app {
+        story.app(app);
+    }
+    let visitor = recognise(core, client, world, &own.request, story).await;
+    story.own(own.path.as_str());
+    let response = match own.path {
+        OwnPath::SignIn => visit(core, world, own, Endpoint::SignIn, visitor, story).await?,
+        OwnPath::Callback => visit(core, world, own, Endpoint::Callback, visitor, story).await?,
+        OwnPath::SignOut => visit(core, world, own, Endpoint::SignOut, visitor, story).await?,
+        OwnPath::Whoami => reads(&own.request).map(|()| whoami(&visitor))?,
+        OwnPath::Jwks => reads(&own.request).map(|()| jwks(world))?,
+        OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
+        OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor).await?,
+        OwnPath::BackchannelLogout | OwnPath::Unknown => return Err(Refusal::NothingHere),
+    };
+    Ok(Outcome::Own(response))
+}
+
+/// Enters a device that its authority vouches for and that nobody has listed.
+pub(super) async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), Refusal> {
+    let registrar = core.gate.registrar.clone();
+    let entered =
+        core.gate.control.call(async move { registrar.admit_at_first_sight(&authority, &id, Platform::Unknown).await }).await?;
+    match entered {
+        Ok(_device) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "a device could not be entered at first sight");
+            Err(DeviceRefusal::InventoryBehind.into())
+        }
+    }
+}
+
+/// The `Cookie` headers as one (RFC 9113, section 8.2.3).
+pub(super) fn cookies(headers: &HeaderMap) -> Option<String> {
+    let all: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// The body of a request to ourselves: small, and soon.
+pub(super) async fn small_body(request: Clean) -> Result<Bytes, Refusal> {
+    let body = Limited::new(request.body, SMALL_BODY).collect();
+    match tokio::time::timeout(SMALL_BODY_TIME, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Ok(Err(_)) | Err(_) => Err(crate::forward::ForwardError::ClientStalled.into()),
+    }
+}
+
+/// Only GET and HEAD.
+pub(super) fn reads(request: &Clean) -> Result<(), Refusal> {
+    if matches!(request.method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Refusal::WrongMethod) }
+}
+
+async fn recognise(core: &Core, client: &Client, world: &World, request: &Clean, story: &mut Story) -> Visitor {
+    let now = core.gate.clock.now();
+    let leaf = client.secure.leaf.as_ref();
+    let device = client.memory.identify(leaf, &world.devices, world.generation, None, &core.gate.inventory, now);
+    let user = match &device {
+        Err(refusal) => {
+            story.refused_device(refusal);
+            Err(UserRefusal::NoCredential)
+        }
+        Ok(device) => {
+            story.device(device);
+            let sign_in = &world.config.sign_in;
+            let ask = Ask { providers: &world.providers, sign_in, host: &request.host, headers: &request.headers, device, now };
+            core.users.identify(ask).await
+        }
+    };
+    if let Ok(user) = &user {
+        story.user(user);
+    }
+    Visitor { device, user }
+}
+
+async fn visit(
+    core: &Core,
+    world: &World,
+    own: OwnRequest,
+    endpoint: Endpoint,
+    visitor: Visitor,
+    story: &Story,
+) -> Result<Response<Body>, Refusal> {
+    let device = match visitor.device {
+        Ok(device) => Some(device),
+        Err(DeviceRefusal::FirstSight { id, authority }) => {
+            admit(core, id, authority).await?;
+            // Known from the next request on; this one begins again.
+            return Err(DeviceRefusal::InventoryBehind.into());
+        }
+        // A session without a device cannot be: say what is wrong with the device. Signing out is always possible.
+        Err(refusal) if endpoint != Endpoint::SignOut => return Err(refusal.into()),
+        Err(_) => None,
+    };
+    let request = own.request;
+    let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut visit = Visit {
+        endpoint,
+        method: request.method.clone(),
+        host: request.host.clone(),
+        query: request.query.as_deref().map(str::to_owned),
+        cookies: cookies(&request.headers),
+        origin: text(ORIGIN),
+        fetch_site: text(FETCH_SITE),
+        body: Bytes::new(),
+        device,
+        now: core.gate.clock.now(),
+    };
+    visit.body = small_body(request).await?;
+    let sign_in = Arc::clone(&world.sign_in);
+    let reply = core.gate.control.call(async move { sign_in.visit(visit).await }).await??;
+    Ok(reply::render(reply, world, story))
+}
+
+/// `/.sekisho/whoami`: who the gate takes the caller for, and what is missing.
+fn whoami(visitor: &Visitor) -> Response<Body> {
+    let mut missing = Vec::new();
+    let device = match &visitor.device {
+        Ok(known) => json!({
+            "id": known.device.id.as_str(),
+            "authority": &*known.device.authority,
+            "status": known.device.status.as_str(),
+            "managed": known.device.managed,
+            "shared": known.device.shared,
+            "key_protection": known.device.key_protection.as_str(),
+            "certificate_expires_at": known.not_after.to_string(),
+        }),
+        Err(refusal) => {
+            missing.push(lack("device", &answer(&Refusal::Device(refusal.clone()))));
+            serde_json::Value::Null
+        }
+    };
+    let (user, session) = match &visitor.user {
+        Ok(known) => {
+            let session = &known.session;
+            let user = json!({
+                "id": session.user.to_string(),
+                "email": session.email,
+                "name": session.name,
+                "groups": session.groups,
+            });
+            let facts = json!({
+                "id": session.id.to_string(),
+                "binding": known.binding.as_str(),
+                "authenticated_at": session.authenticated_at.to_string(),
+                "mfa": session.mfa,
+                "acr": session.acr,
+                "amr": session.amr,
+                "expires_at": session.expires_at.to_string(),
+            });
+            (user, facts)
+        }
+        Err(refusal) => {
+            missing.push(lack("session", &answer(&Refusal::User(*refusal))));
+            (serde_json::Value::Null, serde_json::Value::Null)
+        }
+    };
+    let whole = json!({ "device": device, "user": user, "session": session, "missing": missing });
+    own_response(StatusCode::OK, "application/json", format!("{whole:#}\n"))
+}
+
+fn lack(what: &str, answer: &super::answer::Answer) -> serde_json::Value {
+    json!({ "what": what, "reason": answer.reason, "detail": answer.detail, "remedy": answer.remedy })
+}
+
+/// `/.sekisho/jwks.json`: the keys that verify `Sekisho-Assertion`. Apps may keep it for a while.
+fn jwks(world: &World) -> Response<Body> {
+    let mut response = own_response(StatusCode::OK, "application/jwk-set+json", world.targets.jwks_json().to_owned());
+    let keep = http::HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(http::header::CACHE_CONTROL, keep);
+    response
+}
+
+/// A page of ours.
+pub(super) fn page(html: Result<String, askama::Error>) -> Response<Body> {
+    match html {
+        Ok(html) => own_response(StatusCode::OK, HTML, html),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            own_response(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "the page could not be made\n")
+        }
+    }
+}
+
+const SMALL_BODY: usize = 64 * 1024;
+const SMALL_BODY_TIME: Duration = Duration::from_secs(15);
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
