@@ -277,6 +277,7 @@ fn forward(why: ForwardError) -> Answer {
         ForwardError::BodyTooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "That is too large", "Send less, or ask for the limit to be raised.")
         }
+        ForwardError::BodyMalformed => (StatusCode::BAD_REQUEST, "The request cannot be understood", RETRY_CLIENT),
         ForwardError::ClientWentAway | ForwardError::ClientStalled => {
             (StatusCode::REQUEST_TIMEOUT, "The request did not arrive whole", RETRY_CLIENT)
         }

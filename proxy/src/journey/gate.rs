@@ -69,21 +69,21 @@ pub struct World {
 }
 
 /// One data core: thread-confined, shared by its connections.
-pub struct Core {
+pub(super) struct Core {
     /// The gate.
-    pub gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
     /// The core's way into the record.
-    pub recorder: Recorder,
+    pub(super) recorder: Recorder,
     /// Finds out who asks.
-    pub users: identify_user::Identifier,
+    pub(super) users: identify_user::Identifier,
     /// Questions made ready.
-    pub prepared: Prepared,
+    pub(super) prepared: Prepared,
     forwarder: RefCell<(u64, Rc<Forwarder>)>,
 }
 
 impl Core {
     /// A core of `gate`. To be called inside its `LocalSet`.
-    pub fn new(gate: Arc<Gate>, recorder: Recorder) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, recorder: Recorder) -> Self {
         let world = gate.world.load();
         let forwarder = Rc::new(Forwarder::new(Arc::clone(&world.targets)));
         let users = identify_user::Identifier::new(Arc::clone(&gate.inventory));
@@ -93,7 +93,7 @@ impl Core {
     }
 
     /// The core's forwarding under `world`. Exchanges of an earlier one go on as they began.
-    pub fn forwarder(&self, world: &World) -> Rc<Forwarder> {
+    pub(super) fn forwarder(&self, world: &World) -> Rc<Forwarder> {
         let mut current = self.forwarder.borrow_mut();
         if current.0 < world.generation {
             let reloaded = Rc::new(current.1.reloaded(Arc::clone(&world.targets)));

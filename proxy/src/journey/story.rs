@@ -185,7 +185,7 @@ impl Story {
     ///
     /// # Errors
     /// [`RecordError`]; the request must not go on.
-    pub async fn before_app(&self) -> Result<(), RecordError> {
+    pub(super) async fn before_app(&self) -> Result<(), RecordError> {
         let Some(line) = &self.line else { return Ok(()) };
         let start = Start {
             at: line.at.clone(),
@@ -206,7 +206,7 @@ impl Story {
     ///
     /// # Errors
     /// [`RecordError`]; nothing may be answered but that.
-    pub async fn answered(mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
+    pub(super) async fn answered(mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
         if let Some(line) = &mut self.line {
             line.status = status;
             line.length = length;
