@@ -13,6 +13,8 @@ mod reach;
 mod reload;
 mod session;
 mod status;
+#[cfg(test)]
+mod tests;
 mod user;
 
 pub use admin_client::AdminClient;

@@ -41,8 +41,17 @@ enum What {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["session", "user", "device"])]
 struct End {
+    #[command(flatten)]
+    which: Which,
+    /// Why; recorded with the change
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
     /// This session, as `session list` names it
     session: Option<String>,
     /// All of this person: an e-mail address or provider/subject
@@ -51,9 +60,6 @@ struct End {
     /// All on this device
     #[arg(long)]
     device: Option<DeviceId>,
-    /// Why; recorded with the change
-    #[arg(long, default_value = "", hide_default_value = true)]
-    reason: String,
 }
 
 impl SessionCommand {
@@ -74,12 +80,8 @@ impl SessionCommand {
                 if self.json { print_json(&sessions) } else { print(&list(&sessions, Clock::system().now())) }
             }
             What::End(end) => {
-                let request = EndRequest {
-                    session: end.session.map(|id| SessionId(id.into())),
-                    user: end.user,
-                    device: end.device,
-                    why: end.reason,
-                };
+                let Which { session, user, device } = end.which;
+                let request = EndRequest { session: session.map(|id| SessionId(id.into())), user, device, why: end.reason };
                 let ended: Ended = client.post("/v1/sessions/end", &request).await?;
                 if self.json { print_json(&ended) } else { print(&told(&ended.ended)) }
             }

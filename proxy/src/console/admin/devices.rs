@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::answer::Refused;
 use super::state::AdminState;
 use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest};
@@ -50,13 +52,13 @@ pub(super) async fn invite(state: &AdminState, by: &Actor, request: InviteReques
         return Err(Refused::wrong("an invitation names an owner, unless the device is shared"));
     }
     let invite = Invite { authority, owner, shared: request.shared, managed: request.managed, device: request.device };
+    // Asked for first: a code that cannot be handed over must not exist.
+    let pin = (state.pin)().ok_or_else(|| {
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the gate has no certificate for its sign-in host, which codes pin")
+    })?;
     let lifetime = request.lifetime_s.map_or(LIFETIME, Duration::from_secs);
     let issued = state.registrar.invite(invite, lifetime, by, &request.why).await?;
-    let code = issued.code.expose();
-    let code = match (state.pin)() {
-        Some(pin) => format!("{}.{pin}", code.expose()),
-        None => code.expose().clone(),
-    };
+    let code = format!("{}.{}", issued.code.expose().expose(), pin.to_base64url());
     Ok(InviteAnswer {
         id: issued.invitation.id,
         code,

@@ -12,8 +12,6 @@ mod serve;
 mod sessions;
 mod socket;
 mod state;
-#[cfg(test)]
-mod tests;
 pub mod wire;
 
 pub use groups::{group_id, group_name};

@@ -23,8 +23,9 @@ pub struct AdminState {
     pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
     /// Loads configuration and policies again: checked first, swapped whole; or every problem, and nothing was swapped.
     pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>,
-    /// The pin of the gate's server key, which stands behind the `.` of an enrolment code; `None`: codes carry no pin.
-    pub pin: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// SHA-256 of the public key that the gate shows at its sign-in host: the second part of an enrolment code. `None`: it cannot
+    /// be told now, and nobody can be invited.
+    pub pin: Arc<dyn Fn() -> Option<Digest> + Send + Sync>,
     /// The built-in device authority; `None` if there is none.
     pub ca: Arc<dyn Fn() -> Option<CaCertificate> + Send + Sync>,
 }
