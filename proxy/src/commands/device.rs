@@ -157,7 +157,7 @@ impl DeviceCommand {
             }
             What::Show { id } => {
                 let answer: Value = client.get(&path(&id, None)?).await?;
-                show(json, answer, |details: DeviceDetails| described(&details))
+                show(json, answer, described)
             }
             What::Add(add) => {
                 let answer: Value = client.post("/v1/devices", &add.into_request()).await?;
@@ -208,16 +208,16 @@ async fn pull(client: &super::admin_client::AdminClient, lever: &str, with: Leve
 }
 
 /// Whole as JSON, or as `words` put it.
-fn show<T: serde::de::DeserializeOwned>(json: bool, answer: Value, words: impl FnOnce(T) -> String) -> Result<(), CommandError> {
+fn show<T: serde::de::DeserializeOwned>(json: bool, answer: Value, words: impl FnOnce(&T) -> String) -> Result<(), CommandError> {
     if json {
         return print_json(&answer);
     }
     let told = serde_json::from_value(answer)
         .map_err(|error| CommandError::Failed(format!("the gate's answer is not as expected: {error}")))?;
-    print(&words(told))
+    print(&words(&told))
 }
 
-fn invited(answer: InviteAnswer) -> String {
+fn invited(answer: &InviteAnswer) -> String {
     let then = if answer.needs_approval {
         "Then compare the fingerprint that it shows, and let it in:\n\n    sekisho device approve ID --fingerprint FINGERPRINT\n"
     } else {
@@ -236,7 +236,7 @@ fn list(devices: &[DeviceView]) -> String {
     let mut table = Table::new(&["DEVICE", "STATUS", "OWNER", "AUTHORITY", "PLATFORM", "KEY", "SESSIONS", "ENROLLED"]);
     for view in devices {
         let device = &view.device;
-        table.row(vec![
+        table.row(&[
             device.id.to_string(),
             device.status.to_string(),
             owner_text(&device.owner) + if device.shared { " (shared)" } else { "" },
@@ -269,7 +269,7 @@ fn described(details: &DeviceDetails) -> String {
     lines.push("history".to_owned());
     let mut table = Table::new(&["  WHEN", "WHAT", "BY", "WHY"]);
     for change in &details.history {
-        table.row(vec![
+        table.row(&[
             format!("  {}", time(crate::clock::Timestamp(change.at))),
             change.what.clone(),
             change.by.clone(),
@@ -281,7 +281,7 @@ fn described(details: &DeviceDetails) -> String {
     text
 }
 
-fn changed(view: DeviceView) -> String {
+fn changed(view: &DeviceView) -> String {
     format!("device `{}` is {}\n", view.device.id, view.device.status)
 }
 

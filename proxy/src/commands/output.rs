@@ -21,7 +21,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub fn row(&mut self, cells: &[String]) {
         self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
@@ -96,8 +96,8 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(&["DEVICE", "STATUS"]);
         assert_eq!(table.text("no devices"), "no devices\n");
-        table.row(vec!["ana-laptop".into(), "active".into()]);
-        table.row(vec!["b\u{1b}[2J".into(), "pending".into()]);
+        table.row(&["ana-laptop".into(), "active".into()]);
+        table.row(&["b\u{1b}[2J".into(), "pending".into()]);
         assert_eq!(table.text(""), "DEVICE      STATUS\nana-laptop  active\nb\u{fffd}[2J       pending\n");
     }
 

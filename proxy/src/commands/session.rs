@@ -96,7 +96,7 @@ fn list(sessions: &[SessionView], now: Timestamp) -> String {
             Some(status) if status != crate::inventory::DeviceStatus::Active => format!("{} ({status})", view.device),
             _ => view.device.to_string(),
         };
-        table.row(vec![
+        table.row(&[
             view.id.to_string(),
             view.user.clone(),
             view.email.clone().unwrap_or_else(|| "-".to_owned()),

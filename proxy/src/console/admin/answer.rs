@@ -19,11 +19,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, error: impl ToString) -> Self {
-        Self { status, problem: Problem { error: error.to_string(), problems: Vec::new() } }
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, problem: Problem { error: error.into(), problems: Vec::new() } }
     }
 
-    pub(super) fn wrong(error: impl ToString) -> Self {
+    pub(super) fn wrong(error: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
@@ -51,7 +51,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 
@@ -65,7 +65,7 @@ impl From<DeviceError> for Refused {
             | DeviceError::WrongKey { .. } => StatusCode::CONFLICT,
             DeviceError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error)
+        Self::new(status, error.to_string())
     }
 }
 
@@ -78,7 +78,7 @@ impl From<InvitationError> for Refused {
             InvitationError::Used { .. } | InvitationError::Expired { .. } => StatusCode::CONFLICT,
             InvitationError::NoRandomness(_) | InvitationError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error)
+        Self::new(status, error.to_string())
     }
 }
 
@@ -89,7 +89,7 @@ impl From<SessionError> for Refused {
             SessionError::Taken(_) | SessionError::DeviceNotInUse { .. } | SessionError::Suspended(_) => StatusCode::CONFLICT,
             SessionError::NoRandomness(_) | SessionError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error)
+        Self::new(status, error.to_string())
     }
 }
 
@@ -102,6 +102,6 @@ impl From<PersonError> for Refused {
             }
             PersonError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error)
+        Self::new(status, error.to_string())
     }
 }
