@@ -70,11 +70,6 @@ impl Pool {
             keep
         });
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.idle.borrow().len()
-    }
 }
 
 impl Drop for Pool {

@@ -78,7 +78,7 @@ pub(super) fn app_at(addresses: &[SocketAddr]) -> App {
 
 /// The gate's forwarding, and a server in front of it.
 pub(super) struct House {
-    pub(super) http1: SocketAddr,
+    http1: SocketAddr,
     pub(super) http2: SocketAddr,
     pub(super) inner: Rc<Inner>,
 }
@@ -144,6 +144,11 @@ impl House {
         *inner.forwarder.borrow_mut() = Rc::new(forwarder);
         *inner.shared.borrow_mut() = shared;
         *inner.app.borrow_mut() = app;
+    }
+
+    /// What routing hands over, whatever forwarding knows.
+    pub(super) fn route_to(&self, app: App) {
+        *self.inner.app.borrow_mut() = Arc::new(app);
     }
 
     pub(super) fn nobody_is_signed_in(&self) {
