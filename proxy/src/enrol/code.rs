@@ -42,9 +42,7 @@ pub enum InvalidEnrolmentCode {
 impl EnrolmentCode {
     /// A code for a gate that shows this certificate at its sign-in host: pins the certificate's own key.
     pub fn for_gate(code: InviteCode, certificate: &ServerCertificate) -> Option<Self> {
-        let leaf = certificate.certified_key.cert.first()?;
-        let pin = fingerprint::public_key(leaf).ok()?;
-        Some(Self { code, pin: Digest(pin) })
+        Some(Self { code, pin: pin_of(certificate)? })
     }
 
     /// The text to hand over. Whoever reads it can enrol a device.
@@ -66,6 +64,13 @@ impl FromStr for EnrolmentCode {
         let pin = bytes.try_into().map_err(|_length| InvalidEnrolmentCode::Pin)?;
         Ok(Self { code, pin: Digest(pin) })
     }
+}
+
+/// The pin of a gate that shows this certificate at its sign-in host: the fingerprint of the certificate's own key. In a code it is
+/// written with [`Digest::to_base64url`].
+pub fn pin_of(certificate: &ServerCertificate) -> Option<Digest> {
+    let leaf = certificate.certified_key.cert.first()?;
+    fingerprint::public_key(leaf).ok().map(Digest)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod tests;
 mod throttle;
 mod wire;
 
-pub use code::{EnrolmentCode, InvalidEnrolmentCode};
+pub use code::{EnrolmentCode, InvalidEnrolmentCode, pin_of};
 pub use enrolment::{EnrolSettings, Enrolment};
 pub use metrics::{EnrolMetrics, EnrolOutcome};
 pub use refusal::EnrolRefusal;

@@ -7,8 +7,9 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{ServerName, UnixTime};
 use sekisho_certs::danger::PinnedServer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -17,18 +18,22 @@ use tokio_rustls::client::TlsStream;
 use super::GateTrust;
 use super::address::GateAddress;
 use super::error::ClientError;
+use crate::clock::{Clock, Timestamp};
 use crate::enrol::wire::{EnrolRequest, MAX_ANSWER_BYTES, PATH};
 use crate::outbound::Resolver;
 use crate::secret::Digest;
 
 /// Sends `request`; the body of a good answer.
+///
+/// The gate's certificate is judged by `clock`.
 pub(super) async fn post(
     gate: &GateAddress,
     trust: &GateTrust,
     pin: Digest,
     request: &EnrolRequest,
+    clock: &Clock,
 ) -> Result<Bytes, ClientError> {
-    let stream = connect(gate, trust, pin).await?;
+    let stream = connect(gate, settings(trust, pin, clock)).await?;
     let broken = |error: &dyn std::fmt::Display| ClientError::Broken { cause: error.to_string() };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
@@ -55,10 +60,10 @@ pub(super) async fn post(
     }
 }
 
-async fn connect(gate: &GateAddress, trust: &GateTrust, pin: Digest) -> Result<TlsStream<TcpStream>, ClientError> {
+async fn connect(gate: &GateAddress, settings: Result<ClientConfig, rustls::Error>) -> Result<TlsStream<TcpStream>, ClientError> {
     let unreachable = |cause: String| ClientError::Unreachable { gate: gate.to_string(), cause };
     let tls = |cause: String| ClientError::Tls { gate: gate.to_string(), cause };
-    let config = settings(trust, pin).map_err(|error| tls(error.to_string()))?;
+    let config = settings.map_err(|error| tls(error.to_string()))?;
     let host = gate.host().as_str();
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
     let name = ServerName::try_from(literal.clone()).map_err(|error| tls(error.to_string()))?;
@@ -73,9 +78,9 @@ async fn connect(gate: &GateAddress, trust: &GateTrust, pin: Digest) -> Result<T
     })
 }
 
-fn settings(trust: &GateTrust, pin: Digest) -> Result<ClientConfig, rustls::Error> {
+fn settings(trust: &GateTrust, pin: Digest, clock: &Clock) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock.clone())))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let mut config = match trust {
         GateTrust::Pin => {
@@ -91,6 +96,16 @@ fn settings(trust: &GateTrust, pin: Digest) -> Result<ClientConfig, rustls::Erro
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// rustls asks the system for the time unless it is told.
+#[derive(Debug)]
+struct Time(Clock);
+
+impl TimeProvider for Time {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(self.0.now().since(Timestamp(0))))
+    }
 }
 
 fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {

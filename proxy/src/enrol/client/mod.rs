@@ -60,7 +60,7 @@ pub async fn enrol(ask: Ask<'_>, clock: &Clock) -> Result<Certificate, ClientErr
         name: ask.name,
         platform: std::env::consts::OS.to_owned(),
     };
-    let exchange = exchange::post(ask.gate, ask.trust, ask.code.pin, &request);
+    let exchange = exchange::post(ask.gate, ask.trust, ask.code.pin, &request, clock);
     let body = match tokio::time::timeout(DEADLINE, exchange).await {
         Ok(answer) => answer?,
         Err(_elapsed) => return Err(ClientError::TimedOut { seconds: DEADLINE.as_secs() }),
