@@ -65,26 +65,26 @@ pub enum CertificateRefusal {
 }
 
 impl CertificateRefusal {
-    /// Its word in metrics and the record.
+    /// Its word in metrics, in the record and in problem JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::UnknownAuthority => "unknown_authority",
-            Self::BadSignature => "bad_signature",
-            Self::NotYetValid { .. } => "not_yet_valid",
-            Self::Expired { .. } => "expired",
-            Self::AuthorityNotValid => "authority_not_valid",
-            Self::ChainNotAllowed => "chain_not_allowed",
-            Self::Revoked => "revoked",
-            Self::RevocationUnknown => "revocation_unknown",
-            Self::CrlExpired => "crl_expired",
-            Self::CrlBadSignature => "crl_bad_signature",
-            Self::WrongPurpose => "wrong_purpose",
-            Self::IsAuthority => "is_authority",
-            Self::NoIdentity => "no_identity",
-            Self::SeveralIdentities => "several_identities",
-            Self::ForeignIdentity => "foreign_identity",
-            Self::Malformed => "malformed",
-            Self::WeakAlgorithm => "weak_algorithm",
+            Self::UnknownAuthority => "certificate_unknown_authority",
+            Self::BadSignature => "certificate_bad_signature",
+            Self::NotYetValid { .. } => "certificate_not_yet_valid",
+            Self::Expired { .. } => "certificate_expired",
+            Self::AuthorityNotValid => "certificate_authority_not_valid",
+            Self::ChainNotAllowed => "certificate_chain",
+            Self::Revoked => "certificate_revoked",
+            Self::RevocationUnknown => "certificate_revocation_unknown",
+            Self::CrlExpired => "certificate_crl_expired",
+            Self::CrlBadSignature => "certificate_crl_bad_signature",
+            Self::WrongPurpose => "certificate_wrong_purpose",
+            Self::IsAuthority => "certificate_is_authority",
+            Self::NoIdentity => "certificate_no_identity",
+            Self::SeveralIdentities => "certificate_several_identities",
+            Self::ForeignIdentity => "certificate_foreign_identity",
+            Self::Malformed => "certificate_malformed",
+            Self::WeakAlgorithm => "certificate_weak_algorithm",
         }
     }
 
@@ -128,6 +128,40 @@ impl From<webpki::Error> for CertificateRefusal {
                 Self::WeakAlgorithm
             }
             _ => Self::Malformed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page that tells administrators what to do about each.
+    const PAGE: &str = include_str!("../../../docs/devices.md");
+
+    #[test]
+    fn every_word_is_explained_in_the_manual() {
+        let time = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+        for refusal in [
+            CertificateRefusal::UnknownAuthority,
+            CertificateRefusal::BadSignature,
+            CertificateRefusal::NotYetValid { not_before: time },
+            CertificateRefusal::Expired { not_after: time },
+            CertificateRefusal::AuthorityNotValid,
+            CertificateRefusal::ChainNotAllowed,
+            CertificateRefusal::Revoked,
+            CertificateRefusal::RevocationUnknown,
+            CertificateRefusal::CrlExpired,
+            CertificateRefusal::CrlBadSignature,
+            CertificateRefusal::WrongPurpose,
+            CertificateRefusal::IsAuthority,
+            CertificateRefusal::NoIdentity,
+            CertificateRefusal::SeveralIdentities,
+            CertificateRefusal::ForeignIdentity,
+            CertificateRefusal::Malformed,
+            CertificateRefusal::WeakAlgorithm,
+        ] {
+            assert!(PAGE.contains(&format!("`{}`", refusal.as_str())), "{}", refusal.as_str());
         }
     }
 }
