@@ -9,6 +9,7 @@ mod foreign;
 mod live;
 mod live_device;
 mod live_session;
+mod metrics;
 #[cfg(test)]
 pub(crate) mod samples;
 mod session;
@@ -21,5 +22,6 @@ pub use foreign::foreign_device_id;
 pub use live::{Counts, Inventory};
 pub use live_device::LiveDevice;
 pub use live_session::{LiveSession, SessionOver};
+pub use metrics::InventoryMetrics;
 pub use session::{Session, SessionId};
 pub use user::{ClaimValue, InvalidUserId, UserId};
