@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use sekisho_certs::fingerprint;
 
 use super::error::CommandError;
-use super::output::{print, print_json, time};
+use super::output::{note, print, print_json, time};
 use super::reach::Reach;
 use crate::console::admin::CaCertificate;
 
 /// The built-in device authority.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho ca show > house-ca.pem")]
 pub struct CaCommand {
     #[command(subcommand)]
     what: What,
@@ -38,13 +39,13 @@ impl CaCommand {
         if self.json {
             return print_json(&ca);
         }
-        // Text before the first PEM block is a comment, so the whole can go into a file.
-        print(&format!(
-            "authority    {}\nfingerprint  {}\nends         {}\n{}\n",
+        // What stands beside the certificate goes to standard error, so that standard output can go into a file.
+        note(&format!(
+            "authority    {}\nfingerprint  {}\nends         {}\n",
             ca.name,
             fingerprint::for_people(&ca.fingerprint.0),
-            time(ca.not_after),
-            ca.pem.trim_end()
-        ))
+            time(ca.not_after)
+        ));
+        print(&format!("{}\n", ca.pem.trim_end()))
     }
 }

@@ -17,6 +17,7 @@ use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
 
 /// Devices: let them in, look at them, stop them.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho device list --status pending")]
 pub struct DeviceCommand {
     #[command(subcommand)]
     what: What,

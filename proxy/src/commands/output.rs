@@ -57,6 +57,11 @@ pub fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Writes to standard error, for people; whether they can read it changes nothing.
+pub(super) fn note(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
 /// Writes a value as JSON, with line breaks.
 ///
 /// # Errors

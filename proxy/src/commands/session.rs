@@ -11,6 +11,7 @@ use crate::inventory::{DeviceId, SessionId};
 
 /// Sessions: who is signed in where, and an end to it.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho session end --user ana@corp.example")]
 pub struct SessionCommand {
     #[command(subcommand)]
     what: What,

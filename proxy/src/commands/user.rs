@@ -10,6 +10,7 @@ use crate::console::admin::wire::{Status, UserAnswer, UserRequest};
 
 /// People: take access away, give it back.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho user suspend ana@corp.example")]
 pub struct UserCommand {
     #[command(subcommand)]
     what: What,
