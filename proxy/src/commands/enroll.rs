@@ -1,20 +1,22 @@
 //! `sekisho enroll`: on the device, makes a key and gets a certificate for it.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
+use rustls_pki_types::CertificateDer;
 use sekisho_certs::{files, pem};
+use serde_json::json;
 
+use super::error::CommandError;
+use super::output::{plain, print, print_json};
 use crate::clock::Clock;
-use crate::enrol::client::{self, Ask, Certificate, ClientError, DeviceFolder, FolderError, GateAddress, GateTrust};
-use crate::enrol::client::{CERTIFICATE, KEY, PASSWORD, PKCS12};
-use crate::enrol::{EnrolmentCode, InvalidEnrolmentCode};
+use crate::enrol::EnrolmentCode;
+use crate::enrol::client::{self, Ask, CERTIFICATE, Certificate, DeviceFolder, GateAddress, GateTrust, KEY, PASSWORD, PKCS12};
 use crate::inventory::DeviceStatus;
 use crate::secret::Secret;
 
-/// Enrols this device: makes a key, which never leaves it, and gets a certificate from the gate.
+/// Enrol this device: make a key, which never leaves it, and get a certificate from the gate
 ///
 /// The one-time code comes from an administrator (`sekisho device invite`). It is asked for, or read from the first line of standard
 /// input; it is no argument, because arguments can be seen by every user of the machine.
@@ -22,134 +24,111 @@ use crate::secret::Secret;
 #[command(
     after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt"
 )]
-pub struct EnrollArgs {
+pub struct EnrollCommand {
     /// The gate: https:// and its sign-in host
     #[arg(long, value_name = "URL")]
-    pub gate: GateAddress,
+    gate: GateAddress,
     /// Folder for the key and the certificate
     #[arg(long, value_name = "DIR", default_value = "sekisho-device")]
-    pub out: PathBuf,
+    out: PathBuf,
     /// What you call this device, for the administrator
     #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
+    name: Option<String>,
     /// Know the gate by this root certificate (PEM) instead of by the key that the code pins
     #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// Why the device was not enrolled.
-#[derive(Debug, thiserror::Error)]
-pub enum EnrollError {
-    /// The code is not one.
-    #[error(transparent)]
-    Code(#[from] InvalidEnrolmentCode),
-    /// There is no code.
-    #[error("the code could not be read: {0}")]
-    NoCode(#[source] io::Error),
-    /// The root certificate cannot be used.
-    #[error("--ca {}: {why}", path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// The folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The gate did not give a certificate.
-    #[error(transparent)]
-    Gate(#[from] ClientError),
-    /// No runtime.
-    #[error("the system gives no resources: {0}")]
-    System(#[source] io::Error),
-}
+impl EnrollCommand {
+    /// Does it, and says what to do next.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code.
+    pub async fn run(self) -> Result<(), CommandError> {
+        self.run_with(&Clock::system(), read_code).await
+    }
 
-impl EnrollError {
-    /// 2 for what the person wrote, 3 for everything that could not be done.
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Code(_) | Self::Ca { .. } => ExitCode::from(2),
-            Self::NoCode(_) | Self::Folder(_) | Self::Gate(_) | Self::System(_) => ExitCode::from(3),
+    async fn run_with(
+        self,
+        clock: &Clock,
+        code: impl FnOnce() -> Result<Secret<String>, CommandError>,
+    ) -> Result<(), CommandError> {
+        // Everything that can be wrong here is found before the person types a code.
+        let folder = DeviceFolder::open(&self.out).map_err(CommandError::failed)?;
+        let trust = match &self.ca {
+            Some(path) => GateTrust::Roots(roots(path)?),
+            None => GateTrust::Pin,
+        };
+        let code: EnrolmentCode = code()?.expose().parse().map_err(CommandError::usage)?;
+        let key = folder.key().map_err(CommandError::failed)?;
+        let ask = Ask { gate: &self.gate, code: &code, trust: &trust, key: &key, name: self.name.clone() };
+        let certificate = client::enrol(ask, clock).await.map_err(CommandError::failed)?;
+        folder.keep(&key, &certificate).map_err(CommandError::failed)?;
+        let fingerprint = client::fingerprint_of(&key);
+        if self.json {
+            print_json(&report_json(&folder, &fingerprint, &certificate))
+        } else {
+            print(&report(&self.gate, &folder, &fingerprint, &certificate))
         }
     }
 }
 
-/// Runs the command; prints what happened and what to do next.
-pub fn run(args: &EnrollArgs, clock: &Clock) -> ExitCode {
-    match enroll(args, clock) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If standard error is gone, the exit code still tells.
-            let _written = writeln!(io::stderr(), "sekisho enroll: {error}");
-            error.exit_code()
-        }
-    }
-}
-
-fn enroll(args: &EnrollArgs, clock: &Clock) -> Result<(), EnrollError> {
-    // Everything that can be wrong here is found before the person types a code.
-    let folder = DeviceFolder::open(&args.out)?;
-    let trust = match &args.ca {
-        Some(path) => GateTrust::Roots(roots(path)?),
-        None => GateTrust::Pin,
-    };
-    let code = read_code()?;
-    let key = folder.key()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EnrollError::System)?;
-    let ask = Ask { gate: &args.gate, code: &code, trust: &trust, key: &key, name: args.name.clone() };
-    let certificate = runtime.block_on(client::enrol(ask, clock))?;
-    folder.keep(&key, &certificate)?;
-    // The device is enrolled, whether somebody reads this or not.
-    let _written = report(&mut io::stdout(), &args.gate, &folder, &client::fingerprint_of(&key), &certificate);
-    Ok(())
-}
-
-fn roots(path: &Path) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, EnrollError> {
-    let wrong = |why: String| EnrollError::Ca { path: path.to_owned(), why };
+fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, CommandError> {
+    let wrong = |why: String| CommandError::usage(format!("--ca {}: {why}", path.display()));
     let bytes = files::read_public(path).map_err(|error| wrong(error.to_string()))?;
     pem::certificates(&bytes).map_err(|error| wrong(error.to_string()))
 }
 
 /// At a terminal, without showing it; else from the first line of standard input.
-fn read_code() -> Result<EnrolmentCode, EnrollError> {
-    let text = if io::stdin().is_terminal() {
-        rpassword::prompt_password("Enrolment code (not shown): ").map_err(EnrollError::NoCode)?
-    } else {
-        let mut line = String::new();
-        io::stdin().lock().take(LONGEST_CODE).read_line(&mut line).map_err(EnrollError::NoCode)?;
-        line
-    };
-    Ok(Secret::new(text).expose().parse()?)
+fn read_code() -> Result<Secret<String>, CommandError> {
+    let unreadable = |error: io::Error| CommandError::failed(format!("the code could not be read: {error}"));
+    if io::stdin().is_terminal() {
+        return rpassword::prompt_password("Enrolment code (not shown): ").map(Secret::new).map_err(unreadable);
+    }
+    let mut line = String::new();
+    io::stdin().lock().take(LONGEST_CODE).read_line(&mut line).map_err(unreadable)?;
+    Ok(Secret::new(line))
 }
 
 /// What the person does next.
-fn report(
-    out: &mut impl Write,
-    gate: &GateAddress,
-    folder: &DeviceFolder,
-    fingerprint: &str,
-    certificate: &Certificate,
-) -> io::Result<()> {
-    let show = |name: &str| folder.file(name).display().to_string();
-    let enrolled = &certificate.enrolled;
-    writeln!(out, "Enrolled as `{}`. Fingerprint of this device's key:\n", enrolled.device)?;
+fn report(gate: &GateAddress, folder: &DeviceFolder, fingerprint: &str, certificate: &Certificate) -> String {
+    let show = |name: &str| plain(&folder.file(name).display().to_string());
+    let device = &certificate.enrolled.device;
     let groups: Vec<&str> = fingerprint.split(' ').collect();
-    for line in groups.chunks(8) {
-        writeln!(out, "    {}", line.join(" "))?;
-    }
-    match enrolled.status {
-        DeviceStatus::Active => writeln!(out, "\nIt can be used now.")?,
-        _ => writeln!(
-            out,
-            "\nIt waits for approval. Tell the administrator this fingerprint, in person or by phone;\nthe device works as soon as they confirm it with `sekisho device approve {}`.",
-            enrolled.device
-        )?,
-    }
-    writeln!(out, "\nKey and certificate: {} (mode 0600), {}", show(KEY), show(CERTIFICATE))?;
-    writeln!(out, "For browsers: import {}; its password is in {}", show(PKCS12), show(PASSWORD))?;
-    writeln!(out, "    (after that, delete both)")?;
-    writeln!(out, "For curl: curl --cert {} --key {} {gate}/.sekisho/whoami", show(CERTIFICATE), show(KEY))
+    let lines: String = groups.chunks(8).map(|line| format!("    {}\n", line.join(" "))).collect();
+    let next = match certificate.enrolled.status {
+        DeviceStatus::Active => "It can be used now.".to_owned(),
+        _ => format!(
+            "It waits for approval. Tell the administrator this fingerprint, in person or by phone;\n\
+             the device works as soon as they confirm it with `sekisho device approve {device}`."
+        ),
+    };
+    format!(
+        "Enrolled as `{device}`. Fingerprint of this device's key:\n\n{lines}\n{next}\n\n\
+         Key and certificate: {key} (mode 0600), {cert}\n\
+         For browsers: import {p12}; its password is in {password}\n    (after that, delete both)\n\
+         For curl: curl --cert {cert} --key {key} {gate}/.sekisho/whoami\n",
+        key = show(KEY),
+        cert = show(CERTIFICATE),
+        p12 = show(PKCS12),
+        password = show(PASSWORD),
+    )
+}
+
+fn report_json(folder: &DeviceFolder, fingerprint: &str, certificate: &Certificate) -> serde_json::Value {
+    json!({
+        "device": certificate.enrolled.device,
+        "status": certificate.enrolled.status,
+        "key_fingerprint": fingerprint,
+        "not_after": certificate.enrolled.not_after,
+        "key": folder.file(KEY),
+        "certificate": folder.file(CERTIFICATE),
+        "pkcs12": folder.file(PKCS12),
+        "pkcs12_password": folder.file(PASSWORD),
+    })
 }
 
 /// A code has 73 characters.
@@ -162,18 +141,48 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Command {
+    struct Line {
         #[command(flatten)]
-        args: EnrollArgs,
+        command: EnrollCommand,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<EnrollCommand, clap::Error> {
+        Line::try_parse_from([&["enroll"], arguments].concat()).map(|line| line.command)
     }
 
     #[test]
     fn the_gate_has_to_be_named() {
-        let parse = |arguments: &[&str]| Command::try_parse_from([&["enroll"], arguments].concat()).map(|command| command.args);
-        let args = parse(&["--gate", "https://gate.example:8443"]).unwrap();
-        assert_eq!((args.gate.to_string().as_str(), args.out.to_str()), ("https://gate.example:8443", Some("sekisho-device")));
+        let command = parse(&["--gate", "https://gate.example:8443"]).unwrap();
+        assert_eq!(
+            (command.gate.to_string().as_str(), command.out.to_str()),
+            ("https://gate.example:8443", Some("sekisho-device"))
+        );
         assert!(parse(&[]).is_err());
         assert!(parse(&["--gate", "http://gate.example"]).is_err());
         assert!(parse(&["--gate", "https://gate.example", "CODE"]).is_err(), "a code is no argument");
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_here_is_found_before_a_code_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("device");
+        let run = |extra: &[&str]| {
+            let command = parse(&[&["--gate", "https://127.0.0.1:1", "--out", out.to_str().unwrap()], extra].concat()).unwrap();
+            async move { command.run_with(&Clock::system(), || panic!("asked for the code")).await.unwrap_err() }
+        };
+        assert_eq!(run(&["--ca", "/nowhere"]).await.exit_code(), 2);
+        std::fs::write(out.join(CERTIFICATE), "x").unwrap();
+        let error = run(&[]).await;
+        assert!(error.exit_code() == 3 && error.to_string().contains("--out"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_code_that_is_none_is_wrong_usage_and_makes_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("device");
+        let command = parse(&["--gate", "https://127.0.0.1:1", "--out", out.to_str().unwrap()]).unwrap();
+        let error = command.run_with(&Clock::system(), || Ok(Secret::new("CODE".to_owned()))).await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
     }
 }

@@ -6,7 +6,7 @@
 mod admin_client;
 mod ca;
 mod device;
-pub mod enroll;
+mod enroll;
 mod error;
 mod output;
 mod reach;
@@ -20,6 +20,7 @@ mod user;
 pub use admin_client::AdminClient;
 pub use ca::CaCommand;
 pub use device::DeviceCommand;
+pub use enroll::EnrollCommand;
 pub use error::CommandError;
 pub use output::{Table, print, print_json};
 pub use reach::Reach;
