@@ -39,15 +39,18 @@ pub(super) enum Sent {
     InVain,
 }
 
-/// Sends `message` over HTTP/1.1 and waits for the head of the answer.
+/// Sends `message` over HTTP/1.1 and waits for the head of the answer. With `fresh`, on a new connection: where one idle connection
+/// turned out to be dead, its neighbours may be too.
 pub(super) async fn http1(
     target: &Target,
     local: &LocalEndpoint,
     message: Message,
     exchange: &Rc<Exchange>,
     load: Load,
+    fresh: bool,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
-    let mut lease = match local.pool.take() {
+    let idle = if fresh { None } else { local.pool.take() };
+    let mut lease = match idle {
         Some((sender, task)) => {
             target.metrics.reused.inc();
             Lease::own(Own { sender, task, pool: Rc::clone(&local.pool), keep: KEEP_IDLE }, load)

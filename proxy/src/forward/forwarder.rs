@@ -192,7 +192,7 @@ async fn deliver(
         let (endpoint, load) = balance::choose(&local.endpoints, &local.turn, &tried)?;
         let began = Instant::now();
         let outcome = match protocol {
-            UpstreamProtocol::Http1 => attempt::http1(target, endpoint, message, exchange, load).await,
+            UpstreamProtocol::Http1 => attempt::http1(target, endpoint, message, exchange, load, !tried.is_empty()).await,
             UpstreamProtocol::Http2 => attempt::http2(target, endpoint, message, exchange, load).await,
         };
         let Failure { error, sent } = match outcome {

@@ -23,6 +23,7 @@ mod exchange;
 mod forwarder;
 mod frames;
 mod health;
+mod hex;
 mod identity;
 mod io;
 mod lease;

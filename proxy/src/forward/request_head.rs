@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::cookies;
 use super::error::ForwardError;
+use super::hex;
 use super::passport::Passports;
 use super::shared::{ForwardShared, Target};
 use super::trace_context;
@@ -44,7 +45,9 @@ pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMa
     }
     set_forwarding(&mut headers, facts)?;
     set_identity(&mut headers, facts)?;
-    let id = HeaderValue::try_from(request.id.to_string()).map_err(|_invalid| ForwardError::Unexpressible)?;
+    let mut id = Vec::with_capacity(32);
+    hex::push(&mut id, &request.id.0);
+    let id = HeaderValue::from_maybe_shared(bytes::Bytes::from(id)).map_err(|_invalid| ForwardError::Unexpressible)?;
     headers.insert(X_REQUEST_ID, id);
     trace_context::continue_trace(&mut headers, request.id);
     Ok(headers)

@@ -3,14 +3,16 @@
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use super::hex;
 use crate::read::RequestId;
-use crate::secret;
 
 /// Continues a valid `traceparent` with a new parent id; starts a new trace (whose id is the request id) if there is none.
 ///
-/// A new trace has the sampled flag: that leaves the choice to the app, as if the gate were not there. Tracing ids protect nothing, so a client may choose them.
+/// A new trace has the sampled flag: that leaves the choice to the app, as if the gate were not there. Tracing ids protect nothing, so
+/// a client may choose them.
 pub(super) fn continue_trace(headers: &mut HeaderMap, request: RequestId) {
-    let span = span_id();
+    let mut text = Vec::with_capacity(55);
+    text.extend_from_slice(b"00-");
     let incoming = {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         match (lines.next(), lines.next()) {
@@ -18,15 +20,24 @@ pub(super) fn continue_trace(headers: &mut HeaderMap, request: RequestId) {
             _ => None,
         }
     };
-    let text = match incoming {
-        Some((trace, flags)) => format!("00-{trace}-{span}-{flags:02x}"),
+    let flags = match incoming {
+        Some((trace, flags)) => {
+            text.extend_from_slice(trace.as_bytes());
+            flags
+        }
         None => {
             // The state belongs to the trace that is not continued.
             headers.remove(TRACESTATE);
-            format!("00-{request}-{span}-01")
+            hex::push(&mut text, &request.0);
+            1
         }
     };
-    match HeaderValue::try_from(text) {
+    text.push(b'-');
+    // Half of the request id, which is random: a parent id need only be unlikely to repeat.
+    hex::push(&mut text, request.0.last_chunk::<8>().unwrap_or(&[1; 8]));
+    text.push(b'-');
+    hex::push(&mut text, &[flags]);
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
         Ok(value) => headers.insert(TRACEPARENT, value),
         Err(_) => headers.remove(TRACEPARENT),
     };
@@ -47,13 +58,6 @@ fn parse(line: &[u8]) -> Option<(String, u8)> {
     }
     // Only the two flags that are defined (sampled, random trace id).
     Some((trace.to_owned(), u8::from_str_radix(flags, 16).ok()? & 3))
-}
-
-/// A parent id need only be unlikely to repeat; with no randomness to be had, a fixed one is valid too.
-fn span_id() -> String {
-    let bytes = secret::bytes::<8>().unwrap_or([1; 8]);
-    let number = u64::from_be_bytes(bytes).max(1);
-    format!("{number:016x}")
 }
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

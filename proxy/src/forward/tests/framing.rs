@@ -133,3 +133,26 @@ fn event_streams_pass_event_by_event() {
         }
     });
 }
+
+#[test]
+fn answers_that_have_no_body_keep_their_length_and_their_connection() {
+    on_a_core(async {
+        let stage = Stage::open().await;
+        let house = House::before(app_at(&[stage.address])).await;
+        let mut client = house.client().await;
+        client.send("HEAD / HTTP/1.1\r\nHost: wiki.corp.example\r\n\r\n").await;
+        let mut app = stage.next().await;
+        app.head().await;
+        app.send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n").await;
+        assert_eq!(header(&client.head().await, "content-length"), Some("1234"));
+        client.send("GET / HTTP/1.1\r\nHost: wiki.corp.example\r\nIf-None-Match: x\r\n\r\n").await;
+        app.head().await;
+        app.send("HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n").await;
+        assert!(client.head().await.starts_with("HTTP/1.1 304"));
+        client.send("GET / HTTP/1.1\r\nHost: wiki.corp.example\r\n\r\n").await;
+        app.head().await;
+        app.send(OK).await;
+        client.head().await;
+        client.expect("ok").await;
+    });
+}

@@ -187,3 +187,19 @@ fn early_hints_are_not_passed_on() {
         assert!(!reply.head.contains("103"));
     });
 }
+
+#[test]
+fn a_preflight_that_is_forwarded_carries_no_credentials() {
+    on_a_core(async {
+        let stage = Stage::open().await;
+        let mut app = app_at(&[stage.address]);
+        app.pass_authorization = true;
+        let house = House::before(app).await;
+        house.nobody_is_signed_in();
+        let lines =
+            "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\nCookie: a=1\r\nAuthorization: Bearer secret\r\n";
+        let head = head_for(&house, &stage, lines).await;
+        assert_eq!(header(&head, "origin"), Some("https://a.example"));
+        assert_eq!((header(&head, "cookie"), header(&head, "authorization")), (None, None));
+    });
+}

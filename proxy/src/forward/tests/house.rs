@@ -230,6 +230,12 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
     let extended = request.extensions().get::<hyper::ext::Protocol>().is_some();
     let (parts, body) = request.into_parts();
     let websocket = extended || (parts.version == Version::HTTP_11 && parts.headers.contains_key("sec-websocket-key"));
+    let preflight = parts.headers.contains_key("access-control-request-method");
+    let kind = match (websocket, preflight) {
+        (true, _) => Kind::WebSocket,
+        (false, true) => Kind::Preflight,
+        (false, false) => Kind::Plain,
+    };
     let clean = Clean {
         id: RequestId([7; 16]),
         at: inner.clock.now(),
@@ -238,7 +244,7 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
         path: parts.uri.path().into(),
         query: parts.uri.query().map(Into::into),
         headers: parts.headers,
-        kind: if websocket { Kind::WebSocket } else { Kind::Plain },
+        kind,
         version: parts.version,
         length: body.size_hint().exact(),
         body,

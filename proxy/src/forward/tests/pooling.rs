@@ -85,6 +85,43 @@ fn a_close_at_the_moment_of_reuse_is_survived_by_what_may_be_repeated() {
 }
 
 #[test]
+fn many_dead_connections_cost_one_retry_not_one_each() {
+    on_a_core(async {
+        let stage = Stage::open().await;
+        let house = House::before(app_at(&[stage.address])).await;
+        // Four at once, so that four are idle afterwards.
+        let mut clients = Vec::new();
+        let mut apps = Vec::new();
+        for _ in 0..4 {
+            let mut client = house.client().await;
+            client.send("GET / HTTP/1.1\r\nHost: wiki.corp.example\r\n\r\n").await;
+            let mut app = stage.next().await;
+            app.head().await;
+            clients.push(client);
+            apps.push(app);
+        }
+        for (client, app) in clients.iter_mut().zip(&mut apps) {
+            app.send(OK).await;
+            client.head().await;
+            client.expect("ok").await;
+        }
+        // Each of them dies when it is used next.
+        for mut app in apps {
+            tokio::task::spawn_local(async move {
+                app.try_head().await;
+            });
+        }
+        let (reply, _app) = tokio::join!(house.get("/"), async {
+            let mut app = stage.next().await;
+            app.head().await;
+            app.send(OK).await;
+            app
+        });
+        assert_eq!(reply.body, "ok");
+    });
+}
+
+#[test]
 fn connection_close_and_keep_alive_hints_are_heeded() {
     on_a_core(async {
         let stage = Stage::open().await;
