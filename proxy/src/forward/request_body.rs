@@ -15,12 +15,12 @@ use tokio::time::Sleep;
 
 use super::error::ForwardError;
 use super::exchange::Exchange;
-use crate::read;
+use crate::read::{BodyError, RequestBody as ClientBody};
 
-/// The body of a request to an app. [`read::RequestBody`] bounds it and drops trailers.
+/// The body of a request to an app. [`ClientBody`] bounds it and drops trailers.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    inner: Option<read::RequestBody>,
+    inner: Option<ClientBody>,
     /// What `Content-Length` declared.
     declared: Option<u64>,
     passed: u64,
@@ -66,7 +66,7 @@ impl RequestBody {
         if declared.is_some_and(|length| length > max) {
             return Err(ForwardError::BodyTooLarge);
         }
-        let inner = read::RequestBody::new(inner, max).map_err(|_too_large| ForwardError::BodyTooLarge)?;
+        let inner = ClientBody::new(inner, max).map_err(|_too_large| ForwardError::BodyTooLarge)?;
         Ok(Self { inner: Some(inner), declared, passed: 0, exchange, hold: None })
     }
 
@@ -106,11 +106,11 @@ impl RequestBody {
 }
 
 /// What broke on the client's side.
-fn reason(problem: &read::BodyError) -> ForwardError {
+fn reason(problem: &BodyError) -> ForwardError {
     match problem {
-        read::BodyError::TooLarge => ForwardError::BodyTooLarge,
-        read::BodyError::Client(_) if problem.framing().is_some() => ForwardError::BodyMalformed,
-        read::BodyError::Client(_) => ForwardError::ClientWentAway,
+        BodyError::TooLarge => ForwardError::BodyTooLarge,
+        BodyError::Client(_) if problem.framing().is_some() => ForwardError::BodyMalformed,
+        BodyError::Client(_) => ForwardError::ClientWentAway,
     }
 }
 

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, MAX_TAG_LEN, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
 
-use super::Secret;
 use super::random;
+use super::redacted::Secret;
 
 /// Seals and opens with the key of one state folder.
 pub struct Sealer {
