@@ -1,0 +1,119 @@
+// An OpenID provider (npm oidc-provider) with invented people, for the tests.
+//
+// Arrives: settings as JSON in the first argument: { issuer, port, key, chain, clients, people, jwks? }.
+// Leaves: `ready` on standard output once it listens. People sign in with the password that their entry names.
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import https from 'node:https';
+import { Provider, interactionPolicy } from 'oidc-provider';
+
+const settings = JSON.parse(process.argv[2]);
+const people = new Map(settings.people.map((person) => [person.sub, person]));
+const TWO_FACTORS = 'https://refeds.org/profile/mfa';
+const ONE_FACTOR = 'https://refeds.org/profile/sfa';
+
+function signingKeys() {
+  const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk = privateKey.export({ format: 'jwk' });
+  return { keys: [{ ...jwk, alg: 'ES256', use: 'sig', kid: crypto.randomUUID() }] };
+}
+
+// Nobody is asked for consent: the gate is the company's own.
+const policy = interactionPolicy.base();
+policy.remove('consent');
+
+const provider = new Provider(settings.issuer, {
+  clients: settings.clients.map((client) => ({
+    response_types: ['code'],
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+    id_token_signed_response_alg: 'ES256',
+    require_auth_time: true,
+    ...client,
+  })),
+  jwks: settings.jwks ?? signingKeys(),
+  cookies: { keys: [crypto.randomUUID()] },
+  acrValues: [ONE_FACTOR, TWO_FACTORS],
+  scopes: ['openid', 'offline_access'],
+  claims: {
+    openid: ['sub', 'acr', 'amr', 'auth_time'],
+    email: ['email', 'email_verified'],
+    profile: ['name', 'preferred_username'],
+    groups: ['groups'],
+  },
+  conformIdTokenClaims: false,
+  pkce: { required: () => true },
+  interactions: { policy, url: (_context, interaction) => `/sign-in/${interaction.uid}` },
+  issueRefreshToken: async (_context, client, code) => client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
+  features: {
+    devInteractions: { enabled: false },
+    rpInitiatedLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (context) => (context.oidc.params?.grant_type === 'client_credentials' ? 'urn:sekisho:api' : undefined),
+      getResourceServerInfo: () => ({ scope: '', audience: 'sekisho', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } }),
+    },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (context) => context.req.socket.getPeerX509Certificate?.(),
+    },
+  },
+  extraTokenClaims: () => ({ groups: ['machines'] }),
+  ttl: { AccessToken: 600, ClientCredentials: 600, IdToken: 300, RefreshToken: 86400, Session: 86400, Grant: 86400, Interaction: 600 },
+  findAccount: async (_context, sub) => {
+    const person = people.get(sub);
+    if (!person) return undefined;
+    const { password, ...claims } = person;
+    return { accountId: sub, claims: async () => ({ email_verified: true, preferred_username: sub, ...claims }) };
+  },
+  loadExistingGrant: async (context) => {
+    const { client, session } = context.oidc;
+    const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+    grant.addOIDCScope('openid email profile groups offline_access');
+    await grant.save();
+    return grant;
+  },
+  renderError: async (context, out) => {
+    context.type = 'text';
+    context.body = JSON.stringify(out);
+  },
+});
+provider.on('server_error', (_context, error) => console.error(error));
+
+async function form(request) {
+  let text = '';
+  for await (const part of request) text += part;
+  return new URLSearchParams(text);
+}
+
+// The sign-in page: one form with login, password and a second factor.
+provider.use(async (context, next) => {
+  if (!context.path.startsWith('/sign-in/')) return next();
+  const { prompt } = await provider.interactionDetails(context.req, context.res);
+  if (context.method === 'GET') {
+    context.type = 'html';
+    context.body = `<!doctype html><title>Test provider: ${prompt.name}</title><form method="post" action="${context.path}">
+      <input name="login" aria-label="Name"><input name="password" type="password" aria-label="Password">
+      <input name="second_factor" type="checkbox" value="yes" aria-label="Second factor"><button>Sign in</button></form>`;
+    return undefined;
+  }
+  const fields = await form(context.req);
+  const person = people.get(fields.get('login'));
+  if (!person || person.password !== fields.get('password')) {
+    context.status = 401;
+    context.body = 'wrong name or password';
+    return undefined;
+  }
+  const twice = fields.get('second_factor') === 'yes';
+  const login = { accountId: person.sub, acr: twice ? TWO_FACTORS : ONE_FACTOR, amr: twice ? ['pwd', 'otp'] : ['pwd'], remember: true };
+  return provider.interactionFinished(context.req, context.res, { login }, { mergeWithLastSubmission: false });
+});
+
+const tls = {
+  key: fs.readFileSync(settings.key),
+  cert: fs.readFileSync(settings.chain),
+  requestCert: true,
+  rejectUnauthorized: false,
+};
+https.createServer(tls, provider.callback()).listen(settings.port, '127.0.0.1', () => console.log('ready'));
