@@ -1,0 +1,24 @@
+//! What tells the stories: a house that is built in a line or two, and everything that comes to its gate.
+
+mod app;
+mod authority;
+mod browser;
+mod client;
+mod form;
+mod gate;
+mod idp;
+mod jar;
+mod laptop;
+mod metrics;
+mod port;
+mod program;
+mod record;
+
+pub(crate) use app::{App, Speaks};
+pub(crate) use authority::Authority;
+pub(crate) use browser::Browser;
+pub(crate) use client::{Client, NAVIGATION, Reply};
+pub(crate) use gate::{House, POLICIES, Said, allowed, eventually, refused, run};
+pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
+pub(crate) use laptop::Laptop;
+pub(crate) use port::ReservedPort;

@@ -1,0 +1,63 @@
+//! The record, read as an auditor reads it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::gate::eventually;
+
+/// The folder of the record.
+pub(crate) struct Record {
+    folder: PathBuf,
+}
+
+impl Record {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Everything as text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        gather(&self.folder, &mut text);
+        text
+    }
+
+    /// All lines that are whole.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The `access` lines for a path, as they are now.
+    pub(crate) fn access(&self, path: &str) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["line"] == "access" && line["path"] == path).collect()
+    }
+
+    /// The only `access` line for a path. It is there as soon as the answer is, so this does not wait.
+    pub(crate) fn only_access(&self, path: &str) -> Value {
+        let mut lines = self.access(path);
+        assert_eq!(lines.len(), 1, "access lines for {path}: {:#?}", self.lines());
+        lines.remove(0)
+    }
+
+    /// Waits for the `end` line of a request.
+    pub(crate) async fn end_of(&self, request: &Value) -> Value {
+        eventually("an end line", async || {
+            self.lines().into_iter().find(|line| line["line"] == "end" && line["request"] == *request)
+        })
+        .await
+    }
+}
+
+fn gather(folder: &Path, text: &mut String) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            gather(&path, text);
+        } else {
+            text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! One file for each concern. Whatever is allowed has twins beside it that lack one fact and are refused.
+
+mod admission;
+mod browser;
+mod curl;
+mod forwarding;
+mod operations;
+mod recorded;
+mod sign_in;
+mod theft;

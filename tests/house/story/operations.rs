@@ -1,0 +1,196 @@
+//! Running the gate: reloading, checking, measuring, stopping.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use url::Url;
+
+use crate::harness::{House, allowed, eventually, refused, run};
+
+const NOBODY: &str = "@id(\"nobody\")\nforbid (principal, action, resource);\n";
+const BROKEN: &str =
+    "@id(\"broken\")\npermit (principal, action in Action::\"use\", resource) when { context.devise.managed };\n";
+
+#[tokio::test]
+async fn a_reload_swaps_policies_and_keeps_connections() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let mut connection = alice.connect(&house.url("wiki", "")).await;
+    allowed(&connection.get("/a").await.unwrap());
+
+    house.must(&["reload"]).await;
+    allowed(&connection.get("/b").await.expect("the connection is still open"));
+
+    house.set_policies(NOBODY);
+    house.must(&["reload"]).await;
+    refused(&connection.get("/c").await.expect("the connection is still open"), 403);
+    assert_eq!(house.record().only_access("/c")["policies"], serde_json::json!(["nobody"]));
+}
+
+#[tokio::test]
+async fn a_bad_reload_changes_nothing_and_is_noticed() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+
+    house.set_policies(BROKEN);
+    let said = house.command(&["reload"]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(format!("{}{}", said.out, said.err).contains("devise"), "{said:?}");
+    allowed(&alice.get(&house.url("wiki", "/a")).await);
+    let metrics = house.metrics().await;
+    assert_eq!(metrics.sum("sekisho_config_last_reload_successful", &[]), 0.0, "{}", metrics.text);
+
+    let good = crate::harness::POLICIES.to_owned();
+    house.set_policies(&good);
+    house.set("limits", "conections = 5");
+    assert_eq!(house.command(&["reload"]).await.code, Some(1));
+    allowed(&alice.get(&house.url("wiki", "/b")).await);
+}
+
+#[tokio::test]
+async fn a_signal_reloads_too() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    house.set_policies(NOBODY);
+    house.gate.signal("HUP").await;
+    eventually("the new policies", async || (alice.get(&house.url("wiki", "/a")).await.status == 403).then_some(())).await;
+}
+
+#[tokio::test]
+async fn check_names_every_problem() {
+    let mut house = House::open().await;
+    let config = house.config().display().to_string();
+    let said = house.command(&["check", "--config", &config]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+
+    house.set("limits", "conections = 5");
+    house.set("sign_in", "idle_timeout = \"soon\"");
+    house.set_policies(BROKEN);
+    let said = house.command(&["check", "--config", &config]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let text = format!("{}{}", said.out, said.err);
+    for word in ["conections", "idle_timeout", "devise"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_as_prometheus_wants_them() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    allowed(&alice.get(&house.url("wiki", "/a")).await);
+    refused(&house.stranger().get(&house.url("wiki", "/b")).await, 403);
+
+    let metrics = house.metrics().await;
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]);
+    let said = run(command, &metrics.text).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    assert!(metrics.sum("sekisho_requests_total", &[("app", "wiki"), ("decision", "allow")]) >= 1.0, "{}", metrics.text);
+    assert!(metrics.sum("sekisho_requests_total", &[("app", "wiki"), ("decision", "deny")]) >= 1.0, "{}", metrics.text);
+    for private in ["alice", "lap-7", "/a\""] {
+        assert!(!metrics.text.contains(private), "{private} is a label");
+    }
+    assert_eq!(house.operators_page("/healthz").await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn the_shipped_rules_are_good_prometheus_rules_about_metrics_that_exist() {
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/prometheus/rules.yml");
+    let mut command = Command::new("promtool");
+    command.args(["check", "rules", rules]);
+    let said = run(command, "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    allowed(&alice.get(&house.url("wiki", "/a")).await);
+    let described = house.metrics().await.text;
+    let text = std::fs::read_to_string(rules).unwrap();
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    for name in words.filter(|word| word.starts_with("sekisho_")) {
+        let family = name.trim_end_matches("_bucket").trim_end_matches("_count").trim_end_matches("_sum");
+        assert!(described.contains(&format!("# TYPE {family} ")), "{name} is not exported");
+    }
+}
+
+#[tokio::test]
+async fn the_balancers_header_is_believed_from_balancers_only() {
+    let header = {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+        header.extend([203, 0, 113, 9, 127, 0, 0, 1, 0x30, 0x39, 0x01, 0xbb]);
+        header
+    };
+    let house = House::plan().set("listen", "proxy_protocol_from = [\"127.0.0.1\"]").wiki("public = [\"/open\"]").open().await;
+    let client = house.stranger();
+    let url = Url::parse(&house.url("wiki", "/open")).unwrap();
+    let mut socket = TcpStream::connect(("127.0.0.1", house.port())).await.unwrap();
+    socket.write_all(&header).await.unwrap();
+    let stream = hyper_util::rt::TokioIo::new(client.tls_over(socket, &url).await);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let reply = sender.send_request(client.request(http::Method::GET, &url, &[], bytes::Bytes::new())).await.unwrap();
+    assert_eq!(reply.status(), 200);
+    assert_eq!(house.wiki.only("/open").header("x-forwarded-for"), Some("203.0.113.9"));
+    assert!(house.record().only_access("/open")["client"].as_str().unwrap().starts_with("203.0.113.9:"));
+
+    // Without the header, from the same address: nothing but a closed connection.
+    let mut socket = TcpStream::connect(("127.0.0.1", house.port())).await.unwrap();
+    socket.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03aaaaaaaaaaaaaaaa").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(15), socket.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok() && rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn garbage_on_the_tls_port_disturbs_nobody() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    for garbage in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"\x16\x03\x01\xff\xff", &[0; 4096], b"SSH-2.0-x\r\n"] {
+        let mut socket = TcpStream::connect(("127.0.0.1", house.port())).await.unwrap();
+        let _it_may_be_closed_already = socket.write_all(garbage).await;
+        let _no_more_comes = socket.shutdown().await;
+        let mut answer = Vec::new();
+        let _reset_or_end =
+            tokio::time::timeout(Duration::from_secs(15), socket.read_to_end(&mut answer)).await.expect("it is closed");
+        assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
+    }
+    allowed(&alice.get(&house.url("wiki", "/a")).await);
+}
+
+#[tokio::test]
+async fn stopping_lets_what_is_under_way_end() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let (_, reply) = alice.begin(http::Method::GET, &house.url("wiki", "/bytes/30000000"), &[], "").await;
+    house.gate.signal("TERM").await;
+    eventually("no new connections", async || TcpStream::connect(("127.0.0.1", house.port())).await.err()).await;
+
+    use http_body_util::BodyExt as _;
+    assert_eq!(reply.into_body().collect().await.unwrap().to_bytes().len(), 30_000_000);
+    assert_eq!(house.gate.ended().await, Some(0));
+    let line = house.record().only_access("/bytes/30000000");
+    assert_eq!(house.record().end_of(&line["request"]).await["ending"], "complete");
+}
+
+#[tokio::test]
+async fn the_plain_port_only_leads_to_the_other() {
+    let port = crate::harness::ReservedPort::free();
+    let house = House::plan().set("listen", &format!("http = \"127.0.0.1:{port}\"")).open().await;
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    socket.write_all(b"GET /a?b=c HTTP/1.1\r\nHost: wiki.localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");
+    let location = format!("location: {}\r\n", house.url("wiki", "/a?b=c"));
+    assert!(answer.to_ascii_lowercase().contains(&location), "{answer}");
+}

@@ -1,0 +1,89 @@
+//! Stolen credentials: of no use on another device, noticed, counted.
+
+use crate::harness::{House, allowed, refused};
+
+#[tokio::test]
+async fn a_stolen_cookie_is_of_no_use_on_another_device() {
+    let house = House::open().await;
+    let alices = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&alices, "alice").await;
+    let thief = house.laptop("lap-13", "carol").await.client(&house).with_cookies(alice.jar.copied());
+
+    let answer = thief.get(&house.url("wiki", "/stolen")).await;
+    refused(&answer, 401);
+    assert!(!house.wiki.has_seen("/stolen"));
+    let line = house.record().only_access("/stolen");
+    assert_eq!((&line["reason"], &line["device"]), (&"credential_replayed".into(), &"lap-13".into()));
+    assert!(house.metrics().await.sum("sekisho_credentials_replayed_total", &[]) >= 1.0, "theft is counted");
+
+    allowed(&alice.get(&house.url("wiki", "/own")).await);
+}
+
+#[tokio::test]
+async fn a_bound_token_works_with_its_certificate_only() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let other = house.laptop("lap-13", "carol").await;
+    // The device becomes Alice's when she signs in on it; the token alone does not make it hers.
+    house.signed_in(&laptop, "alice").await;
+    let token = house.idp.token("alice", Some(laptop.thumbprint()));
+
+    allowed(&laptop.client(&house).with_token(&token).get(&house.url("wiki", "/api")).await);
+    let line = house.record().only_access("/api");
+    assert_eq!((&line["user"], &line["binding"]), (&"corp/alice".into(), &"certificate".into()));
+    assert_eq!(house.wiki.only("/api").header("authorization"), None, "the token stays with us");
+
+    let answer = other.client(&house).with_token(&token).get(&house.url("wiki", "/stolen")).await;
+    refused(&answer, 401);
+    assert_eq!(house.record().only_access("/stolen")["reason"], "credential_replayed");
+    refused(&house.stranger().with_token(&token).get(&house.url("wiki", "/stolen")).await, 403);
+    assert!(!house.wiki.has_seen("/stolen"));
+}
+
+#[tokio::test]
+async fn a_token_that_anybody_could_show_is_a_fact_for_policy() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let program = laptop.client(&house).with_token(&house.idp.token("alice", None));
+
+    refused(&program.get(&house.url("wiki", "/unbound")).await, 403);
+    assert_eq!(house.record().only_access("/unbound")["binding"], "none");
+    assert!(!house.wiki.has_seen("/unbound"));
+
+    house.set_policies("@id(\"anybody\")\npermit (principal, action in Action::\"use\", resource);\n");
+    house.must(&["reload"]).await;
+    allowed(&program.get(&house.url("wiki", "/unbound")).await);
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_right_are_refused() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let good = house.idp.token("alice", Some(laptop.thumbprint()));
+    let (head, rest) = good.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0";
+    for (what, token) in [
+        ("no signature", format!("{head}.{claims}.")),
+        ("no algorithm", format!("{none}.{claims}.")),
+        ("another signature", format!("{head}.{claims}.{}", signature.chars().rev().collect::<String>())),
+        ("nonsense", "abc".to_owned()),
+    ] {
+        let answer = laptop.client(&house).with_token(&token).get(&house.url("wiki", "/api")).await;
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+    }
+    assert!(!house.wiki.has_seen("/api"));
+}
+
+#[tokio::test]
+async fn known_keys_serve_while_the_provider_is_down() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let program = laptop.client(&house).with_token(&house.idp.token("alice", Some(laptop.thumbprint())));
+    allowed(&program.get(&house.url("wiki", "/before")).await);
+    house.idp.stop().await;
+    allowed(&program.get(&house.url("wiki", "/after")).await);
+}
