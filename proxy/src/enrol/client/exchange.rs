@@ -47,7 +47,7 @@ pub(super) async fn post(
     let exchange = async {
         let (head, body) = sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| broken(&error))?.to_bytes();
-        if head.status == StatusCode::OK { Ok(body) } else { Err(refused(head.status, &body)) }
+        if head.status.is_success() { Ok(body) } else { Err(refused(head.status, &body)) }
     };
     tokio::pin!(exchange);
     // The connection has to be driven while we wait for the answer; it may end first (`Connection: close`) with the answer read.

@@ -94,7 +94,7 @@ async fn answer(request: Request<Incoming>, bench: Arc<Bench>, instead: Answer) 
         None => {
             let client = "192.0.2.7".parse().unwrap();
             match bench.enrolment.enrol(Enrolment::read(&body).unwrap(), client).await {
-                Ok(enrolled) => (StatusCode::OK, serde_json::to_string(&enrolled).unwrap()),
+                Ok(enrolled) => (StatusCode::CREATED, serde_json::to_string(&enrolled).unwrap()),
                 Err(refusal) => (refusal.status(), serde_json::json!({ "detail": refusal.to_string() }).to_string()),
             }
         }
