@@ -22,6 +22,7 @@ pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 
 /// Closes a listener, with the connections that were waiting on it: closing a `SO_REUSEPORT` listener resets those, though their
 /// clients did nothing wrong. Connections that come while this runs are among them.
+#[expect(clippy::needless_pass_by_value, reason = "the listener is closed when this returns")]
 pub fn drain(listener: TcpListener) -> Vec<TcpStream> {
     let mut waiting = Vec::new();
     loop {

@@ -121,3 +121,59 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    type Frames = Vec<Result<Frame<Bytes>, std::io::Error>>;
+
+    fn body(frames: Frames, max: u64) -> RequestBody<impl Body<Data = Bytes, Error = std::io::Error> + Unpin> {
+        RequestBody::new(StreamBody::new(futures_util::stream::iter(frames)), max).unwrap()
+    }
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, std::io::Error> {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    #[tokio::test]
+    async fn data_passes_and_trailers_do_not() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("authorization", http::HeaderValue::from_static("EVIL"));
+        let body = body(vec![data("he"), data("llo"), Ok(Frame::trailers(trailers))], 5);
+        let meter = body.meter();
+        let collected = body.collect().await.unwrap();
+        assert!(collected.trailers().is_none());
+        assert_eq!(collected.to_bytes(), "hello");
+        assert_eq!(meter.bytes(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_grows_too_large_ends() {
+        let mut body = body(vec![data("he"), data("llo"), data("!")], 4);
+        let meter = body.meter();
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(matches!(body.frame().await, Some(Err(BodyError::TooLarge))));
+        assert!(body.frame().await.is_none(), "nothing follows");
+        assert_eq!(meter.bytes(), 2);
+    }
+
+    #[test]
+    fn a_body_that_is_declared_too_large_does_not_begin() {
+        let full = || http_body_util::Full::new(Bytes::from_static(b"hello"));
+        assert_eq!(RequestBody::new(full(), 4).err(), Some(TooLarge));
+        assert!(RequestBody::new(full(), 5).is_ok());
+    }
+
+    #[tokio::test]
+    async fn broken_framing_says_what_broke() {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, FramingRefusal::ChunkEnd);
+        let mut body = body(vec![Err(error)], 5);
+        let Some(Err(error)) = body.frame().await else { panic!("it breaks") };
+        assert_eq!(error.framing(), Some(FramingRefusal::ChunkEnd));
+        assert!(body.frame().await.is_none());
+    }
+}

@@ -89,3 +89,6 @@ impl Reader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+#![no_main]
+//! See `proxy_protocol` in `properties.rs`.
+
+#[path = "../properties.rs"]
+#[expect(dead_code, reason = "each target plays one of them")]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::proxy_protocol(bytes));
