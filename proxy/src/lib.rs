@@ -27,4 +27,6 @@ pub mod console;
 pub mod enrol;
 pub mod journey;
 
+pub mod startup;
+
 pub mod commands;

@@ -5,12 +5,14 @@
 
 mod admin_client;
 mod ca;
+mod cli;
 mod device;
 mod enroll;
 mod error;
 mod output;
 mod reach;
 mod reload;
+mod serve;
 mod session;
 mod status;
 #[cfg(test)]
@@ -19,12 +21,14 @@ mod user;
 
 pub use admin_client::AdminClient;
 pub use ca::CaCommand;
+pub use cli::Cli;
 pub use device::DeviceCommand;
 pub use enroll::EnrollCommand;
 pub use error::CommandError;
 pub use output::{Table, print, print_json};
 pub use reach::Reach;
 pub use reload::ReloadCommand;
+pub use serve::{CheckCommand, ServeCommand};
 pub use session::SessionCommand;
 pub use status::StatusCommand;
 pub use user::UserCommand;

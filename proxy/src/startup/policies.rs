@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::decide::{Decider, PolicyTexts};
+use crate::secret::Digest;
 
 /// A policy set that may go live, with the texts that it was made of.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub(super) struct Loaded {
     /// Decides by it.
-    pub decider: Decider,
+    pub(super) decider: Decider,
     /// For the copy that is kept.
     texts: PolicyTexts,
     /// What is doubtful about it, for operators.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// The texts as they are kept in the state folder.
@@ -31,7 +32,7 @@ struct Kept {
 ///
 /// # Errors
 /// Every problem in words.
-pub fn load(config: &Config) -> Result<Loaded, Vec<String>> {
+pub(super) fn load(config: &Config) -> Result<Loaded, Vec<String>> {
     let texts = PolicyTexts::read(&config.policies_dir).map_err(|error| vec![format!("policies: {error}")])?;
     if texts.policies.is_empty() {
         return Err(vec![format!(
@@ -46,7 +47,7 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<String>> {
 ///
 /// # Errors
 /// In words, if there is none or it does not fit the configuration any more.
-pub fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
+pub(super) fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
     let path = kept_at(&config.state);
     let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| vec![format!("{}: {error}", path.display())])?;
@@ -57,7 +58,7 @@ pub fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
 ///
 /// # Errors
 /// In words; the set is live all the same.
-pub fn keep(config: &Config, live: &Loaded) -> Result<(), String> {
+pub(super) fn keep(config: &Config, live: &Loaded) -> Result<(), String> {
     let pairs = |sources: &[Source]| sources.iter().map(|source| (source.name.clone(), source.text.clone())).collect();
     let kept = Kept { policies: pairs(&live.texts.policies), additions: pairs(&live.texts.additions) };
     let text = serde_json::to_vec(&kept).map_err(|error| error.to_string())?;
@@ -71,7 +72,8 @@ fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
     };
     let loaded = PolicySet::load(&texts.policies, &texts.additions, &catalogue)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let decider = Decider::new(Arc::new(loaded.set), texts.hash(), config.time_zone.clone());
+    let hash = Digest::of(loaded.set.canonical_text().as_bytes());
+    let decider = Decider::new(Arc::new(loaded.set), hash, config.time_zone.clone());
     Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
 }
 

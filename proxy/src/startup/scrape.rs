@@ -15,17 +15,17 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::net::TcpListener;
 
 /// What the listener tells.
-pub struct Scrape {
+pub(super) struct Scrape {
     /// Everything that is measured.
-    pub registry: Registry,
+    pub(super) registry: Registry,
     /// `Err` says why the gate is not ready.
-    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub(super) ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Brings gauges up to date before a scrape.
-    pub refresh: Box<dyn Fn() + Send + Sync>,
+    pub(super) refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Answers until dropped. One slow or silent scraper cannot keep others out: each has a task, a deadline and few bytes.
-pub async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
+pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
     loop {
         let Ok((socket, _peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;

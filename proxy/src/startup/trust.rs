@@ -18,7 +18,7 @@ use crate::identify_device::{Authority, Identifier};
 ///
 /// # Errors
 /// Every problem in words.
-pub fn server_certificates(config: &Config, now: Timestamp) -> Result<Vec<Arc<ServerCertificate>>, Vec<String>> {
+pub(super) fn server_certificates(config: &Config, now: Timestamp) -> Result<Vec<Arc<ServerCertificate>>, Vec<String>> {
     let mut problems = Vec::new();
     let mut certificates = Vec::new();
     for files in &config.server_certificates {
@@ -34,7 +34,7 @@ pub fn server_certificates(config: &Config, now: Timestamp) -> Result<Vec<Arc<Se
 ///
 /// # Errors
 /// Every problem in words.
-pub fn device_authorities(
+pub(super) fn device_authorities(
     config: &Config,
     builtin: Option<&authority::Authority>,
 ) -> Result<(Identifier, Vec<DistinguishedName>), Vec<String>> {
@@ -43,7 +43,9 @@ pub fn device_authorities(
     for configured in &config.device_authorities {
         let made = match &configured.kind {
             DeviceAuthorityKind::Builtin { .. } => match builtin {
-                Some(house) => house.trust(&configured.name).map(|trust| Authority { trust, admit: None }).map_err(|e| e.to_string()),
+                Some(house) => {
+                    house.trust(&configured.name).map(|trust| Authority { trust, admit: None }).map_err(|e| e.to_string())
+                }
                 None => Err("it has not been made".to_owned()),
             },
             DeviceAuthorityKind::External { roots, crl, device_id, admit } => read_lists(crl).and_then(|lists| {
@@ -65,7 +67,7 @@ pub fn device_authorities(
 }
 
 /// For libraries that count from the epoch themselves.
-pub fn unix_time(at: Timestamp) -> UnixTime {
+pub(super) fn unix_time(at: Timestamp) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(at.0).unwrap_or(0)))
 }
 

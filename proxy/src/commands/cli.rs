@@ -1,0 +1,93 @@
+//! The top of the command line.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::ca::CaCommand;
+use super::device::DeviceCommand;
+use super::enroll::{self, EnrollArgs};
+use super::error::CommandError;
+use super::reload::ReloadCommand;
+use super::serve::{CheckCommand, ServeCommand};
+use super::session::SessionCommand;
+use super::status::StatusCommand;
+use super::user::UserCommand;
+use crate::clock::Clock;
+use crate::startup::{self, LogFormat};
+
+/// A zero-trust access proxy: a known device and a known user, decided on every request.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to log: a level, or a filter such as `info,sekisho::forward=debug`
+    #[arg(long, global = true, value_name = "FILTER", env = "SEKISHO_LOG", default_value = "info")]
+    log: String,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT", env = "SEKISHO_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(ServeCommand),
+    Check(CheckCommand),
+    Reload(ReloadCommand),
+    Status(StatusCommand),
+    Device(DeviceCommand),
+    Session(SessionCommand),
+    User(UserCommand),
+    Ca(CaCommand),
+    Enroll(EnrollArgs),
+}
+
+impl Cli {
+    /// Does what was asked for, and gives the exit code.
+    pub fn run(self) -> ExitCode {
+        if let Command::Enroll(args) = &self.command {
+            return enroll::run(args, &Clock::system());
+        }
+        match self.dispatch() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // If standard error is gone, the exit code still tells.
+                let _written = writeln!(io::stderr(), "sekisho: {error}");
+                ExitCode::from(error.exit_code())
+            }
+        }
+    }
+
+    fn dispatch(self) -> Result<(), CommandError> {
+        if let Command::Serve(_) = &self.command {
+            startup::start_logging(&self.log, self.log_format).map_err(CommandError::usage)?;
+        }
+        match self.command {
+            Command::Serve(command) => wait(command.run()),
+            Command::Check(command) => command.run(),
+            Command::Reload(command) => wait(command.run()),
+            Command::Status(command) => wait(command.run()),
+            Command::Device(command) => wait(command.run()),
+            Command::Session(command) => wait(command.run()),
+            Command::User(command) => wait(command.run()),
+            Command::Ca(command) => wait(command.run()),
+            Command::Enroll(_) => Ok(()),
+        }
+    }
+}
+
+/// Runs on the control runtime.
+fn wait(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(CommandError::failed)?;
+    runtime.block_on(work)
+}
+
+/// Threads of the control runtime: it waits more than it works.
+const CONTROL_THREADS: usize = 2;

@@ -1,0 +1,89 @@
+//! `sekisho serve` and `sekisho check`.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::error::CommandError;
+use crate::clock::Clock;
+use crate::startup;
+
+/// Runs the gate.
+///
+/// SIGHUP loads configuration and policies again; SIGTERM and SIGINT let requests finish, then end.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  sekisho serve --config /etc/sekisho/sekisho.toml")]
+pub struct ServeCommand {
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG", default_value = "sekisho.toml")]
+    config: PathBuf,
+}
+
+/// Checks configuration, certificates and policies, and names every problem with its place.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  sekisho check --config /etc/sekisho/sekisho.toml")]
+pub struct CheckCommand {
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG", default_value = "sekisho.toml")]
+    config: PathBuf,
+    /// Print the problems as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ServeCommand {
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    /// [`CommandError`] with every reason why the gate did not start.
+    pub async fn run(self) -> Result<(), CommandError> {
+        let mut hangup = signal(SignalKind::hangup()).map_err(CommandError::failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
+        let running = startup::start(&self.config, Clock::system())
+            .await
+            .map_err(|error| CommandError::failed(format!("the gate did not start:\n{}", error.to_string().trim_end())))?;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => running.reload().await,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        running.stop().await;
+        Ok(())
+    }
+}
+
+impl CheckCommand {
+    /// Prints what is wrong, or that nothing is.
+    ///
+    /// # Errors
+    /// [`CommandError::CheckFailed`] with every problem.
+    pub fn run(self) -> Result<(), CommandError> {
+        let outcome = startup::check(&self.config, &Clock::system());
+        if self.json {
+            let (problems, warnings) = match &outcome {
+                Ok(warnings) => (&[][..], warnings.as_slice()),
+                Err(problems) => (problems.as_slice(), &[][..]),
+            };
+            super::print_json(&serde_json::json!({ "problems": problems, "warnings": warnings }))?;
+        }
+        match outcome {
+            Ok(warnings) => {
+                if !self.json {
+                    for warning in &warnings {
+                        super::print(&format!("warning: {warning}"))?;
+                    }
+                    super::print(&format!("{}: everything is in order", self.config.display()))?;
+                }
+                Ok(())
+            }
+            Err(problems) => {
+                let count = problems.len();
+                let text = problems.join("\n");
+                Err(CommandError::CheckFailed(format!("{text}\n{count} problem{} found", if count == 1 { "" } else { "s" })))
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Arrives: the path of a configuration. Leaves: a running gate. Refused: a start with anything that is wrong, all of it at once.
+//! Ends by [`Running::stop`]: what is under way may finish, then everything is closed and written down.
+
+mod live;
+mod logging;
+mod parts;
+mod policies;
+mod redirect;
+mod run;
+mod scrape;
+mod trust;
+mod watch;
+
+pub use logging::{LogError, LogFormat, start as start_logging};
+pub use run::{Running, StartError, check, start};

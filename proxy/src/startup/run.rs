@@ -1,0 +1,319 @@
+//! The gate from its start to its end.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use prometheus::Registry;
+use sekisho_certs::fingerprint;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::live::Live;
+use super::parts::Parts;
+use super::policies::{self, Loaded};
+use super::scrape::{self, Scrape};
+use super::{redirect, trust, watch as files};
+use crate::accept::{Limiter, listen};
+use crate::clock::Clock;
+use crate::config::{self, AuditSync, Config};
+use crate::console::admin::{self, AdminState, CaCertificate};
+use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics};
+use crate::record::{Segment, SyncSchedule};
+use crate::secret::{Digest, Sealer};
+use crate::store::Registrar;
+
+/// A running gate. Dropping it ends it without ceremony; [`Running::stop`] lets requests finish.
+pub struct Running {
+    live: Arc<Live>,
+    drain: watch::Sender<bool>,
+    cores: Vec<oneshot::Receiver<()>>,
+    tasks: Vec<AbortOnDropHandle<()>>,
+    _sync: Option<SyncSchedule>,
+}
+
+/// The gate did not start. Every reason that was found.
+#[derive(Debug)]
+pub struct StartError(pub Vec<String>);
+
+/// Starts a gate from the configuration at `path`. To be called on the control runtime.
+///
+/// # Errors
+/// [`StartError`] with everything that is wrong. Policies are the exception: with bad ones, those that were live last stay in
+/// force; with none, the gate runs and refuses everything with 503.
+pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
+    let config = Config::load(path, config::environment(), clock.now()).map_err(|problems| StartError::of(&problems))?;
+    let config = Arc::new(config);
+    let registry = Registry::new();
+    let sealer = Sealer::open_or_create(&config.state).map_err(StartError::one)?;
+    let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
+    let metrics = JourneyMetrics::register(&registry).map_err(StartError::one)?;
+    register_process(&registry).map_err(StartError::one)?;
+    let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
+    // The authority comes first: `world` and enrolment need it.
+    parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
+    let policies = policies_at_start(&config, &metrics);
+    let world = parts.world(Arc::clone(&config), policies.as_ref(), None).map_err(StartError)?;
+    let gate = Arc::new(Gate {
+        inventory: Arc::clone(registrar.inventory()),
+        control: Control::new(parts.control.clone(), CONTROL_ROOM),
+        limiter: Limiter::new(&config.limits),
+        enrolment: ArcSwapOption::from(parts.enrolment(&config)),
+        metrics,
+        world: ArcSwap::from_pointee(world),
+        clock,
+        registrar,
+    });
+    let live = Live::new(gate, parts, policies);
+    open(live, &config).await
+}
+
+/// Whether the configuration and policies could go live: everything but starting. Returns what is doubtful.
+///
+/// # Errors
+/// Every problem in words.
+pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
+    let config = Config::load(path, config::environment(), clock.now())
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    policies::load(&config).map(|loaded| loaded.warnings)
+}
+
+impl Running {
+    /// Loads configuration and policies again. What is wrong is logged, and the old stays.
+    pub async fn reload(&self) {
+        if let Ok(report) = self.live.reload().await {
+            tracing::info!(changed = ?report.changed, notes = ?report.notes, "loaded");
+        }
+    }
+
+    /// Takes no new connections, lets requests finish for `limits.drain_timeout`, then closes everything.
+    pub async fn stop(self) {
+        tracing::info!("draining");
+        let _all_gone = self.drain.send(true);
+        for core in self.cores {
+            // A core that ended badly has no more to say.
+            let _ended = core.await;
+        }
+        drop(self.tasks);
+        if let Err(error) = self.live.gate.registrar.close().await {
+            tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
+    let (drain, draining) = watch::channel(false);
+    let started_at = live.parts.clock.now();
+    let mut problems = Vec::new();
+    let mut listeners = Vec::new();
+    let mut segments = Vec::new();
+    for index in 0..config.cores {
+        match listen(config.listen.https, BACKLOG) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                problems.push(format!("listen.https: cannot listen on {}: {error}", config.listen.https));
+                break;
+            }
+        }
+        match Segment::create(&config.audit.dir, started_at, index) {
+            Ok(segment) => segments.push(segment),
+            Err(error) => {
+                problems.push(format!("audit.dir: cannot write to {}: {error}", config.audit.dir.display()));
+                break;
+            }
+        }
+    }
+    let http = bind("listen.http", config.listen.http, &mut problems).await;
+    let metrics = bind("listen.metrics", config.listen.metrics, &mut problems).await;
+    let socket = admin::bind(&config.listen.admin, config.listen.admin_group.as_deref())
+        .map_err(|error| problems.push(format!("listen.admin: {error}")))
+        .ok();
+    let (Some(socket), true) = (socket, problems.is_empty()) else { return Err(StartError(problems)) };
+    let sync = match config.audit.sync {
+        AuditSync::Interval(interval) => Some(SyncSchedule::start(&segments, interval).map_err(StartError::one)?),
+        AuditSync::Always => None,
+    };
+    let mut cores = Vec::new();
+    for (index, (listener, segment)) in listeners.into_iter().zip(segments).enumerate() {
+        let parts = CoreParts { index, listener, segment, record: live.parts.record.clone(), drain: draining.clone() };
+        cores.push(journey::start(Arc::clone(&live.gate), parts).map_err(StartError::one)?);
+    }
+    let mut tasks = vec![
+        spawn(admin::serve(socket, admin_state(&live, started_at))),
+        spawn(files::watch(Arc::clone(&live))),
+        spawn(tend(Arc::clone(&live))),
+    ];
+    tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
+    tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
+    tracing::info!(https = %config.listen.https, cores = config.cores, apps = config.apps.len(), "the gate is open");
+    Ok(Running { live, drain, cores, tasks, _sync: sync })
+}
+
+fn policies_at_start(config: &Config, metrics: &JourneyMetrics) -> Option<Loaded> {
+    let problems = match policies::load(config) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                tracing::warn!(warning, "policies");
+            }
+            if let Err(problem) = policies::keep(config, &loaded) {
+                tracing::warn!(problem, "the live policies could not be kept for the next start");
+            }
+            metrics.reload_success.set(1);
+            return Some(loaded);
+        }
+        Err(problems) => problems,
+    };
+    metrics.reload_success.set(0);
+    for problem in &problems {
+        tracing::error!(problem, "the policies cannot go live");
+    }
+    match policies::last_live(config) {
+        Ok(loaded) => {
+            tracing::error!("the policies that were live last are in force; mend the folder and run `sekisho reload`");
+            Some(loaded)
+        }
+        Err(problems) => {
+            for problem in &problems {
+                tracing::error!(problem, "there are no earlier policies to fall back to");
+            }
+            tracing::error!("no policies are in force: every request is refused with 503 until `sekisho reload` finds good ones");
+            None
+        }
+    }
+}
+
+fn admin_state(live: &Arc<Live>, started_at: crate::clock::Timestamp) -> AdminState {
+    let (for_config, for_reload, for_pin, for_ca) = (Arc::clone(live), Arc::clone(live), Arc::clone(live), Arc::clone(live));
+    AdminState {
+        registrar: live.gate.registrar.clone(),
+        clock: live.parts.clock.clone(),
+        started_at,
+        config: Arc::new(move || Arc::clone(&for_config.gate.world.load().config)),
+        reload: Arc::new(move || {
+            let live = Arc::clone(&for_reload);
+            Box::pin(async move { live.reload().await })
+        }),
+        pin: Arc::new(move || pin(&for_pin)),
+        ca: Arc::new(move || ca(&for_ca)),
+    }
+}
+
+/// The key of the certificate that is shown at the sign-in host.
+fn pin(live: &Live) -> Option<String> {
+    let world = live.gate.world.load();
+    let certificates = trust::server_certificates(&world.config, live.parts.clock.now()).ok()?;
+    let shown = certificates.iter().find(|certificate| certificate.covers(world.config.sign_in.host.as_str()))?;
+    let key = fingerprint::public_key(shown.certified_key.cert.first()?).ok()?;
+    Some(Digest(key).to_base64url())
+}
+
+fn ca(live: &Live) -> Option<CaCertificate> {
+    let world = live.gate.world.load();
+    let house = live.parts.house(&world.config).ok()??;
+    let settings = super::parts::enrol_settings(&world.config)?;
+    Some(CaCertificate {
+        name: settings.authority.to_string(),
+        pem: house.certificate_pem(),
+        fingerprint: Digest(fingerprint::certificate(house.certificate())),
+        not_after: crate::clock::Timestamp::from_secs(i64::try_from(house.not_after().as_secs()).unwrap_or(i64::MAX)),
+    })
+}
+
+fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
+    let (for_ready, for_refresh) = (Arc::clone(live), Arc::clone(live));
+    Scrape {
+        registry: live.parts.registry.clone(),
+        ready: Box::new(move || {
+            if *draining.borrow() {
+                return Err("draining".to_owned());
+            }
+            if for_ready.gate.world.load().decider.is_none() {
+                return Err("no policies are in force".to_owned());
+            }
+            if for_ready.gate.inventory.is_behind() {
+                return Err("the store cannot be read".to_owned());
+            }
+            if for_ready.parts.record.writable.get() == 0 {
+                return Err("the record cannot be written".to_owned());
+            }
+            Ok(())
+        }),
+        refresh: Box::new(move || refresh(&for_refresh)),
+    }
+}
+
+fn refresh(live: &Live) {
+    let counts = live.gate.inventory.counts();
+    let metrics = &live.gate.metrics;
+    let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    for (status, count) in [
+        ("pending", counts.devices_pending),
+        ("active", counts.devices_active),
+        ("quarantined", counts.devices_quarantined),
+        ("retired", counts.devices_retired),
+    ] {
+        metrics.devices.with_label_values(&[status]).set(gauge(count));
+    }
+    metrics.sessions.set(gauge(counts.sessions));
+}
+
+async fn tend(live: Arc<Live>) {
+    let registrar = live.gate.registrar.clone();
+    registrar.tend(move || live.gate.world.load().config.sign_in.idle_timeout).await;
+}
+
+async fn bind(name: &str, address: Option<SocketAddr>, problems: &mut Vec<String>) -> Option<TcpListener> {
+    match TcpListener::bind(address?).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            problems.push(format!("{name}: cannot listen on {}: {error}", address.map(|a| a.to_string()).unwrap_or_default()));
+            None
+        }
+    }
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+fn register_process(registry: &Registry) -> Result<(), prometheus::Error> {
+    let build = prometheus::IntGauge::with_opts(
+        prometheus::Opts::new("sekisho_build_info", "Which build this is").const_label("version", env!("CARGO_PKG_VERSION")),
+    )?;
+    build.set(1);
+    registry.register(Box::new(build))?;
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+impl StartError {
+    fn one(error: impl fmt::Display) -> Self {
+        Self(vec![error.to_string()])
+    }
+
+    fn of<P: fmt::Display>(problems: &[P]) -> Self {
+        Self(problems.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
+    }
+}
+
+/// Sign-ins, enrolments and the like under way at once.
+const CONTROL_ROOM: usize = 256;
+/// Connections that may wait to be accepted, per core.
+const BACKLOG: u32 = 4096;
