@@ -7,14 +7,13 @@ use clap::{Parser, Subcommand};
 
 use super::ca::CaCommand;
 use super::device::DeviceCommand;
-use super::enroll::{self, EnrollArgs};
+use super::enroll::EnrollCommand;
 use super::error::CommandError;
 use super::reload::ReloadCommand;
 use super::serve::{CheckCommand, ServeCommand};
 use super::session::SessionCommand;
 use super::status::StatusCommand;
 use super::user::UserCommand;
-use crate::clock::Clock;
 use crate::startup::{self, LogFormat};
 
 /// A zero-trust access proxy: a known device and a known user, decided on every request.
@@ -41,15 +40,12 @@ enum Command {
     Session(SessionCommand),
     User(UserCommand),
     Ca(CaCommand),
-    Enroll(EnrollArgs),
+    Enroll(EnrollCommand),
 }
 
 impl Cli {
     /// Does what was asked for, and gives the exit code.
     pub fn run(self) -> ExitCode {
-        if let Command::Enroll(args) = &self.command {
-            return enroll::run(args, &Clock::system());
-        }
         match self.dispatch() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -73,7 +69,7 @@ impl Cli {
             Command::Session(command) => wait(command.run()),
             Command::User(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
-            Command::Enroll(_) => Ok(()),
+            Command::Enroll(command) => wait(command.run()),
         }
     }
 }

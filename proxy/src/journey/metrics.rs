@@ -27,10 +27,6 @@ pub struct JourneyMetrics {
     pub reload_timestamp: prometheus::Gauge,
     /// When the certificates that we show end, Unix seconds, by their first name.
     pub certificate_expiry: GaugeVec,
-    /// Devices by status.
-    pub devices: IntGaugeVec,
-    /// Live sessions.
-    pub sessions: IntGauge,
 }
 
 impl JourneyMetrics {
@@ -67,8 +63,6 @@ impl JourneyMetrics {
                 Opts::new("sekisho_server_certificate_expiry_timestamp_seconds", "When the certificates that we show end"),
                 &["name"],
             )?,
-            devices: IntGaugeVec::new(Opts::new("sekisho_devices", "Devices by status"), &["status"])?,
-            sessions: IntGauge::new("sekisho_sessions", "Live sessions")?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
@@ -81,8 +75,6 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.reload_success.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
         registry.register(Box::new(metrics.certificate_expiry.clone()))?;
-        registry.register(Box::new(metrics.devices.clone()))?;
-        registry.register(Box::new(metrics.sessions.clone()))?;
         Ok(metrics)
     }
 }

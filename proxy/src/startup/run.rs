@@ -21,6 +21,7 @@ use crate::accept::{Limiter, listen};
 use crate::clock::Clock;
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
+use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics};
 use crate::record::{Segment, SyncSchedule};
 use crate::secret::{Digest, Sealer};
@@ -52,6 +53,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
     let metrics = JourneyMetrics::register(&registry).map_err(StartError::one)?;
     register_process(&registry).map_err(StartError::one)?;
+    InventoryMetrics::register(&registry, Arc::clone(registrar.inventory())).map_err(StartError::one)?;
     let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
     // The authority comes first: `world` and enrolment need it.
     parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
@@ -203,12 +205,11 @@ fn admin_state(live: &Arc<Live>, started_at: crate::clock::Timestamp) -> AdminSt
 }
 
 /// The key of the certificate that is shown at the sign-in host.
-fn pin(live: &Live) -> Option<String> {
+fn pin(live: &Live) -> Option<Digest> {
     let world = live.gate.world.load();
     let certificates = trust::server_certificates(&world.config, live.parts.clock.now()).ok()?;
     let shown = certificates.iter().find(|certificate| certificate.covers(world.config.sign_in.host.as_str()))?;
-    let key = fingerprint::public_key(shown.certified_key.cert.first()?).ok()?;
-    Some(Digest(key).to_base64url())
+    fingerprint::public_key(shown.certified_key.cert.first()?).ok().map(Digest)
 }
 
 fn ca(live: &Live) -> Option<CaCertificate> {
@@ -224,7 +225,7 @@ fn ca(live: &Live) -> Option<CaCertificate> {
 }
 
 fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
-    let (for_ready, for_refresh) = (Arc::clone(live), Arc::clone(live));
+    let for_ready = Arc::clone(live);
     Scrape {
         registry: live.parts.registry.clone(),
         ready: Box::new(move || {
@@ -242,23 +243,7 @@ fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
             }
             Ok(())
         }),
-        refresh: Box::new(move || refresh(&for_refresh)),
     }
-}
-
-fn refresh(live: &Live) {
-    let counts = live.gate.inventory.counts();
-    let metrics = &live.gate.metrics;
-    let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    for (status, count) in [
-        ("pending", counts.devices_pending),
-        ("active", counts.devices_active),
-        ("quarantined", counts.devices_quarantined),
-        ("retired", counts.devices_retired),
-    ] {
-        metrics.devices.with_label_values(&[status]).set(gauge(count));
-    }
-    metrics.sessions.set(gauge(counts.sessions));
 }
 
 async fn tend(live: Arc<Live>) {

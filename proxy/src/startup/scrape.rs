@@ -20,8 +20,6 @@ pub(super) struct Scrape {
     pub(super) registry: Registry,
     /// `Err` says why the gate is not ready.
     pub(super) ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
-    /// Brings gauges up to date before a scrape.
-    pub(super) refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Answers until dropped. One slow or silent scraper cannot keep others out: each has a task, a deadline and few bytes.
@@ -55,7 +53,6 @@ fn answer(scrape: &Scrape, method: &Method, path: &str) -> Response<Full<Bytes>>
     }
     match path {
         "/metrics" => {
-            (scrape.refresh)();
             let mut out = Vec::with_capacity(32 * 1024);
             match TextEncoder::new().encode(&scrape.registry.gather(), &mut out) {
                 Ok(()) => with_type(StatusCode::OK, prometheus::TEXT_FORMAT, out),
@@ -98,7 +95,7 @@ mod tests {
     fn scrape(ready: Result<(), String>) -> Scrape {
         let registry = Registry::new();
         registry.register(Box::new(IntCounter::new("sekisho_test_total", "Test").unwrap())).unwrap();
-        Scrape { registry, ready: Box::new(move || ready.clone()), refresh: Box::new(|| {}) }
+        Scrape { registry, ready: Box::new(move || ready.clone()) }
     }
 
     #[test]
