@@ -208,3 +208,51 @@ fn read_key(file: &Path) -> Result<EcdsaKeyPair, AssertionKeysError> {
 
 /// How long an assertion is valid.
 pub(super) const LIFETIME: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn kids(keys: &AssertionKeys) -> Vec<String> {
+        let set: serde_json::Value = serde_json::from_str(keys.jwks_json()).unwrap();
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_first_start_makes_a_private_key_that_later_starts_use() {
+        let state = tempfile::tempdir().unwrap();
+        let first = AssertionKeys::open(state.path()).unwrap();
+        let file = state.path().join("assertion-keys/0001.pem");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = AssertionKeys::open(state.path()).unwrap();
+        assert_eq!(first.jwks_json(), again.jwks_json());
+        assert!(!first.jwks_json().contains("\"d\""), "only public parts are published");
+    }
+
+    #[test]
+    fn a_newer_key_signs_and_the_old_one_stays_published() {
+        let state = tempfile::tempdir().unwrap();
+        let old = kids(&AssertionKeys::open(state.path()).unwrap());
+        make_key(&state.path().join("assertion-keys/0002.pem")).unwrap();
+        let keys = AssertionKeys::open(state.path()).unwrap();
+        let now = kids(&keys);
+        assert_eq!((now.len(), &now[0]), (2, &old[0]));
+        let header: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&keys.header).unwrap()).unwrap();
+        assert_eq!(header["kid"], now[1].as_str());
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_and_a_broken_one_stop_the_start() {
+        let state = tempfile::tempdir().unwrap();
+        AssertionKeys::open(state.path()).unwrap();
+        let file = state.path().join("assertion-keys/0001.pem");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(AssertionKeys::open(state.path()), Err(AssertionKeysError::File(FileError::NotPrivate { .. }))));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.get(..text.len() / 2).unwrap()).unwrap();
+        assert!(matches!(AssertionKeys::open(state.path()), Err(AssertionKeysError::NotAKey(_))));
+    }
+}
