@@ -122,7 +122,9 @@ impl Person {
         }
         let acr = claims.get("acr").and_then(plain_text);
         let amr = claims.get("amr").and_then(plain_texts).unwrap_or_default();
-        let email_source = if claims.contains_key("email") { Some(claims) } else { userinfo };
+        // An address and the word that it is verified have to come from one place.
+        let complete = claims.contains_key("email") && claims.contains_key("email_verified");
+        let email_source = if complete { Some(claims) } else { userinfo };
         Ok(Self {
             subject: subject(claims)?.to_owned(),
             email: email_source.and_then(email),

@@ -80,12 +80,12 @@ impl Gate {
 
     /// The good claims with some changed; null takes one out.
     async fn claims(&self, changes: Value) -> Result<KnownUser, UserRefusal> {
-        self.bearer(&self.signer.sign(&changed(claims(), changes))).await
+        self.bearer(&self.signer.sign(&changed(claims(), &changes))).await
     }
 
     /// The good header with some members changed; null takes one out.
     async fn header(&self, changes: Value) -> Result<KnownUser, UserRefusal> {
-        let header = changed(self.signer.header(), changes).to_string();
+        let header = changed(self.signer.header(), &changes).to_string();
         self.bearer(&self.signer.sign_text(&header, &claims().to_string())).await
     }
 }
@@ -98,12 +98,12 @@ fn claims() -> Value {
     })
 }
 
-fn changed(mut object: Value, changes: Value) -> Value {
+fn changed(mut object: Value, changes: &Value) -> Value {
     let members = object.as_object_mut().unwrap();
-    for (name, value) in changes.as_object().unwrap().clone() {
+    for (name, value) in changes.as_object().unwrap() {
         match value {
-            Value::Null => members.remove(&name),
-            value => members.insert(name, value),
+            Value::Null => members.remove(name),
+            value => members.insert(name.clone(), value.clone()),
         };
     }
     object
@@ -234,7 +234,7 @@ async fn the_header_cannot_talk_its_way_in() {
     assert!(gate.header(json!({"typ": null})).await.is_ok());
     assert!(gate.header(json!({"kid": null})).await.is_ok(), "one key fits");
     let foreign = Signer::es256("k1");
-    let header = changed(foreign.header(), json!({"jwk": foreign.jwk(), "jku": "https://evil.example/"})).to_string();
+    let header = changed(foreign.header(), &json!({"jwk": foreign.jwk(), "jku": "https://evil.example/"})).to_string();
     let token = foreign.sign_text(&header, &claims().to_string());
     assert_eq!(gate.bearer(&token).await.unwrap_err(), UserRefusal::Token(JwsProblem::Signature));
 }
@@ -374,7 +374,7 @@ async fn an_address_counts_only_verified_and_with_one_reading() {
 async fn a_bound_token_works_on_its_connection_only() {
     let mut gate = Gate::new();
     let thumbprint = gate.device.certificate.to_base64url();
-    let token = gate.signer.sign(&changed(claims(), json!({"cnf": {"x5t#S256": thumbprint}})));
+    let token = gate.signer.sign(&changed(claims(), &json!({"cnf": {"x5t#S256": thumbprint}})));
     assert_eq!(gate.bearer(&token).await.unwrap().binding, Binding::Certificate);
     gate.device.certificate = Digest::of(b"another certificate of the same device");
     assert_eq!(gate.bearer(&token).await.unwrap_err(), UserRefusal::OtherDevice, "remembered");
@@ -423,13 +423,45 @@ async fn what_is_remembered_is_asked_again() {
 async fn keys_that_are_too_old_refuse() {
     let mut gate = Gate::new();
     let later = NOW.plus(Duration::from_secs(24 * 3600));
-    let token = gate.signer.sign(&changed(claims(), json!({"exp": later.as_secs() + 600})));
+    let token = gate.signer.sign(&changed(claims(), &json!({"exp": later.as_secs() + 600})));
     assert!(gate.bearer(&token).await.is_ok());
     gate.now = later;
     assert!(gate.bearer(&token).await.is_ok(), "the provider is down, the keys serve on");
     gate.now = Timestamp(later.0 + 1);
     let refusal = gate.bearer(&token).await.unwrap_err();
     assert!(refusal == UserRefusal::NoKeys(NoKeys::Stale) && refusal.is_ours());
+}
+
+/// A provider whose keys change, kept fresh by the real task.
+#[tokio::test]
+async fn a_rotated_key_loses_no_request() {
+    let keys = Arc::new(std::sync::Mutex::new(String::new()));
+    let serving = Arc::clone(&keys);
+    let issuer = crate::outbound::testing::serve(move |request| {
+        let address = format!("http://{}", request.headers()["host"].to_str().unwrap());
+        http::Response::new(match request.uri().path() {
+            "/jwks" => serving.lock().unwrap().clone(),
+            _ => json!({"issuer": address, "jwks_uri": format!("{address}/jwks")}).to_string(),
+        })
+    })
+    .await;
+    let (old, new) = (Signer::es256("old"), Signer::es256("new"));
+    *keys.lock().unwrap() = testing::jwks(&[&old]);
+    let mut gate = Gate::with(old, Vec::new());
+    let metrics = super::keys::KeyMetrics::register(&prometheus::Registry::new()).unwrap();
+    let settings = [Arc::new(testing::settings("corp", &issuer))];
+    let control = tokio::runtime::Handle::current();
+    gate.providers = Providers::start(&settings, control, Clock::manual(NOW), metrics).unwrap();
+    assert!(gate.claims(json!({"iss": issuer})).await.is_ok(), "the first keys are awaited");
+
+    *keys.lock().unwrap() = testing::jwks(&[&new]);
+    let of_old = gate.signer.sign(&changed(claims(), &json!({"iss": issuer, "sub": "bob"})));
+    gate.signer = new;
+    assert!(gate.claims(json!({"iss": issuer})).await.is_ok(), "so is the new key");
+    let refusal = gate.bearer(&of_old).await.unwrap_err();
+    assert_eq!(refusal, UserRefusal::Token(JwsProblem::UnknownKey));
+    let again = tokio::time::timeout(Duration::from_millis(200), gate.bearer(&of_old)).await.expect("nobody waits twice");
+    assert_eq!(again.unwrap_err(), refusal);
 }
 
 /// The corpus of claims and signatures, where it is.

@@ -183,6 +183,6 @@ async fn who(
 /// Whether the ID token leaves something open that userinfo may say.
 fn lacks(claims: &serde_json::Map<String, serde_json::Value>, settings: &IdentityProvider) -> bool {
     let groups = settings.groups_claim.as_ref().is_some_and(|claim| !claims::speaks_of_groups(claims, claim));
-    let further = settings.claims.iter().map(String::as_str).chain(["email", "name"]);
+    let further = settings.claims.iter().map(String::as_str).chain(["email", "email_verified", "name"]);
     groups || further.into_iter().any(|claim| !claims.contains_key(claim))
 }

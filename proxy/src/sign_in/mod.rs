@@ -18,6 +18,8 @@ mod refusal;
 mod service;
 mod shelf;
 mod sign_out;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod visit;
 

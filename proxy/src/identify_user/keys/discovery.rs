@@ -59,8 +59,7 @@ struct Document {
     end_session_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+    authorization_response_iss_parameter_supported: Option<bool>,
 }
 
 impl Metadata {
@@ -87,7 +86,7 @@ impl Metadata {
             end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
             secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
             pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),
-            issuer_on_callback: document.authorization_response_iss_parameter_supported,
+            issuer_on_callback: document.authorization_response_iss_parameter_supported == Some(true),
         })
     }
 }

@@ -71,11 +71,11 @@ impl Keeper {
     /// Runs until it is aborted.
     pub(super) async fn run(self) {
         let mut failures = 0_u32;
+        let mut asked_at = None;
         loop {
             let number = self.ring.attempt_begins();
             let outcome = self.attempt().await;
             self.ring.attempt_ended(number);
-            let attempted_at = Instant::now();
             failures = match outcome {
                 Ok(()) => 0,
                 Err(error) => {
@@ -83,17 +83,20 @@ impl Keeper {
                     failures.saturating_add(1)
                 }
             };
-            self.pause(attempted_at, failures).await;
+            self.pause(failures, &mut asked_at).await;
         }
     }
 
-    /// Until the next attempt is due, or somebody asks for one and the last one is long enough ago.
-    async fn pause(&self, attempted_at: Instant, failures: u32) {
-        let due = attempted_at + self.pace.after(failures);
-        let allowed = attempted_at + self.pace.on_demand;
+    /// Until the next attempt is due, or somebody asks for one and the last one that was asked for is long enough ago.
+    async fn pause(&self, failures: u32, asked_at: &mut Option<Instant>) {
+        let due = Instant::now() + self.pace.after(failures);
         tokio::select! {
             () = tokio::time::sleep_until(due) => {}
-            () = self.ring.asked() => tokio::time::sleep_until(allowed.min(due)).await,
+            () = self.ring.asked() => {
+                let allowed = asked_at.map_or_else(Instant::now, |before| before + self.pace.on_demand);
+                tokio::time::sleep_until(allowed.min(due)).await;
+                *asked_at = Some(Instant::now());
+            }
         }
     }
 

@@ -1,0 +1,7 @@
+//! Signing in and out, from a browser's side. Each way in has twins with one fact changed, and they lead nowhere.
+
+mod house;
+mod liar;
+mod lies;
+mod sign_out;
+mod way;
