@@ -10,11 +10,11 @@ async fn a_stolen_cookie_is_of_no_use_on_another_device() {
     let thief = house.laptop("lap-13", "carol").await.client(&house).with_cookies(alice.jar.copied());
 
     let answer = thief.get(&house.url("wiki", "/stolen")).await;
-    refused(&answer, 401);
+    refused(&answer, 403);
     assert!(!house.wiki.has_seen("/stolen"));
     let line = house.record().only_access("/stolen");
     assert_eq!((&line["reason"], &line["device"]), (&"credential_replayed".into(), &"lap-13".into()));
-    assert!(house.metrics().await.sum("sekisho_credentials_replayed_total", &[]) >= 1.0, "theft is counted");
+    assert!(house.metrics().await.sum("sekisho_requests_total", &[("reason", "credential_replayed")]) >= 1.0, "theft is counted");
 
     allowed(&alice.get(&house.url("wiki", "/own")).await);
 }
@@ -34,7 +34,7 @@ async fn a_bound_token_works_with_its_certificate_only() {
     assert_eq!(house.wiki.only("/api").header("authorization"), None, "the token stays with us");
 
     let answer = other.client(&house).with_token(&token).get(&house.url("wiki", "/stolen")).await;
-    refused(&answer, 401);
+    refused(&answer, 403);
     assert_eq!(house.record().only_access("/stolen")["reason"], "credential_replayed");
     refused(&house.stranger().with_token(&token).get(&house.url("wiki", "/stolen")).await, 403);
     assert!(!house.wiki.has_seen("/stolen"));
