@@ -29,6 +29,7 @@ pub(crate) struct Plan {
     provider_runs: bool,
     apps: Vec<(String, String)>,
     settings: BTreeMap<String, Vec<String>>,
+    files: Vec<(String, String)>,
     policies: String,
 }
 
@@ -170,6 +171,11 @@ impl House {
         self.write_policies();
     }
 
+    /// Writes a file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
     /// Starts the gate again, after it has ended.
     pub(crate) async fn start_again(&mut self) {
         self.gate = start(&self.config(), self.path());
@@ -279,6 +285,13 @@ impl Plan {
         self
     }
 
+    /// A file beside the configuration.
+    #[must_use]
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     #[must_use]
     pub(crate) fn policies(mut self, policies: &str) -> Self {
         policies.clone_into(&mut self.policies);
@@ -306,6 +319,9 @@ impl Plan {
         std::fs::write(path.join("gate.pem"), identity.chain).unwrap();
         private(&path.join("gate.key"), &identity.key);
         private(&path.join("oidc-secret"), &house.idp.client_secret);
+        for (name, text) in &house.plan.files {
+            house.write(name, text);
+        }
         house.write_config();
         house.write_policies();
         house.gate = start(&house.config(), &path);
@@ -321,6 +337,7 @@ impl Default for Plan {
             provider_runs: true,
             apps: vec![("wiki".to_owned(), "upstream = [\"{wiki}\"]\ntags = [\"internal\"]".to_owned())],
             settings: BTreeMap::new(),
+            files: Vec::new(),
             policies: POLICIES.to_owned(),
         }
     }

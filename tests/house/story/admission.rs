@@ -97,7 +97,7 @@ async fn a_quarantined_device_is_refused_until_it_is_released() {
 #[tokio::test]
 async fn a_certificate_of_somebody_else_gets_a_page_not_an_alert() {
     let house = House::open().await;
-    let foreign = Authority::new("Somebody else").device("urn:sekisho:device:lap-7");
+    let foreign = Authority::new("Somebody else").device("urn:sekisho:device:lap-7", 1, 30);
     let client = Client::new(&house.roots(), Some(&foreign));
 
     refused(&client.click(&house.url("wiki", "/a")).await, 403);

@@ -182,3 +182,66 @@ async fn another_host_on_the_same_connection_is_judged_by_its_own() {
     assert!(matches!(status, 404 | 421), "{status}");
     assert!(!house.wiki.has_seen("/a"));
 }
+
+#[tokio::test]
+async fn a_web_socket_over_http2_too() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await.over_http2();
+    let url = Url::parse(&house.url("wiki", "/ws")).unwrap();
+    let (mut client, connection) =
+        h2::client::Builder::new().handshake::<_, bytes::Bytes>(alice.tls_to(&url).await).await.unwrap();
+    tokio::spawn(connection);
+    crate::harness::eventually("the gate offers extended CONNECT", async || {
+        client = client.clone().ready().await.unwrap();
+        client.is_extended_connect_protocol_enabled().then_some(())
+    })
+    .await;
+    let mut request = http::Request::builder().method(Method::CONNECT).uri(url.as_str()).version(http::Version::HTTP_2);
+    request = request.header("sec-websocket-version", "13").header("origin", house.url("wiki", ""));
+    request = request.header("cookie", alice.jar.header("wiki.localhost", "/").unwrap());
+    let mut request = request.body(()).unwrap();
+    request.extensions_mut().insert(h2::ext::Protocol::from("websocket"));
+    let (reply, mut tunnel) = client.send_request(request, false).unwrap();
+    let reply = reply.await.unwrap();
+    assert_eq!(reply.status(), 200);
+
+    // One masked text frame (RFC 6455, section 5.2), whose mask is zero.
+    tunnel.send_data(bytes::Bytes::from_static(b"\x81\x85\0\0\0\0hello"), false).unwrap();
+    let mut echoed = Vec::new();
+    let mut body = reply.into_body();
+    while echoed.len() < 7 {
+        echoed.extend_from_slice(&body.data().await.unwrap().unwrap());
+    }
+    assert_eq!(echoed, b"\x81\x05hello");
+    assert_eq!(house.wiki.only("/ws").header("x-forwarded-user"), Some("corp/alice"));
+}
+
+#[tokio::test]
+async fn a_body_is_not_asked_for_before_the_app_wants_it() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let post = async |client: &crate::harness::Client, cookies: &str| {
+        let mut stream = client.tls_to(&Url::parse(&house.url("wiki", "/")).unwrap()).await;
+        let head = format!(
+            "POST /expected HTTP/1.1\r\nHost: wiki.localhost:{}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n{cookies}\r\n",
+            house.port()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        (String::from_utf8(first.to_vec()).unwrap(), stream)
+    };
+    let cookies = format!("Cookie: {}\r\n", alice.jar.header("wiki.localhost", "/").unwrap());
+    let (first, mut stream) = post(&alice, &cookies).await;
+    assert_eq!(first, "HTTP/1.1 100");
+    stream.write_all(b"hello").await.unwrap();
+    crate::harness::eventually("the body at the app", async || house.wiki.has_seen("/expected").then_some(())).await;
+    assert_eq!(house.wiki.only("/expected").body.as_ref(), b"hello");
+
+    // Who may not send it is told before the body is on its way.
+    let (first, _) = post(&alice, "").await;
+    assert_eq!(first, "HTTP/1.1 401");
+}

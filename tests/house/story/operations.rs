@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use url::Url;
 
-use crate::harness::{House, allowed, eventually, refused, run};
+use crate::harness::{Authority, House, allowed, eventually, private, refused, run, sekisho};
 
 const NOBODY: &str = "@id(\"nobody\")\nforbid (principal, action, resource);\n";
 const BROKEN: &str =
@@ -193,4 +193,46 @@ async fn the_plain_port_only_leads_to_the_other() {
     assert!(answer.starts_with("HTTP/1.1 308"), "{answer}");
     let location = format!("location: {}\r\n", house.url("wiki", "/a?b=c"));
     assert!(answer.to_ascii_lowercase().contains(&location), "{answer}");
+}
+
+/// The configuration to copy, as it stands and with everything in it that is commented out.
+#[tokio::test]
+async fn the_example_configuration_is_right() {
+    let _installed_already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let examples = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let authority = Authority::new("Corp");
+    let corp = authority.server(["gate.corp.example", "wiki.corp.example"]);
+    std::fs::create_dir_all(path.join("tls")).unwrap();
+    std::fs::create_dir_all(path.join("policies")).unwrap();
+    for (name, text) in [
+        ("tls/corp.pem", corp.chain),
+        ("tls/login-ca.pem", authority.pem()),
+        ("mdm-ca.pem", authority.pem()),
+        ("mdm.crl", authority.withdrawn(&[], 10)),
+    ] {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    private(&path.join("tls/corp.key"), &corp.key);
+    private(&path.join("oidc-secret"), "secret");
+    std::fs::copy(examples.join("policies/starter.cedar"), path.join("policies/starter.cedar")).unwrap();
+
+    let example = std::fs::read_to_string(examples.join("sekisho.toml")).unwrap();
+    let example =
+        ["/var/lib/sekisho", "/var/log/sekisho", "/run/sekisho"].iter().fold(example, |text, folder| text.replace(folder, "."));
+    let setting = |line: &str| {
+        line.strip_prefix("# ").filter(|rest| rest.starts_with("[[") || rest.split(' ').nth(1) == Some("=")).map(str::to_owned)
+    };
+    let all: String = example.lines().map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n").collect();
+    assert!(all.lines().count() == example.lines().count() && all != example);
+    // Either a time between syncs, or a sync with every batch; and the group has to be there.
+    let all = all.replace("sekisho-admins", "root");
+    for text in [&example, &all] {
+        std::fs::write(path.join("sekisho.toml"), text).unwrap();
+        let mut command = Command::new(sekisho());
+        command.args(["check", "--config"]).arg(path.join("sekisho.toml"));
+        let said = run(command, "").await;
+        assert_eq!(said.code, Some(0), "{}{}\n{text}", said.out, said.err);
+    }
 }

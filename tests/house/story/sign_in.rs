@@ -157,3 +157,27 @@ async fn return_addresses_lead_to_the_house_only() {
         assert!(page.url.host_str().is_some_and(|host| host.ends_with(".localhost")), "{evil} led to {}", page.url);
     }
 }
+
+#[tokio::test]
+async fn with_several_providers_the_person_chooses() {
+    let other = "[[identity_provider]]\nname = \"partner\"\nissuer = \"https://login.partner.example\"\nclient_id = \"x\"\n\
+                 client_secret_file = \"oidc-secret\"\n";
+    let house = House::plan().set("end", other).open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let client = laptop.client(&house);
+    let deep = house.url("wiki", "/reports/7");
+    let page = client.browse(&deep).await;
+    assert_eq!((page.status.as_u16(), page.url.host_str()), (200, Some("gate.localhost")));
+    let links: Vec<String> = page
+        .text()
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .map(|link| link.replace("&amp;", "&"))
+        .collect();
+    let choice = links.iter().find(|link| link.contains("corp")).unwrap_or_else(|| panic!("no choice in {links:?}"));
+    assert!(links.iter().any(|link| link.contains("partner")));
+    let page = house.idp.sign_in(&client, page.url.join(choice).unwrap().as_str(), "alice").await;
+    allowed(&page);
+    assert_eq!(page.url.as_str(), deep);
+}
