@@ -1,7 +1,9 @@
 //! The gate from its start to its end.
 
 use std::fmt;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,6 +51,8 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let config = Config::load(path, config::environment(), clock.now()).map_err(|problems| StartError::of(&problems))?;
     let config = Arc::new(config);
     let registry = Registry::new();
+    make_private(&config.state)
+        .map_err(|error| StartError(vec![format!("state: cannot make {}: {error}", config.state.display())]))?;
     let sealer = Sealer::open_or_create(&config.state).map_err(StartError::one)?;
     let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
     let metrics = JourneyMetrics::register(&registry).map_err(StartError::one)?;
@@ -105,6 +109,11 @@ impl Running {
         }
         tracing::info!("stopped");
     }
+}
+
+/// The folder of the state, for us alone, if it is not there yet. What is there is judged by those who use it.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
