@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CommandError;
+use super::output::{print, print_json};
 use crate::clock::Clock;
 use crate::startup;
 
@@ -67,15 +68,15 @@ impl CheckCommand {
                 Ok(warnings) => (&[][..], warnings.as_slice()),
                 Err(problems) => (problems.as_slice(), &[][..]),
             };
-            super::print_json(&serde_json::json!({ "problems": problems, "warnings": warnings }))?;
+            print_json(&serde_json::json!({ "problems": problems, "warnings": warnings }))?;
         }
         match outcome {
             Ok(warnings) => {
                 if !self.json {
                     for warning in &warnings {
-                        super::print(&format!("warning: {warning}"))?;
+                        print(&format!("warning: {warning}"))?;
                     }
-                    super::print(&format!("{}: everything is in order", self.config.display()))?;
+                    print(&format!("{}: everything is in order", self.config.display()))?;
                 }
                 Ok(())
             }

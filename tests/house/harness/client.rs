@@ -216,6 +216,13 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// What to show of it when a test fails: of a page, its words.
+    pub(crate) fn shown(&self) -> String {
+        let body = String::from_utf8_lossy(&self.body);
+        let main = body.split_once("<main>").map_or(body.as_ref(), |(_, rest)| rest.split("</main>").next().unwrap_or_default());
+        format!("{} from {}: {}", self.status, self.url, main.trim())
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }

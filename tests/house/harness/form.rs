@@ -46,13 +46,12 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
         '"' | '\'' => rest.split(quote).nth(1)?,
         _ => rest.split([' ', '>']).next()?,
     };
-    Some(
-        value
-            .replace("&#34;", "\"")
-            .replace("&#39;", "'")
-            .replace("&quot;", "\"")
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&"),
-    )
+    Some(plain(value))
+}
+
+/// Without entities.
+pub(crate) fn plain(value: &str) -> String {
+    let entities =
+        [("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&#38;", "&"), ("&amp;", "&")];
+    entities.iter().fold(value.to_owned(), |text, (entity, letter)| text.replace(entity, letter))
 }

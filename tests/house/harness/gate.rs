@@ -97,7 +97,7 @@ impl House {
     pub(crate) async fn signed_in(&self, laptop: &Laptop, person: &str) -> Client {
         let client = laptop.client(self);
         let reply = self.idp.sign_in(&client, &self.url("wiki", "/"), person).await;
-        assert_eq!((reply.status.as_u16(), reply.url.as_str()), (200, self.url("wiki", "/").as_str()), "{}", reply.text());
+        assert_eq!((reply.status.as_u16(), reply.url.as_str()), (200, self.url("wiki", "/").as_str()), "{}", reply.shown());
         client
     }
 
@@ -378,13 +378,13 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Op
 /// The answer is what the app gave.
 #[track_caller]
 pub(crate) fn allowed(reply: &Reply) {
-    assert_eq!(reply.status, 200, "{}: {}", reply.url, String::from_utf8_lossy(&reply.body));
+    assert_eq!(reply.status, 200, "{}", reply.shown());
 }
 
 /// The answer is a refusal with this status, and the app has not seen the request.
 #[track_caller]
 pub(crate) fn refused(reply: &Reply, status: u16) {
-    assert_eq!(reply.status.as_u16(), status, "{}: {}", reply.url, String::from_utf8_lossy(&reply.body));
+    assert_eq!(reply.status.as_u16(), status, "{}", reply.shown());
 }
 
 fn start(config: &Path, folder: &Path) -> Program {

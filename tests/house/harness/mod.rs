@@ -18,6 +18,7 @@ pub(crate) use app::{App, Speaks};
 pub(crate) use authority::Authority;
 pub(crate) use browser::Browser;
 pub(crate) use client::{Client, NAVIGATION, Reply};
+pub(crate) use form::plain;
 pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private, refused, run};
 pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;

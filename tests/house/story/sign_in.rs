@@ -1,6 +1,6 @@
 //! Signing in and out, with the demo provider and with two real ones.
 
-use crate::harness::{Client, House, Kind, allowed, refused};
+use crate::harness::{Client, House, Kind, allowed, plain, refused};
 
 /// The whole way with a provider: deep link, single sign-on, identity, sign-out.
 async fn the_whole_way(kind: Kind) {
@@ -14,7 +14,9 @@ async fn the_whole_way(kind: Kind) {
     allowed(&page);
     assert_eq!(page.url.as_str(), deep);
     let seen = house.wiki.only("/reports/7");
-    assert_eq!(seen.header("x-forwarded-email"), Some("alice@corp.example"));
+    // Canaille does not say that it verified the address, so we do not say it either.
+    let email = (kind != Kind::Canaille).then_some("alice@corp.example");
+    assert_eq!(seen.header("x-forwarded-email"), email);
     assert_eq!(seen.header("x-forwarded-groups"), Some("admins,staff"));
     assert_eq!(seen.header("cookie"), None, "our cookies stay with us");
 
@@ -23,7 +25,7 @@ async fn the_whole_way(kind: Kind) {
     let cookie = |host: &str| client.jar.of(host).into_iter().find(|(name, _)| name == "__Host-sekisho").map(|(_, value)| value);
     assert_ne!(cookie("wiki.localhost"), cookie("files.localhost"));
     let whoami = client.get(&house.url("wiki", "/.sekisho/whoami")).await.json();
-    assert!(whoami.to_string().contains("alice@corp.example"), "{whoami}");
+    assert!(whoami.to_string().contains("corp/alice"), "{whoami}");
 
     sign_out(&house, &client, "wiki").await;
     refused(&client.get(&house.url("wiki", "/b")).await, 401);
@@ -168,13 +170,7 @@ async fn with_several_providers_the_person_chooses() {
     let deep = house.url("wiki", "/reports/7");
     let page = client.browse(&deep).await;
     assert_eq!((page.status.as_u16(), page.url.host_str()), (200, Some("gate.localhost")));
-    let links: Vec<String> = page
-        .text()
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .map(|link| link.replace("&amp;", "&"))
-        .collect();
+    let links: Vec<String> = page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(plain).collect();
     let choice = links.iter().find(|link| link.contains("corp")).unwrap_or_else(|| panic!("no choice in {links:?}"));
     assert!(links.iter().any(|link| link.contains("partner")));
     let page = house.idp.sign_in(&client, page.url.join(choice).unwrap().as_str(), "alice").await;
