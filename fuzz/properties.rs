@@ -6,13 +6,13 @@ use sekisho::read::canonical_path;
 use sekisho::read::guard::{Bounds, Machine, Step};
 
 /// The guard says the same whatever pieces the bytes come in, and never runs past its input.
-pub fn framing(bytes: &[u8]) {
+pub(crate) fn framing(bytes: &[u8]) {
     assert_eq!(steps(bytes, bytes.len().max(1)), steps(bytes, 1));
     assert_eq!(steps(bytes, 7), steps(bytes, 1));
 }
 
 /// The canonical path is its own canonical form, plain ASCII, without anything that climbs.
-pub fn path(bytes: &[u8]) {
+pub(crate) fn path(bytes: &[u8]) {
     let Ok(raw) = std::str::from_utf8(bytes) else { return };
     let Ok(path) = canonical_path(raw) else { return };
     assert_eq!(canonical_path(&path).as_ref(), Ok(&path));
@@ -21,7 +21,7 @@ pub fn path(bytes: &[u8]) {
 }
 
 /// The canonical host is its own canonical form, and covered by its own name.
-pub fn host(bytes: &[u8]) {
+pub(crate) fn host(bytes: &[u8]) {
     let Ok(raw) = std::str::from_utf8(bytes) else { return };
     let Ok(host) = raw.parse::<Host>() else { return };
     assert_eq!(host.as_str().parse().as_ref(), Ok(&host));
@@ -30,10 +30,10 @@ pub fn host(bytes: &[u8]) {
 }
 
 /// A header is judged without running past it, and what follows it does not matter.
-pub fn proxy_protocol(bytes: &[u8]) {
+pub(crate) fn proxy_protocol(bytes: &[u8]) {
     if let Ok((said, len)) = parse_proxy_protocol(bytes) {
-        let longer = [&bytes[..len], b"more"].concat();
-        assert_eq!(parse_proxy_protocol(&longer).expect("the same header"), (said, len));
+        let longer = [bytes.get(..len).unwrap_or_default(), b"more"].concat();
+        assert!(parse_proxy_protocol(&longer).is_ok_and(|again| again == (said, len)));
     }
 }
 
