@@ -1,5 +1,7 @@
 //! `sign-out`: on any host, and then everywhere.
 
+use std::sync::Arc;
+
 use http::{StatusCode, Uri};
 use url::Url;
 
@@ -15,25 +17,16 @@ use crate::store::{Actor, SessionError, SessionsOf};
 impl SignIn {
     /// A page with a button: a link alone, which any site can make a browser follow, signs nobody out.
     pub(super) fn ask_to_sign_out(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
-        let device = visit.device.as_ref().ok_or(SignInRefusal::NoDevice)?;
-        match self.session_of(visit, device) {
-            Ok(_) => Ok(Reply::page(PageKind::ConfirmSignOut)),
-            Err(refusal @ UserRefusal::OtherDevice) => Err(SignInRefusal::Session(refusal)),
-            Err(_over) => Ok(signed_out(visit)),
-        }
+        let live = self.leaving(visit)?;
+        Ok(live.map_or_else(|| signed_out(visit), |_live| Reply::page(PageKind::ConfirmSignOut)))
     }
 
     /// Ends the sign-in with every host's cookie, here and at the provider.
     pub(super) async fn sign_out(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
-        let device = visit.device.as_ref().ok_or(SignInRefusal::NoDevice)?;
         if !self.is_own(visit) {
             return Err(SignInRefusal::CrossSite);
         }
-        let live = match self.session_of(visit, device) {
-            Ok(live) => live,
-            Err(refusal @ UserRefusal::OtherDevice) => return Err(SignInRefusal::Session(refusal)),
-            Err(_over) => return Ok(signed_out(visit)),
-        };
+        let Some(live) = self.leaving(visit)? else { return Ok(signed_out(visit)) };
         let id_token = self.id_token_of(&live.session.id).await;
         let which = SessionsOf::One(live.session.id.clone());
         match self.registrar.end_sessions(&which, &Actor::Person(live.session.user.clone()), "signed out").await {
@@ -44,6 +37,21 @@ impl SignIn {
         let Some(location) = self.provider_sign_out(&live, id_token.as_deref()) else { return Ok(signed_out(visit)) };
         let clear = Cookie::Session.clear();
         Ok(Reply { status: StatusCode::SEE_OTHER, ..Reply::redirect(location) }.with_cookie([clear]))
+    }
+
+    /// The session to end, if there is one. Nothing is given away by ending it, so that it also can be done without a device:
+    /// whose certificate ran out must be able to leave. Another device is theft here as everywhere.
+    fn leaving(&self, visit: &Visit) -> Result<Option<Arc<LiveSession>>, SignInRefusal> {
+        let Some(device) = &visit.device else {
+            let Sent::Token(token) = Cookie::Session.sent_in(visit.cookies.as_deref()) else { return Ok(None) };
+            let found = self.registrar.inventory().session_by_token(&token);
+            return Ok(found.filter(|(_, host)| *host == visit.host).map(|(live, _)| live));
+        };
+        match self.session_of(visit, device) {
+            Ok(live) => Ok(Some(live)),
+            Err(refusal @ UserRefusal::OtherDevice) => Err(SignInRefusal::Session(refusal)),
+            Err(_over) => Ok(None),
+        }
     }
 
     /// Whether the form is a page of ours: browsers say so in one of two ways.

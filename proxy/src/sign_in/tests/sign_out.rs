@@ -78,3 +78,20 @@ async fn whoever_is_not_signed_in_is_told_so() {
         assert_eq!(reply.unwrap().page, Some(PageKind::SignedOut));
     }
 }
+
+#[tokio::test]
+async fn without_a_device_one_can_still_leave() {
+    let house = House::open().await;
+    let mut browser = signed_in(&house).await;
+    let session = house.session(&browser, WIKI).unwrap();
+    browser.device = None;
+    let reply = browser.get(&house, WIKI, Endpoint::SignOut, "").await.unwrap();
+    assert_eq!(reply.page, Some(PageKind::ConfirmSignOut));
+    let mut other = browser.clone();
+    other.cookies.insert("files.example".to_owned(), other.cookies[WIKI].clone());
+    let reply = other.post(&house, "files.example", None, Some("same-origin")).await.unwrap();
+    assert_eq!(reply.page, Some(PageKind::SignedOut));
+    assert!(!session.ended(), "a cookie of another host ends nothing");
+    browser.post(&house, WIKI, None, Some("same-origin")).await.unwrap();
+    assert!(session.ended());
+}

@@ -64,8 +64,9 @@ async fn without_a_device_nobody_signs_in() {
     browser.device = None;
     let reply = browser.challenge(&house, WIKI, "/");
     assert!(matches!(browser.follow(&house, &reply).await, Err(SignInRefusal::NoDevice)));
-    for endpoint in [Endpoint::Callback, Endpoint::SignOut] {
-        assert!(matches!(browser.get(&house, GATE, endpoint, "code=a&state=b").await, Err(SignInRefusal::NoDevice)));
+    for host in [GATE, WIKI] {
+        let refusal = browser.get(&house, host, Endpoint::Callback, "code=a&state=b").await;
+        assert!(matches!(refusal, Err(SignInRefusal::NoDevice)), "{host}");
     }
 }
 
