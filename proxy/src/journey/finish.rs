@@ -82,7 +82,8 @@ impl Finish<'_> {
         let answer = answer(refusal);
         let decision = if story.outcome().0 == Decision::Allow { Decision::Allow } else { Decision::Deny };
         story.refused(answer.reason, decision);
-        if answer.status.is_server_error() {
+        let not_ours = matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+        if answer.status.is_server_error() && !not_ours {
             tracing::warn!(request = %story.id(), reason = answer.reason, error = %refusal, "a request failed");
         }
         let mut response = self.refusal_response(&answer, &story.id().to_string());
