@@ -33,6 +33,11 @@ impl BySni {
         Ok(Self { certificates, first })
     }
 
+    /// All of them, in the order of preference.
+    pub fn all(&self) -> &[Arc<ServerCertificate>] {
+        &self.certificates
+    }
+
     /// The certificate that a client sees which names this host. The handshake uses the same function, so after it this tells
     /// which certificate was shown.
     pub fn choose(&self, sni: Option<&str>) -> &Arc<ServerCertificate> {

@@ -99,8 +99,8 @@ struct Invite {
 
 #[derive(Debug, Args)]
 struct Add {
-    /// Its id, as its authority's certificates name it
-    id: DeviceId,
+    /// Its name in its authority's certificates, or its id, as a refusal on the device shows it
+    id: String,
     /// The external authority
     #[arg(long)]
     authority: String,

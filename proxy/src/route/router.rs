@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::Method;
+use http::header::ORIGIN;
+use http::{HeaderMap, Method};
 
 use super::own::OwnPath;
 use super::routed::Routed;
@@ -16,6 +17,8 @@ use crate::tls::SecureConnection;
 pub struct Router {
     gate: Host,
     apps: HashMap<Host, Arc<App>>,
+    /// The https port that browsers see.
+    port: u16,
 }
 
 /// Whom a request is for.
@@ -63,6 +66,10 @@ pub enum RouteRefusal {
     /// A method that the app does not list: 501.
     #[error("the app does not take this method")]
     Method,
+    /// A WebSocket that a page of another site asks for: 403. Browsers send cookies and certificates with it whoever's page it
+    /// is, and no preflight comes before it (RFC 6455, section 10.2).
+    #[error("the page that asks for this WebSocket belongs to another site")]
+    ForeignOrigin,
 }
 
 impl RouteRefusal {
@@ -72,6 +79,7 @@ impl RouteRefusal {
             Self::Misdirected => "misdirected",
             Self::UnknownHost => "unknown_host",
             Self::Method => "method",
+            Self::ForeignOrigin => "foreign_origin",
         }
     }
 }
@@ -88,6 +96,7 @@ impl Router {
         Self {
             gate: config.sign_in.host.clone(),
             apps: config.apps.iter().map(|app| (app.host.clone(), Arc::clone(app))).collect(),
+            port: config.listen.public_port,
         }
     }
 
@@ -97,6 +106,9 @@ impl Router {
     /// [`Unrouted`] if it is for nobody.
     pub fn route(&self, request: Clean, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
         match self.place(&request.host, &request.path, &request.method, request.kind, &connection.covers) {
+            Ok(Place::App { app, .. }) if request.kind == Kind::WebSocket && !self.is_welcome(&app, &request.headers) => {
+                Err(Box::new(Unrouted { refusal: RouteRefusal::ForeignOrigin, request, app: Some(app) }))
+            }
             Ok(Place::App { app, public }) => Ok(RouteOutcome::App(Routed { request, app, public })),
             Ok(Place::Own { path, app }) => Ok(RouteOutcome::Own(OwnRequest { request, path, app })),
             Err(refusal) => {
@@ -104,6 +116,17 @@ impl Router {
                 Err(Box::new(Unrouted { refusal, request, app }))
             }
         }
+    }
+
+    /// Whether the page behind a WebSocket is the app's own, or of an origin that the app lists. Who sends no `Origin` is no browser.
+    fn is_welcome(&self, app: &App, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return !headers.contains_key(ORIGIN) };
+        let own = match self.port {
+            443 => format!("https://{}", app.host),
+            port => format!("https://{}:{port}", app.host),
+        };
+        origin.to_str().is_ok_and(|origin| origin == own || app.allowed_origins.contains(origin))
     }
 
     fn place(&self, host: &Host, path: &str, method: &Method, kind: Kind, covers: &[String]) -> Result<Place, RouteRefusal> {

@@ -10,7 +10,7 @@ use super::policies::{self, Loaded};
 use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
 use crate::forward::watch_health;
-use crate::journey::{Gate, World};
+use crate::journey::{Gate, JourneyMetrics, World};
 
 /// The running gate with what it takes to load anew. One load at a time.
 pub(super) struct Live {
@@ -27,7 +27,10 @@ struct Turn {
 impl Live {
     /// Takes a gate over that was just built from `policies`.
     pub(super) fn new(gate: Arc<Gate>, parts: Parts, policies: Option<Loaded>) -> Arc<Self> {
-        let health = health(&gate.world.load());
+        let world = gate.world.load();
+        let health = health(&world);
+        show_expiries(&gate.metrics, &world);
+        drop(world);
         Arc::new(Self { gate, parts, turn: Mutex::new(Turn { policies, _health: health }) })
     }
 
@@ -81,6 +84,7 @@ impl Live {
             (None, _) => self.gate.enrolment.store(None),
         }
         turn._health = health(&world);
+        show_expiries(&self.gate.metrics, &world);
         self.gate.world.store(Arc::new(world));
     }
 
@@ -99,6 +103,16 @@ impl Live {
                 }
             }
         }
+    }
+}
+
+/// When each certificate that we show ends.
+fn show_expiries(metrics: &JourneyMetrics, world: &World) {
+    // Those that are not shown any more are not to be warned of either.
+    metrics.certificate_expiry.reset();
+    for (name, seconds) in world.tls.expiries() {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+        metrics.certificate_expiry.with_label_values(&[&name]).set(seconds as f64);
     }
 }
 

@@ -68,6 +68,12 @@ impl TlsSettings {
         config.max_early_data_size = 0;
         Ok(Self { config: Arc::new(config), certificates })
     }
+
+    /// The first name of each certificate, and when it ends, in seconds since the Unix epoch.
+    pub fn expiries(&self) -> impl Iterator<Item = (String, u64)> {
+        let name = |names: &[String]| names.first().cloned().unwrap_or_default();
+        self.certificates.all().iter().map(move |certificate| (name(&certificate.names()), certificate.not_after.as_secs()))
+    }
 }
 
 impl fmt::Debug for TlsSettings {

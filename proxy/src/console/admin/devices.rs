@@ -10,7 +10,7 @@ use super::answer::Refused;
 use super::state::AdminState;
 use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest};
 use crate::config::{Approval, Config, DeviceAuthorityKind};
-use crate::inventory::{DeviceId, LiveDevice, Owner, UserId};
+use crate::inventory::{DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
 use crate::store::{Actor, Invite, NewDevice, canonical_email};
 
 /// Every device, by id.
@@ -73,7 +73,7 @@ pub(super) async fn add(state: &AdminState, by: &Actor, request: AddRequest) -> 
     let authority = external(&config, &request.authority)?;
     let owner = request.owner.as_deref().map(|owner| owner_of(&config, owner)).transpose()?;
     let new = NewDevice {
-        id: request.id,
+        id: listed_as(&authority, &request.id),
         authority,
         owner,
         shared: request.shared,
@@ -82,6 +82,13 @@ pub(super) async fn add(state: &AdminState, by: &Actor, request: AddRequest) -> 
         keys: request.keys,
     };
     Ok(view(&*state.registrar.add_device(new, by, &request.why).await?, 0))
+}
+
+/// The inventory's id of a foreign device, by that id or by the name in its certificates.
+fn listed_as(authority: &str, given: &str) -> DeviceId {
+    let inventory_id = given.strip_prefix(authority).is_some_and(|rest| rest.starts_with('.'));
+    let whole = given.parse().ok().filter(|_| inventory_id);
+    whole.unwrap_or_else(|| foreign_device_id(authority, given))
 }
 
 fn view(live: &LiveDevice, sessions: usize) -> DeviceView {

@@ -81,8 +81,8 @@ pub struct InviteAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddRequest {
-    /// As its authority's certificates name it.
-    pub id: DeviceId,
+    /// As its authority's certificates name it, or as the inventory does: `authority.name`.
+    pub id: String,
     /// The external authority.
     pub authority: String,
     /// `provider/subject`, or an e-mail address.

@@ -30,7 +30,11 @@ fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
 fn router() -> Router {
     let public = vec![PublicPath::Exact("/healthz".to_owned()), PublicPath::Below("/hooks".to_owned())];
     let apps = [app("wiki", public, &[]), app("dav", Vec::new(), &["PROPFIND"])];
-    Router { gate: "gate.corp.example".parse().unwrap(), apps: apps.into_iter().map(|app| (app.host.clone(), app)).collect() }
+    Router {
+        gate: "gate.corp.example".parse().unwrap(),
+        apps: apps.into_iter().map(|app| (app.host.clone(), app)).collect(),
+        port: 443,
+    }
 }
 
 fn place(host: &str, path: &str, method: &str) -> Result<String, RouteRefusal> {
@@ -105,4 +109,32 @@ fn methods_are_the_usual_ones_and_those_that_the_app_lists() {
     for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] {
         assert_eq!(place("wiki.corp.example", "/", method).as_deref(), Ok("wiki"), "{method}");
     }
+}
+
+#[test]
+fn web_sockets_are_for_the_apps_own_pages_and_those_it_lists() {
+    let wiki = App {
+        allowed_origins: ["https://portal.example".to_owned()].into(),
+        ..Arc::into_inner(app("wiki", Vec::new(), &[])).unwrap()
+    };
+    let at = |port: u16, origins: &[&str]| {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(ORIGIN, origin.parse().unwrap());
+        }
+        Router { port, ..router() }.is_welcome(&wiki, &headers)
+    };
+    assert!(at(443, &["https://wiki.corp.example"]) && at(8443, &["https://wiki.corp.example:8443"]));
+    assert!(at(443, &["https://portal.example"]) && at(443, &[]));
+    for foreign in [
+        "https://evil.example",
+        "null",
+        "http://wiki.corp.example",
+        "https://wiki.corp.example:8443",
+        "https://dav.corp.example",
+        "",
+    ] {
+        assert!(!at(443, &[foreign]), "{foreign}");
+    }
+    assert!(!at(443, &["https://wiki.corp.example", "https://evil.example"]), "two of them name nobody");
 }
