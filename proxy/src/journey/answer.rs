@@ -37,7 +37,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::Framing(why) => Answer {
             close: true,
-            ..row(why.status(), why.as_str(), "The request cannot be understood", why.to_string(), RETRY_CLIENT)
+            ..row(why.status(), why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT)
         },
         Refusal::Read(why) => read(*why),
         Refusal::Route(why) => route(why),
@@ -49,7 +49,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
         Refusal::SignIn(why) => sign_in(why),
         Refusal::Enrol(why) => {
-            row(why.status(), why.as_str(), "The device could not be enrolled", why.to_string(), ASK_ADMINISTRATOR)
+            row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
         }
         Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
         Refusal::BodyTooLarge => row(

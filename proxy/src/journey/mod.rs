@@ -4,6 +4,8 @@
 //! The hallway: [`travel`] is the one function that knows the order of the rooms.
 
 mod answer;
+#[cfg(test)]
+mod answers_tests;
 mod body;
 mod connection;
 mod control;

@@ -86,7 +86,7 @@ impl ReadRefusal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unguarded => "unguarded",
-            Self::Method => "method",
+            Self::Method => "method_not_served",
             Self::ServerWide => "server_wide",
             Self::Scheme => "scheme",
             Self::HostMissing => "host_missing",

@@ -78,7 +78,7 @@ impl RouteRefusal {
         match self {
             Self::Misdirected => "misdirected",
             Self::UnknownHost => "unknown_host",
-            Self::Method => "method",
+            Self::Method => "method_not_taken",
             Self::ForeignOrigin => "foreign_origin",
         }
     }

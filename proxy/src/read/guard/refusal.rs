@@ -155,7 +155,7 @@ impl FramingRefusal {
             Self::BareCr => "bare_cr",
             Self::BlankLine => "blank_line",
             Self::RequestLine => "request_line",
-            Self::Method => "method",
+            Self::Method => "method_malformed",
             Self::Connect => "connect",
             Self::Target => "target",
             Self::Fragment => "fragment",

@@ -1,0 +1,194 @@
+//! The table of refusals as people meet it, held against a golden file: `testdata/answers.txt`.
+//!
+//! A changed word shows up as a difference; to accept it, replace the file by what the test prints.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sekisho_certs::trust::CertificateRefusal;
+use sekisho_policy::DenyReason;
+
+use super::answer::answer;
+use super::control::ControlError;
+use super::refusal::Refusal;
+use crate::decide::DecideRefusal;
+use crate::forward::ForwardError;
+use crate::identify_device::DeviceRefusal;
+use crate::identify_user::UserRefusal;
+use crate::inventory::{DeviceId, SessionOver};
+use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
+use crate::record::RecordError;
+use crate::route::RouteRefusal;
+use crate::sign_in::SignInRefusal;
+
+fn all() -> Vec<Refusal> {
+    let device: DeviceId = "lap-7".parse().unwrap();
+    let id = || device.clone();
+    let mut all: Vec<Refusal> = Vec::new();
+    all.extend(FramingRefusal::ALL.iter().map(|why| Refusal::Framing(*why)));
+    all.extend(
+        [
+            ReadRefusal::Unguarded,
+            ReadRefusal::Method,
+            ReadRefusal::ServerWide,
+            ReadRefusal::Scheme,
+            ReadRefusal::Userinfo,
+            ReadRefusal::Port,
+            ReadRefusal::HostsDiffer,
+            ReadRefusal::Path(PathRefusal::DotSegment),
+            ReadRefusal::Query,
+            ReadRefusal::ConnectionHeader,
+            ReadRefusal::ConnectionNames,
+            ReadRefusal::AuthorizationTwice,
+            ReadRefusal::CookieTwice,
+            ReadRefusal::HeaderTwice,
+            ReadRefusal::Expectation,
+            ReadRefusal::WebSocket,
+            ReadRefusal::WebSocketVersion,
+            ReadRefusal::Protocol,
+        ]
+        .map(Refusal::Read),
+    );
+    all.extend([RouteRefusal::Misdirected, RouteRefusal::UnknownHost, RouteRefusal::Method].map(Refusal::Route));
+    all.extend(
+        [
+            DeviceRefusal::NoCertificate,
+            DeviceRefusal::Unlisted(id()),
+            DeviceRefusal::OtherKey(id()),
+            DeviceRefusal::Pending(id()),
+            DeviceRefusal::Quarantined(id()),
+            DeviceRefusal::Retired(id()),
+            DeviceRefusal::AuthorityNotTaken("mdm".into()),
+            DeviceRefusal::InventoryBehind,
+        ]
+        .map(Refusal::Device),
+    );
+    all.extend(
+        [
+            CertificateRefusal::UnknownAuthority,
+            CertificateRefusal::BadSignature,
+            CertificateRefusal::AuthorityNotValid,
+            CertificateRefusal::ChainNotAllowed,
+            CertificateRefusal::Revoked,
+            CertificateRefusal::RevocationUnknown,
+            CertificateRefusal::CrlExpired,
+            CertificateRefusal::CrlBadSignature,
+            CertificateRefusal::WrongPurpose,
+            CertificateRefusal::IsAuthority,
+            CertificateRefusal::NoIdentity,
+            CertificateRefusal::SeveralIdentities,
+            CertificateRefusal::ForeignIdentity,
+            CertificateRefusal::Malformed,
+            CertificateRefusal::WeakAlgorithm,
+        ]
+        .map(|why| Refusal::Device(DeviceRefusal::Certificate(why))),
+    );
+    all.extend(
+        [
+            UserRefusal::NoCredential,
+            UserRefusal::MalformedCookie,
+            UserRefusal::UnknownSession,
+            UserRefusal::SessionOver(SessionOver::Ended),
+            UserRefusal::SessionOver(SessionOver::Expired),
+            UserRefusal::SessionOver(SessionOver::Idle),
+            UserRefusal::OtherHost,
+            UserRefusal::OtherDevice,
+            UserRefusal::Suspended,
+            UserRefusal::MalformedAuthorization,
+            UserRefusal::TokenKind,
+            UserRefusal::Issuer,
+            UserRefusal::Audience,
+            UserRefusal::Confirmation,
+        ]
+        .map(Refusal::User),
+    );
+    all.extend(
+        [DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed]
+            .map(|reason| Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new() })),
+    );
+    all.extend(
+        [
+            ForwardError::UnknownApp,
+            ForwardError::ConnectFailed,
+            ForwardError::ConnectTimedOut,
+            ForwardError::TlsFailed,
+            ForwardError::ProtocolRefused,
+            ForwardError::FirstByteTimedOut,
+            ForwardError::AppStalled,
+            ForwardError::AppReset,
+            ForwardError::AppAnsweredGarbage,
+            ForwardError::NoHealthyUpstream,
+            ForwardError::BodyTooLarge,
+            ForwardError::BodyMalformed,
+            ForwardError::ClientWentAway,
+            ForwardError::ClientStalled,
+            ForwardError::UpgradeRefused,
+            ForwardError::IdentityUnfit,
+            ForwardError::CannotSign,
+            ForwardError::Unexpressible,
+        ]
+        .map(Refusal::Forward),
+    );
+    all.extend([
+        Refusal::Record(RecordError::Unwritable),
+        Refusal::Control(ControlError::Full),
+        Refusal::NoPolicies,
+        Refusal::NothingHere,
+        Refusal::WrongMethod,
+        Refusal::NoRandomness,
+        Refusal::Panicked,
+    ]);
+    all.extend(
+        [
+            SignInRefusal::NoDevice,
+            SignInRefusal::NoProvider,
+            SignInRefusal::UnknownProvider,
+            SignInRefusal::UnknownAttempt,
+            SignInRefusal::OtherBrowser,
+            SignInRefusal::OtherIssuer,
+            SignInRefusal::Declined,
+            SignInRefusal::ProviderError,
+            SignInRefusal::ProviderDown,
+            SignInRefusal::Code,
+            SignInRefusal::HandOver,
+            SignInRefusal::CrossSite,
+        ]
+        .map(Refusal::SignIn),
+    );
+    all
+}
+
+#[test]
+fn every_refusal_reads_as_agreed() {
+    let mut text = String::new();
+    for refusal in all() {
+        let a = answer(&refusal);
+        let close = if a.close { ", closes" } else { "" };
+        writeln!(text, "{} {}{close}\n  {}\n  {}\n  {}", a.status.as_u16(), a.reason, a.title, a.detail, a.remedy).unwrap();
+    }
+    let golden = include_str!("testdata/answers.txt");
+    assert!(text == golden, "the table differs from testdata/answers.txt; it is now:\n{text}");
+}
+
+#[test]
+fn words_are_whole_sentences_and_reasons_are_labels() {
+    for refusal in all() {
+        let a = answer(&refusal);
+        assert!(a.reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'), "{a:?}");
+        for text in [a.detail.as_str(), a.remedy] {
+            assert!(text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c == '`'), "{a:?}");
+        }
+        assert!(!a.title.ends_with('.'), "{a:?}");
+    }
+}
+
+#[test]
+fn one_reason_has_one_status() {
+    let mut statuses = BTreeMap::new();
+    for refusal in all() {
+        let a = answer(&refusal);
+        let before = statuses.insert(a.reason, a.status);
+        assert!(before.is_none_or(|before| before == a.status), "{} is {before:?} and {}", a.reason, a.status);
+    }
+}
