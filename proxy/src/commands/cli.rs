@@ -9,6 +9,8 @@ use super::ca::CaCommand;
 use super::device::DeviceCommand;
 use super::enroll::EnrollCommand;
 use super::error::CommandError;
+#[cfg(feature = "quickstart")]
+use super::quickstart::QuickstartCommand;
 use super::reload::ReloadCommand;
 use super::serve::{CheckCommand, ServeCommand};
 use super::session::SessionCommand;
@@ -20,9 +22,9 @@ use crate::startup::{self, LogFormat};
 #[derive(Debug, Parser)]
 #[command(name = "sekisho", version, max_term_width = 100)]
 pub struct Cli {
-    /// What to log: a level, or a filter such as `info,sekisho::forward=debug`
-    #[arg(long, global = true, value_name = "FILTER", env = "SEKISHO_LOG", default_value = "info")]
-    log: String,
+    /// What to log: a level, or a filter such as `info,sekisho::forward=debug` [default: info; of quickstart: warn]
+    #[arg(long, global = true, value_name = "FILTER", env = "SEKISHO_LOG")]
+    log: Option<String>,
     /// How log lines look
     #[arg(long, global = true, value_name = "FORMAT", env = "SEKISHO_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -32,6 +34,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "quickstart")]
+    Quickstart(QuickstartCommand),
     Serve(ServeCommand),
     Check(CheckCommand),
     Reload(ReloadCommand),
@@ -57,10 +61,12 @@ impl Cli {
     }
 
     fn dispatch(self) -> Result<(), CommandError> {
-        if let Command::Serve(_) = &self.command {
-            startup::start_logging(&self.log, self.log_format).map_err(CommandError::usage)?;
+        if let Some(usual) = self.command.usual_log() {
+            startup::start_logging(self.log.as_deref().unwrap_or(usual), self.log_format).map_err(CommandError::usage)?;
         }
         match self.command {
+            #[cfg(feature = "quickstart")]
+            Command::Quickstart(command) => wait(command.run()),
             Command::Serve(command) => wait(command.run()),
             Command::Check(command) => command.run(),
             Command::Reload(command) => wait(command.run()),
@@ -70,6 +76,26 @@ impl Cli {
             Command::User(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
             Command::Enroll(command) => wait(command.run()),
+        }
+    }
+}
+
+impl Command {
+    /// What to log unless told otherwise; `None` for commands that have nothing to log.
+    fn usual_log(&self) -> Option<&'static str> {
+        match self {
+            // Its standard error is a person's terminal: only what that person should do something about.
+            #[cfg(feature = "quickstart")]
+            Self::Quickstart(_) => Some("warn"),
+            Self::Serve(_) => Some("info"),
+            Self::Check(_)
+            | Self::Reload(_)
+            | Self::Status(_)
+            | Self::Device(_)
+            | Self::Session(_)
+            | Self::User(_)
+            | Self::Ca(_)
+            | Self::Enroll(_) => None,
         }
     }
 }

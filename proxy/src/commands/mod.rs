@@ -10,6 +10,8 @@ mod device;
 mod enroll;
 mod error;
 mod output;
+#[cfg(feature = "quickstart")]
+mod quickstart;
 mod reach;
 mod reload;
 mod serve;
@@ -26,6 +28,8 @@ pub use device::DeviceCommand;
 pub use enroll::EnrollCommand;
 pub use error::CommandError;
 pub use output::{Table, print, print_json};
+#[cfg(feature = "quickstart")]
+pub use quickstart::QuickstartCommand;
 pub use reach::Reach;
 pub use reload::ReloadCommand;
 pub use serve::{CheckCommand, ServeCommand};

@@ -1,0 +1,25 @@
+//! Everything that the quickstart promises, tried from outside: over TLS, with and without the devices' certificates.
+
+mod afterwards;
+mod line;
+mod people;
+mod theft;
+mod traffic;
+
+use line::Score;
+
+use super::stage::Stage;
+use crate::commands::error::CommandError;
+
+/// Tries everything, and prints a line for each.
+///
+/// # Errors
+/// [`CommandError::CheckFailed`] if anything went otherwise than it should.
+pub(super) async fn play(stage: &Stage) -> Result<(), CommandError> {
+    let mut score = Score::default();
+    people::play(stage, &mut score).await?;
+    theft::play(stage, &mut score).await?;
+    traffic::play(stage, &mut score).await?;
+    afterwards::play(stage, &mut score).await?;
+    score.total()
+}
