@@ -64,7 +64,7 @@ impl QuickstartCommand {
         };
         let done = if self.check {
             tokio::select! {
-                done = check::play(&stage) => done,
+                done = check::play(&stage, &clock) => done,
                 () = signals.stop() => Err(CommandError::failed("interrupted before everything was tried")),
             }
         } else {

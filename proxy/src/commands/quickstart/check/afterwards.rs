@@ -13,18 +13,22 @@ use tokio::net::TcpStream;
 
 use super::line::Score;
 use super::theft::{STOLEN_COOKIE, STOLEN_TOKEN};
+use crate::clock::Timestamp;
 use crate::commands::error::CommandError;
 use crate::commands::quickstart::sign_in::{person, sign_in};
 use crate::commands::quickstart::stage::Stage;
 
-/// Plays it.
-pub(super) async fn play(stage: &Stage, score: &mut Score) -> Result<(), CommandError> {
+/// Plays it; `since` is when this check began, as the record of earlier ones is there as well.
+pub(super) async fn play(stage: &Stage, score: &mut Score, since: Timestamp) -> Result<(), CommandError> {
     sign_out(stage, score).await?;
 
-    let lines = record(&stage.place.file("audit"))?;
+    let mut lines = record(&stage.place.file("audit"))?;
+    // Times are written so that they sort as text.
+    let since = since.to_string();
+    lines.retain(|line| field(line, "at") >= since.as_str());
     for (path, what) in [(STOLEN_COOKIE, "the stolen cookie is in the record"), (STOLEN_TOKEN, "and the stolen token")] {
         let is_it = |line: &&Value| field(line, "reason") == "credential_replayed" && field(line, "path") == path;
-        let found = lines.iter().rev().find(is_it);
+        let found = lines.iter().find(is_it);
         let device = found.map(|line| field(line, "device")).unwrap_or_default();
         let came = if found.is_some() { format!("shown by {device}") } else { "no such line".to_owned() };
         score.line(what, device == stage.other.id.as_str(), &format!("a line that names {}", stage.other.id), &came)?;
@@ -40,7 +44,7 @@ pub(super) async fn play(stage: &Stage, score: &mut Score) -> Result<(), Command
     )?;
 
     let metrics = scrape(stage.place.metrics_port(), "/metrics").await;
-    let thefts = metrics.as_ref().map_or(0.0, |(_, text)| sum(text, "sekisho_credentials_replayed_total"));
+    let thefts = metrics.as_ref().map_or(0.0, |(_, text)| sum(text, "sekisho_requests_total", "reason=\"credential_replayed\""));
     score.line("thefts are counted", thefts >= 2.0, "2 or more", &format!("{thefts}"))?;
     let ready = scrape(stage.place.metrics_port(), "/readyz").await;
     let came = ready.map_or_else(|error| error, |(status, text)| format!("{} {}", status.as_u16(), text.trim()));
@@ -62,7 +66,7 @@ async fn sign_out(stage: &Stage, score: &mut Score) -> Result<(), CommandError> 
     let came =
         page.map_or_else(|error| error.to_string(), |answer| format!("{} at {}", answer.status.as_u16(), answer.url.path()));
     score.line("and signs out", out, "the page that says so", &came)?;
-    score.refused("the old cookie opens nothing", 401, "session_ended", &before.get(&home).await)
+    score.refused("the old cookie opens nothing", 401, "unknown_session", &before.get(&home).await)
 }
 
 /// Every line of the record that is whole.
@@ -95,14 +99,14 @@ async fn scrape(port: u16, path: &str) -> Result<(StatusCode, String), String> {
     tokio::time::timeout(PATIENCE, scraped).await.map_err(|_elapsed| "no answer".to_owned())?
 }
 
-/// The sum over all labels of a metric.
-fn sum(text: &str, name: &str) -> f64 {
+/// The sum over a metric's series with this label.
+fn sum(text: &str, name: &str, label: &str) -> f64 {
     let values = text.lines().filter_map(|line| {
-        let (metric, value) = line.rsplit_once(' ')?;
-        let bare = metric.split('{').next()?;
-        if bare == name { value.parse::<f64>().ok() } else { None }
+        let (series, value) = line.rsplit_once(' ')?;
+        let (bare, labels) = series.split_once('{')?;
+        if bare == name && labels.contains(label) { value.parse::<f64>().ok() } else { None }
     });
-    values.sum()
+    values.fold(0.0, |all, value| all + value)
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -112,9 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_is_summed_over_its_labels_and_by_its_whole_name() {
-        let text = "# HELP a_total x\na_total{kind=\"x y\"} 2\na_total{kind=\"z\"} 3\na_total_more 9\n";
-        assert!((sum(text, "a_total") - 5.0).abs() < f64::EPSILON);
-        assert!(sum(text, "b_total") == 0.0);
+    fn a_metric_is_summed_over_its_series_and_by_its_whole_name() {
+        let text = "# HELP a_total x\na_total{app=\"x y\",why=\"z\"} 2\na_total{why=\"z\"} 3\na_total{why=\"y\"} 4\na_total_more{why=\"z\"} 9\n";
+        assert!((sum(text, "a_total", "why=\"z\"") - 5.0).abs() < f64::EPSILON);
+        assert!(sum(text, "b_total", "why=\"z\"") == 0.0);
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn play(stage: &Stage, score: &mut Score) -> Result<(), Command
     score.refused(
         "on an enrolled device, a program is asked to sign in",
         401,
-        "not_signed_in",
+        "no_credential",
         &laptop.get(&share("/")).await,
     )?;
     let page = laptop.browse(&share("/files/plans/")).await;

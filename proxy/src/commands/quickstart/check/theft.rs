@@ -15,7 +15,7 @@ pub(super) async fn play(stage: &Stage, score: &mut Score) -> Result<(), Command
     let stolen = other.with_cookies_of(&stage.alice);
     score.refused(
         "her cookie, stolen, on another device",
-        401,
+        403,
         "credential_replayed",
         &stolen.get(&share(STOLEN_COOKIE)).await,
     )?;
@@ -27,7 +27,7 @@ pub(super) async fn play(stage: &Stage, score: &mut Score) -> Result<(), Command
     score.allowed("a token that is bound to the laptop's certificate", &laptop.with_token(&bound).get(&share("/")).await)?;
     score.refused(
         "that token, stolen, on another device",
-        401,
+        403,
         "credential_replayed",
         &other.with_token(&bound).get(&share(STOLEN_TOKEN)).await,
     )?;
