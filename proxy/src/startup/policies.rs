@@ -43,6 +43,24 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Vec<String>> {
     check(config, texts)
 }
 
+/// What is wrong with the policies of a configuration that is wrong itself, as far as that can be told: so that both are named at
+/// once. The file at `path` is read without judging it.
+pub(super) fn problems_beside(path: &Path) -> Vec<String> {
+    let Some(written) = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok()) else {
+        return Vec::new();
+    };
+    let Some(dir) = written.get("policies").and_then(|policies| policies.get("dir")?.as_str()) else { return Vec::new() };
+    let texts = PolicyTexts::read(&path.parent().unwrap_or(Path::new(".")).join(dir));
+    let strings = |list: Option<&toml::Value>| -> Vec<String> {
+        let list = list.and_then(toml::Value::as_array).into_iter().flatten();
+        list.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let apps = written.get("app").and_then(toml::Value::as_array).into_iter().flatten();
+    let apps = apps.filter_map(|app| Some(PolicyApp::new(app.get("name")?.as_str()?, strings(app.get("tags"))))).collect();
+    let judged = texts.map_err(|error| vec![format!("policies: {error}")]).and_then(|texts| judge(&texts, apps).map(drop));
+    judged.err().unwrap_or_default()
+}
+
 /// The set that was live last, for a start on which the folder has a bad one.
 ///
 /// # Errors
@@ -66,15 +84,16 @@ pub(super) fn keep(config: &Config, live: &Loaded) -> Result<(), String> {
 }
 
 fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
-    let catalogue = Catalogue {
-        apps: config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect(),
-        groups: None,
-    };
-    let loaded = PolicySet::load(&texts.policies, &texts.additions, &catalogue)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
+    let loaded = judge(&texts, apps)?;
     let hash = Digest::of(loaded.set.canonical_text().as_bytes());
     let decider = Decider::new(Arc::new(loaded.set), hash, config.time_zone.clone());
     Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
+}
+
+fn judge(texts: &PolicyTexts, apps: Vec<PolicyApp>) -> Result<sekisho_policy::Loaded, Vec<String>> {
+    PolicySet::load(&texts.policies, &texts.additions, &Catalogue { apps, groups: None })
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
 fn sources(pairs: Vec<(String, String)>) -> Vec<Source> {

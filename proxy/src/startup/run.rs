@@ -82,8 +82,10 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
 /// # Errors
 /// Every problem in words.
 pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
-    let config = Config::load(path, config::environment(), clock.now())
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let config = Config::load(path, config::environment(), clock.now()).map_err(|problems| {
+        let of_policies = policies::problems_beside(path);
+        problems.iter().map(ToString::to_string).chain(of_policies).collect::<Vec<_>>()
+    })?;
     policies::load(&config).map(|loaded| loaded.warnings)
 }
 
