@@ -90,7 +90,12 @@ pub(super) fn roughly(span: Duration) -> String {
 
 /// What others named may not play with the terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || rearranges(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Line separators, and what turns the order of what follows or cannot be seen (Unicode Standard Annex 9, section 2).
+fn rearranges(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -104,6 +109,14 @@ mod tests {
         table.row(&["ana-laptop".into(), "active".into()]);
         table.row(&["b\u{1b}[2J".into(), "pending".into()]);
         assert_eq!(table.text(""), "DEVICE      STATUS\nana-laptop  active\nb\u{fffd}[2J       pending\n");
+    }
+
+    #[test]
+    fn text_of_others_stays_in_its_line_and_order() {
+        assert_eq!(
+            plain("a\u{202e}b\u{2066}\r\n\u{2028}\u{200b}\u{9b}c é"),
+            "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}c é"
+        );
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum TunnelEnd {
     Idle,
     /// It was cut.
     Cut,
+    /// The gate closes.
+    Draining,
 }
 
 impl TunnelEnd {
@@ -50,6 +52,7 @@ impl TunnelEnd {
             Self::AppLeft => "app_left",
             Self::Idle => "idle",
             Self::Cut => "cut",
+            Self::Draining => "draining",
         }
     }
 
@@ -58,20 +61,21 @@ impl TunnelEnd {
         match self {
             Self::Cut => Some((1008, "access has ended")),
             Self::Idle => Some((1001, "idle for too long")),
+            Self::Draining => Some((1001, "the gate is closing")),
             Self::ClientLeft | Self::AppLeft => None,
         }
     }
 }
 
 impl Tunnel {
-    /// Moves bytes until a side closes, nothing moves for too long, or `cut` resolves. Then no byte of the app reaches the client any
-    /// more; it gets a Close frame (1008) if the app's last frame is complete. Dropping the future closes both sides at once.
-    pub async fn run(self, cut: impl Future<Output = ()>) -> TunnelEnd {
+    /// Moves bytes until a side closes, nothing moves for too long, or `cut` resolves and says why. Then no byte of the app reaches the
+    /// client any more; it gets a Close frame if the app's last frame is complete. Dropping the future closes both sides at once.
+    pub async fn run(self, cut: impl Future<Output = TunnelEnd>) -> TunnelEnd {
         let Self { client, app, idle, meter, load: _load } = self;
         let mut cut = pin!(cut);
         let client = tokio::select! {
             biased;
-            () = &mut cut => return TunnelEnd::Cut,
+            why = &mut cut => return why,
             client = timeout(HANDOVER, client) => match client {
                 Ok(Ok(client)) => client,
                 Ok(Err(_)) | Err(_) => return TunnelEnd::ClientLeft,
@@ -86,14 +90,14 @@ impl Tunnel {
             let mut down = pin!(relay(&mut from_app, &mut to_client, &last, |bytes| meter.add_down(bytes)));
             tokio::select! {
                 biased;
-                () = &mut cut => TunnelEnd::Cut,
+                why = &mut cut => why,
                 () = silence(&last, idle) => TunnelEnd::Idle,
                 _ = &mut up => {
                     // The app may still have something to say to a client that has only stopped sending.
-                    tokio::select! { biased; () = &mut cut => TunnelEnd::Cut, _ = timeout(AFTERMATH, &mut down) => TunnelEnd::ClientLeft }
+                    tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut down) => TunnelEnd::ClientLeft }
                 }
                 _ = &mut down => {
-                    tokio::select! { biased; () = &mut cut => TunnelEnd::Cut, _ = timeout(AFTERMATH, &mut up) => TunnelEnd::AppLeft }
+                    tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut up) => TunnelEnd::AppLeft }
                 }
             }
         };

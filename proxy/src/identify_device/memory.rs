@@ -32,6 +32,7 @@ struct Remembered {
 struct Known {
     generation: u64,
     epoch: u64,
+    since: Timestamp,
     until: Timestamp,
     device: KnownDevice,
 }
@@ -57,6 +58,7 @@ impl Memory {
         if let Some(known) = &*self.known.borrow()
             && known.generation == generation
             && known.epoch == epoch
+            && now >= known.since
             && now <= known.until
             && !inventory.is_behind()
             && taken.is_none_or(|taken| taken.contains(&known.device.device.authority))
@@ -68,7 +70,8 @@ impl Memory {
         let Some(Remembered { outcome, .. }) = &*vouched else { return Err(DeviceRefusal::NoCertificate) };
         let vouched = outcome.as_ref().map_err(|refusal| *refusal)?;
         let device = vouched.known(leaf, taken, inventory)?;
-        *self.known.borrow_mut() = Some(Known { generation, epoch, until: vouched.valid_until(), device: device.clone() });
+        *self.known.borrow_mut() =
+            Some(Known { generation, epoch, since: now, until: vouched.valid_until(), device: device.clone() });
         Ok(device)
     }
 

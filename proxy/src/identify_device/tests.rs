@@ -170,6 +170,15 @@ fn an_app_may_take_devices_of_some_authorities_only() {
 }
 
 #[test]
+fn a_clock_that_steps_back_makes_the_certificate_be_looked_at_again() {
+    let mut story = story();
+    story.identify().unwrap();
+    story.now = Timestamp(NOW.0 - 30 * 86_400_000);
+    let refused = story.identify().unwrap_err();
+    assert!(matches!(refused, DeviceRefusal::Certificate(CertificateRefusal::NotYetValid { .. })), "{refused:?}");
+}
+
+#[test]
 fn while_the_inventory_is_out_of_date_nobody_is_known() {
     let story = story();
     story.identify().unwrap();

@@ -1,12 +1,14 @@
 //! The body of an answer, on its way to the client, with the guard that writes its `end` line.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
 use prometheus::IntCounter;
 
+use super::calls::Call;
 use crate::forward::{AppBody, BodyError};
 use crate::read::Turn;
 use crate::record::{Ending, Open};
@@ -22,6 +24,8 @@ pub(super) struct Body {
     sent: Option<IntCounter>,
     /// The request's turn on its connection lasts until its answer is out.
     turn: Option<Turn>,
+    /// Lasts as long; it learns whether the client takes its answer.
+    call: Option<Rc<Call>>,
 }
 
 #[derive(Debug)]
@@ -37,13 +41,20 @@ impl Body {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let owed = Some(bytes.len() as u64);
-        Self { content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), open: None, owed, sent: None, turn: None }
+        Self {
+            content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            open: None,
+            owed,
+            sent: None,
+            turn: None,
+            call: None,
+        }
     }
 
     /// A body from an app; its bytes are counted.
     pub(super) fn app(body: AppBody, sent: IntCounter) -> Self {
         let owed = body.size_hint().exact();
-        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent), turn: None }
+        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent), turn: None, call: None }
     }
 
     /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
@@ -56,10 +67,11 @@ impl Body {
         self
     }
 
-    /// Keeps the turn until the body is done.
+    /// Keeps turn and call until the body is done.
     #[must_use]
-    pub(super) fn keeping(mut self, turn: Option<Turn>) -> Self {
+    pub(super) fn keeping(mut self, turn: Option<Turn>, call: Rc<Call>) -> Self {
         self.turn = turn;
+        self.call = Some(call);
         self
     }
 
@@ -92,10 +104,17 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // Asked means that there is room: what was handed on before is on its way.
+        if let Some(call) = &self.call {
+            call.waits_no_more();
+        }
         let frame = match &mut self.content {
             Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::App(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
         };
+        if let (Some(_), Some(call)) = (&frame, &self.call) {
+            call.waits();
+        }
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {

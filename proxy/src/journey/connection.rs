@@ -14,11 +14,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::body::Body;
+use super::calls::{Call, Calls, Trouble};
 use super::gate::{Core, World};
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Slot, read_proxy_protocol};
+use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
 use crate::read::{GuardHandle, GuardedIo};
 use crate::tls::{Alpn, SecureConnection};
@@ -30,7 +33,18 @@ pub(super) struct Client {
     pub(super) secure: SecureConnection,
     /// What was found out about its certificate.
     pub(super) memory: Memory,
+    calls: Rc<Calls>,
     close: CloseSoon,
+    drain: watch::Receiver<bool>,
+    _seat: Seat,
+}
+
+/// What a connection takes up, given back when nothing of it is left: a tunnel outlives what hyper calls a connection.
+#[derive(Debug)]
+pub(super) struct Seat {
+    open: prometheus::IntGauge,
+    _slot: Slot,
+    _tracked: TaskTrackerToken,
 }
 
 /// Set when the connection shall end after the answers under way.
@@ -51,18 +65,31 @@ impl Client {
     pub(super) fn closes_soon(&self) -> bool {
         self.close.asked.get()
     }
+
+    /// Resolves when the gate is about to end.
+    pub(super) async fn draining(&self) -> TunnelEnd {
+        drained(&mut self.drain.clone()).await;
+        TunnelEnd::Draining
+    }
+}
+
+impl Seat {
+    /// For a connection that was let in.
+    pub(super) fn new(core: &Core, slot: Slot, tracked: TaskTrackerToken) -> Self {
+        let open = core.gate.metrics.connections.clone();
+        open.inc();
+        Self { open, _slot: slot, _tracked: tracked }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
 }
 
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
-pub(super) async fn serve(core: Rc<Core>, socket: TcpStream, peer: SocketAddr, slot: Slot, drain: watch::Receiver<bool>) {
-    let open = core.gate.metrics.connections.clone();
-    open.inc();
-    serve_open(&core, socket, peer, drain).await;
-    open.dec();
-    drop(slot);
-}
-
-async fn serve_open(core: &Rc<Core>, mut socket: TcpStream, peer: SocketAddr, drain: watch::Receiver<bool>) {
+pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAddr, seat: Seat, drain: watch::Receiver<bool>) {
     let world = core.gate.world.load_full();
     let deadline = tokio::time::Instant::now() + world.config.limits.handshake_timeout;
     let client = match client_address(&world, &mut socket, peer, deadline).await {
@@ -84,10 +111,17 @@ async fn serve_open(core: &Rc<Core>, mut socket: TcpStream, peer: SocketAddr, dr
     };
     core.gate.metrics.handshakes.with_label_values(&["done"]).inc();
     let alpn = secure.alpn;
-    let client = Rc::new(Client { secure, memory: Memory::default(), close: CloseSoon::default() });
+    let client = Rc::new(Client {
+        secure,
+        memory: Memory::default(),
+        calls: Calls::new(),
+        close: CloseSoon::default(),
+        drain,
+        _seat: seat,
+    });
     match alpn {
-        Alpn::Http1 => serve_http1(core, &world, stream, client, drain).await,
-        Alpn::Http2 => serve_http2(core, &world, stream, client, drain).await,
+        Alpn::Http1 => serve_http1(&core, &world, stream, client).await,
+        Alpn::Http2 => serve_http2(&core, &world, stream, client).await,
     }
 }
 
@@ -112,20 +146,14 @@ async fn client_address(
     }
 }
 
-async fn serve_http1(
-    core: &Rc<Core>,
-    world: &World,
-    stream: TlsStream<TcpStream>,
-    client: Rc<Client>,
-    mut drain: watch::Receiver<bool>,
-) {
+async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>) {
     let (io, guard) = GuardedIo::new(stream, &world.config.limits);
     let service = {
         let core = Rc::clone(core);
         let client = Rc::clone(&client);
         service_fn(move |request: Request<Incoming>| {
             let hop = Hop::http1(GuardHandle::next_turn(&guard), guard.clone());
-            answer(Rc::clone(&core), Rc::clone(&client), hop, request)
+            answer(Rc::clone(&core), Rc::clone(&client), hop, client.calls.begin(), request)
         })
     };
     let connection = http1::Builder::new()
@@ -137,11 +165,20 @@ async fn serve_http1(
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drained(&mut drain) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let stall = world.config.limits.idle_timeout;
+    let mut ending = false;
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            _closing = client.draining(), if !ending => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            // The guard sees to idle connections.
+            trouble = client.calls.trouble(None, stall) => {
+                core.gate.metrics.cut.with_label_values(&[trouble.as_str()]).inc();
+                return;
+            }
         }
     };
     if let Err(error) = ended {
@@ -149,20 +186,16 @@ async fn serve_http1(
     }
 }
 
-async fn serve_http2(
-    core: &Rc<Core>,
-    world: &World,
-    stream: TlsStream<TcpStream>,
-    client: Rc<Client>,
-    mut drain: watch::Receiver<bool>,
-) {
+async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>) {
     let limits = &world.config.limits;
     let service = {
         let core = Rc::clone(core);
         let client = Rc::clone(&client);
-        service_fn(move |request: Request<Incoming>| answer(Rc::clone(&core), Rc::clone(&client), Hop::http2(), request))
+        service_fn(move |request: Request<Incoming>| {
+            answer(Rc::clone(&core), Rc::clone(&client), Hop::http2(), client.calls.begin(), request)
+        })
     };
-    let connection = http2::Builder::new(OnThisCore)
+    let connection = http2::Builder::new(OnThisCore(Rc::clone(&client.calls)))
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(limits.h2_streams)
@@ -172,24 +205,39 @@ async fn serve_http2(
         .keep_alive_timeout(limits.header_timeout)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drained(&mut drain) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let idle = limits.idle_timeout;
+    let mut ending = false;
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            _closing = client.draining(), if !ending => {}
+            () = client.close.wake.notified(), if !ending => {}
+            trouble = client.calls.trouble(Some(idle), idle) => {
+                core.gate.metrics.cut.with_label_values(&[trouble.as_str()]).inc();
+                if ending || trouble != Trouble::Idle {
+                    // The client had its time. Dropping resets what is still open.
+                    connection.as_mut().graceful_shutdown();
+                    break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
+                }
+            }
         }
-        () = client.close.wake.notified() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        ending = true;
+        connection.as_mut().graceful_shutdown();
     };
     if let Err(error) = ended {
         tracing::debug!(client = %client.secure.client, %error, "a connection ended badly");
     }
 }
 
-async fn answer(core: Rc<Core>, client: Rc<Client>, hop: Hop, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    Ok(travel(&core, &client, hop, request).await)
+async fn answer(
+    core: Rc<Core>,
+    client: Rc<Client>,
+    hop: Hop,
+    call: Call,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    call.started();
+    Ok(travel(&core, &client, hop, Rc::new(call), request).await)
 }
 
 async fn drained(drain: &mut watch::Receiver<bool>) {
@@ -197,18 +245,16 @@ async fn drained(drain: &mut watch::Receiver<bool>) {
     let _gone = drain.wait_for(|draining| *draining).await;
 }
 
-/// Runs what hyper spawns on the thread that serves the connection.
-#[derive(Clone, Copy, Debug)]
-struct OnThisCore;
+/// Runs what hyper spawns on the thread that serves the connection: the streams of HTTP/2.
+#[derive(Clone, Debug)]
+struct OnThisCore(Rc<Calls>);
 
 impl<F> hyper::rt::Executor<F> for OnThisCore
 where
     F: Future + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+        tokio::task::spawn_local(Rc::clone(&self.0).run_stream(future));
     }
 }
 
@@ -216,3 +262,5 @@ where
 const MIN_BUFFER: usize = 8 * 1024;
 /// Bytes of an HTTP/2 answer that may wait for a slow client, per stream.
 const SEND_BUFFER: usize = 64 * 1024;
+/// For the last word (GOAWAY) to reach a client that is cut off.
+const FAREWELL: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::connection::{self, Seat};
 use super::gate::{Core, Gate};
 use crate::accept;
 use crate::config::AuditSync;
@@ -107,8 +107,8 @@ fn take(core: &Rc<Core>, socket: TcpStream, connections: &TaskTracker, drain: &w
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let task = connection::serve(Rc::clone(core), socket, peer, slot, drain.clone());
-    tokio::task::spawn_local(connections.track_future(task));
+    let seat = Seat::new(core, slot, connections.token());
+    tokio::task::spawn_local(connection::serve(Rc::clone(core), socket, peer, seat, drain.clone()));
 }
 
 /// Polls between looking for new events: a busy core still takes new connections soon.

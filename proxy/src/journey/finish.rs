@@ -8,6 +8,7 @@ use http_body::Body as _;
 
 use super::answer::{Answer, answer};
 use super::body::Body;
+use super::calls::Call;
 use super::connection::Client;
 use super::gate::{Core, World};
 use super::manner::Manner;
@@ -32,6 +33,7 @@ pub(super) struct Finish<'a> {
     pub(super) started: tokio::time::Instant,
     pub(super) turn: Option<Turn>,
     pub(super) guard: Option<GuardHandle>,
+    pub(super) call: Rc<Call>,
 }
 
 /// Makes the answer, writes its line, counts it, and hands it to hyper.
@@ -51,28 +53,37 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
     };
     let mut response = response;
     end.framing(&mut response);
-    end.count(&story, response.status());
     let length = response.body().size_hint().exact();
     let bodyless = end.method == Method::HEAD
         || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
     let app = story.app_name().to_owned();
     let open = match story.answered(response.status().as_u16(), length).await {
         Ok(open) => open,
-        Err(error) => return end.unrecorded(&error.into()),
+        Err(error) => {
+            let refused = end.unrecorded(&error.into());
+            end.count(&story, refused.status());
+            end.call.answered();
+            return refused.map(|body| body.keeping(end.turn.take(), Rc::clone(&end.call)));
+        }
     };
+    end.count(&story, response.status());
+    end.call.answered();
     match tunnel {
         Some(tunnel) => {
             if let Some(turn) = &end.turn {
                 turn.accept_tunnel();
             }
             let gauge = end.core.gate.metrics.in_flight.with_label_values(&["websocket"]);
-            tokio::task::spawn_local(run_tunnel(tunnel, open, gauge));
+            // Nothing but the tunnel itself is waited for from here on; it has its own bound for silence.
+            end.call.waits_no_more();
+            tokio::task::spawn_local(run_tunnel(tunnel, open, gauge, Rc::clone(end.client), Rc::clone(&end.call)));
             tracing::debug!(app, "a WebSocket opened");
             response
         }
         None => {
             let turn = end.turn.take();
-            response.map(|body| body.recorded(open, bodyless).keeping(turn))
+            let call = Rc::clone(&end.call);
+            response.map(|body| body.recorded(open, bodyless).keeping(turn, call))
         }
     }
 }
@@ -211,14 +222,16 @@ pub(super) fn own_response(status: StatusCode, kind: &'static str, text: impl In
     response
 }
 
-async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge) {
+/// A tunnel lasts longer than hyper's connection: it keeps what counts as one, so that bounds and drains see it.
+async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge, client: Rc<Client>, call: Rc<Call>) {
     gauge.inc();
-    let ended = tunnel.run(std::future::pending()).await;
+    let ended = tunnel.run(client.draining()).await;
     gauge.dec();
+    drop(call);
     open.ends(match ended {
         // Either side may close a WebSocket; neither is a failure.
         TunnelEnd::ClientLeft | TunnelEnd::AppLeft => Ending::Complete,
-        TunnelEnd::Idle | TunnelEnd::Cut => Ending::Cut,
+        TunnelEnd::Idle | TunnelEnd::Cut | TunnelEnd::Draining => Ending::Cut,
     });
 }
 

@@ -17,6 +17,8 @@ pub struct JourneyMetrics {
     pub accepted: IntCounterVec,
     /// Handshakes by outcome.
     pub handshakes: IntCounterVec,
+    /// Connections that the gate closed or cut by itself, and why.
+    pub cut: IntCounterVec,
     /// Answers under way, by kind.
     pub in_flight: IntGaugeVec,
     /// Panics that were caught. Each is a bug.
@@ -49,6 +51,10 @@ impl JourneyMetrics {
             connections: IntGauge::new("sekisho_connections", "Open connections")?,
             accepted: IntCounterVec::new(Opts::new("sekisho_accepted_total", "Connections by how they began"), &["outcome"])?,
             handshakes: IntCounterVec::new(Opts::new("sekisho_tls_handshakes_total", "TLS handshakes by outcome"), &["outcome"])?,
+            cut: IntCounterVec::new(
+                Opts::new("sekisho_connections_cut_total", "Connections that the gate closed by itself, and why"),
+                &["reason"],
+            )?,
             in_flight: IntGaugeVec::new(Opts::new("sekisho_in_flight", "Answers under way, by kind"), &["kind"])?,
             panics: prometheus::IntCounter::new("sekisho_panics_total", "Panics that were caught; each is a bug")?,
             reload_success: IntGauge::new(
@@ -70,6 +76,7 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.handshakes.clone()))?;
+        registry.register(Box::new(metrics.cut.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.panics.clone()))?;
         registry.register(Box::new(metrics.reload_success.clone()))?;

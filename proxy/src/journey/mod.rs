@@ -7,6 +7,7 @@ mod answer;
 #[cfg(test)]
 mod answers_tests;
 mod body;
+mod calls;
 mod connection;
 mod control;
 mod core_loop;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::Version;
+use http::{StatusCode, Version};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::App;
@@ -23,7 +23,8 @@ pub(super) struct Story {
     clock: Clock,
     id: RequestId,
     at: Timestamp,
-    line: Option<Access>,
+    line: Access,
+    told: bool,
     meter: Rc<Meter>,
 }
 
@@ -61,7 +62,7 @@ impl Story {
             status: 0,
             length: None,
         };
-        Self { recorder, clock, id, at, line: Some(line), meter: Rc::default() }
+        Self { recorder, clock, id, at, line, told: false, meter: Rc::default() }
     }
 
     /// The request's name.
@@ -81,31 +82,28 @@ impl Story {
 
     /// The request was read.
     pub(super) fn read(&mut self, request: &Clean) {
-        if let Some(line) = &mut self.line {
-            line.method = request.method.as_str().to_owned();
-            line.host = request.host.as_str().to_owned();
-            line.path = request.path.as_ref().to_owned();
-        }
+        let line = &mut self.line;
+        line.method = request.method.as_str().to_owned();
+        line.host = request.host.as_str().to_owned();
+        line.path = request.path.as_ref().to_owned();
     }
 
     /// Its app was found.
     pub(super) fn app(&mut self, app: &App) {
-        if let Some(line) = &mut self.line {
-            line.app = Some(app.name.as_ref().to_owned());
-        }
+        let line = &mut self.line;
+        line.app = Some(app.name.as_ref().to_owned());
     }
 
     /// The app's name, as a label: empty if the request is for none.
     pub(super) fn app_name(&self) -> &str {
-        self.line.as_ref().and_then(|line| line.app.as_deref()).unwrap_or_default()
+        self.line.app.as_deref().unwrap_or_default()
     }
 
     /// The device was known.
     pub(super) fn device(&mut self, device: &KnownDevice) {
-        if let Some(line) = &mut self.line {
-            line.device = Some(device.device.id.to_string());
-            line.device_facts = Some(device.facts.to_string());
-        }
+        let line = &mut self.line;
+        line.device = Some(device.device.id.to_string());
+        line.device_facts = Some(device.facts.to_string());
     }
 
     /// The device is refused; who it is, is known all the same where its certificate says so.
@@ -122,63 +120,56 @@ impl Story {
             | DeviceRefusal::AuthorityNotTaken(_)
             | DeviceRefusal::InventoryBehind => return,
         };
-        if let Some(line) = &mut self.line {
-            line.device = Some(id.to_string());
-        }
+        let line = &mut self.line;
+        line.device = Some(id.to_string());
     }
 
     /// The user was known.
     pub(super) fn user(&mut self, user: &KnownUser) {
-        if let Some(line) = &mut self.line {
-            line.user = Some(user.session.user.to_string());
-            line.session = Some(user.session.id.to_string());
-            line.session_facts = Some(user.facts.to_string());
-            line.binding = Some(user.binding.as_str().to_owned());
-        }
+        let line = &mut self.line;
+        line.user = Some(user.session.user.to_string());
+        line.session = Some(user.session.id.to_string());
+        line.session_facts = Some(user.facts.to_string());
+        line.binding = Some(user.binding.as_str().to_owned());
     }
 
     /// Policy was asked.
     pub(super) fn asked(&mut self, policy_set: Digest) {
-        if let Some(line) = &mut self.line {
-            line.policy_set = Some(policy_set.to_string());
-        }
+        let line = &mut self.line;
+        line.policy_set = Some(policy_set.to_string());
     }
 
     /// Policy said yes.
     pub(super) fn permitted(&mut self, permit: &Permit) {
-        if let Some(line) = &mut self.line {
-            line.decision = Decision::Allow;
-            "permitted".clone_into(&mut line.reason);
-            line.policies = permit.policies.iter().map(ToString::to_string).collect();
-        }
+        let line = &mut self.line;
+        line.decision = Decision::Allow;
+        "permitted".clone_into(&mut line.reason);
+        line.policies = permit.policies.iter().map(ToString::to_string).collect();
     }
 
     /// Policy said no.
     pub(super) fn denied(&mut self, refusal: &DecideRefusal) {
-        if let Some(line) = &mut self.line {
-            line.policies = refusal.policies.iter().map(ToString::to_string).collect();
-        }
+        let line = &mut self.line;
+        line.policies = refusal.policies.iter().map(ToString::to_string).collect();
     }
 
     /// It is answered by the gate itself.
     pub(super) fn own(&mut self, reason: &'static str) {
-        if let Some(line) = &mut self.line {
-            line.decision = Decision::Own;
-            reason.clone_into(&mut line.reason);
-        }
+        let line = &mut self.line;
+        line.decision = Decision::Own;
+        reason.clone_into(&mut line.reason);
     }
 
     /// It is refused, or its app failed; `reason` is the refusal's name.
     pub(super) fn refused(&mut self, reason: &'static str, decision: Decision) {
-        if let Some(line) = &mut self.line {
-            line.decision = decision;
-            reason.clone_into(&mut line.reason);
-        }
+        let line = &mut self.line;
+        line.decision = decision;
+        reason.clone_into(&mut line.reason);
     }
 
     /// What was decided so far, for metrics: decision, reason.
     pub(super) fn outcome(&self) -> (Decision, &str) {
-        self.line.as_ref().map_or((Decision::Deny, ""), |line| (line.decision, line.reason.as_str()))
+        (self.line.decision, self.line.reason.as_str())
     }
 
     /// Writes the line that must stand before the first byte goes to the app.
@@ -186,7 +177,7 @@ impl Story {
     /// # Errors
     /// [`RecordError`]; the request must not go on.
     pub(super) async fn before_app(&self) -> Result<(), RecordError> {
-        let Some(line) = &self.line else { return Ok(()) };
+        let line = &self.line;
         let start = Start {
             at: line.at.clone(),
             request: line.request.clone(),
@@ -205,15 +196,19 @@ impl Story {
     /// Writes the `access` line. The returned guard writes the `end` line.
     ///
     /// # Errors
-    /// [`RecordError`]; nothing may be answered but that.
-    pub(super) async fn answered(mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
-        if let Some(line) = &mut self.line {
-            line.status = status;
-            line.length = length;
-            let written = self.recorder.access(line).await;
-            // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
-            self.line = None;
-            written?;
+    /// [`RecordError`]; nothing may be answered but that. The line is then kept, with that as its outcome, until it can be written.
+    pub(super) async fn answered(&mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
+        self.line.status = status;
+        self.line.length = length;
+        let written = self.recorder.access(&self.line).await;
+        // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
+        self.told = true;
+        if let Err(error) = written {
+            self.line.status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+            self.line.length = None;
+            "record_unavailable".clone_into(&mut self.line.reason);
+            self.recorder.late(&self.line);
+            return Err(error);
         }
         Ok(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)))
     }
@@ -221,12 +216,18 @@ impl Story {
 
 impl Drop for Story {
     fn drop(&mut self) {
-        let Some(mut line) = self.line.take() else { return };
-        line.status = 499;
-        if line.reason.is_empty() {
-            "client_gone".clone_into(&mut line.reason);
+        if self.told {
+            return;
         }
-        self.recorder.late(&line);
+        self.line.status = CLIENT_GONE;
+        self.line.length = None;
+        if self.line.reason.is_empty() {
+            "client_gone".clone_into(&mut self.line.reason);
+        }
+        self.recorder.late(&self.line);
         drop(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)));
     }
 }
+
+/// As other proxies write it: there was nobody to answer.
+const CLIENT_GONE: u16 = 499;

@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::body::Body;
+use super::calls::Call;
 use super::connection::Client;
 use super::finish::{self, Finish};
 use super::gate::{Core, World};
@@ -56,7 +57,13 @@ impl Hop {
 }
 
 /// Takes a request through all rooms, and its answer to the record. Never fails: whatever goes wrong is an answer too.
-pub(super) async fn travel(core: &Rc<Core>, client: &Rc<Client>, hop: Hop, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn travel(
+    core: &Rc<Core>,
+    client: &Rc<Client>,
+    hop: Hop,
+    call: Rc<Call>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let started = tokio::time::Instant::now();
     let manner = Manner::of(request.method(), request.headers());
     let method = request.method().clone();
@@ -76,7 +83,7 @@ pub(super) async fn travel(core: &Rc<Core>, client: &Rc<Client>, hop: Hop, reque
         core.gate.metrics.panics.inc();
         Err(Refusal::Panicked)
     });
-    finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard }, story, outcome).await
+    finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard, call }, story, outcome).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "the hallway hands each room what it needs; a bundle would only rename the list")]

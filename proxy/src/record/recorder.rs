@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -95,7 +96,8 @@ impl Recorder {
         self.hand_in(&Line::End(line));
     }
 
-    /// Hands in the `access` line of a request whose client went away before it was answered.
+    /// Hands in the `access` line of a request that was refused because it could not be written, or whose client went away
+    /// before it was answered. It is kept like an `end`.
     pub fn late(&self, line: &Access) {
         self.hand_in(&Line::Access(line));
     }
@@ -192,19 +194,37 @@ impl Desk {
     }
 }
 
+impl Drop for Desk {
+    /// What was cut off when its core ended has handed in its last lines by now.
+    fn drop(&mut self) {
+        if let Some((_batch, Ok(()), Some(file))) = self.append()
+            && let Err(error) = file.sync_data()
+        {
+            tracing::error!(%error, "cannot force the record to the disk");
+        }
+    }
+}
+
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
     }
 }
 
-/// Bytes of `end` lines that are kept while the record cannot be written.
+/// Bytes of lines that are kept while the record cannot be written.
 const TRAILING_BOUND: usize = 4 * 1024 * 1024;
+/// How soon that is tried again, though nobody asks: who looks at `/readyz` first would never ask.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 async fn write_batches(desk: Weak<Desk>) {
     loop {
         let Some(strong) = desk.upgrade() else { return };
-        strong.work.notified().await;
+        if strong.state.borrow().trailing.is_empty() {
+            strong.work.notified().await;
+        } else {
+            // Left over from a write that failed.
+            let _either = tokio::time::timeout(TRY_AGAIN, strong.work.notified()).await;
+        }
         // Whoever is ready in this turn of the runtime joins the batch.
         tokio::task::yield_now().await;
         strong.write_batch().await;
@@ -213,8 +233,6 @@ async fn write_batches(desk: Weak<Desk>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use prometheus::Registry;
     use tokio::task::LocalSet;
 
@@ -243,6 +261,60 @@ mod tests {
             recorder.write(&Line::End(&end("r1"))).await.unwrap();
             assert!(std::fs::read_to_string(path).unwrap().contains("\"r1\""));
         });
+    }
+
+    #[test]
+    fn what_is_handed_in_last_is_written_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path(), Timestamp(1), 0).unwrap();
+        let path = segment.path().to_owned();
+        let metrics = RecordMetrics::register(&Registry::new()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let set = LocalSet::new();
+        runtime.block_on(set.run_until(async {
+            let recorder = Recorder::start(segment, false, metrics);
+            // As a connection that is cut when its core ends: its `end` comes from a drop.
+            let answer = scopeguard(recorder.clone(), |recorder| recorder.end(&end("cut")));
+            tokio::task::spawn_local(async move {
+                let _answer = answer;
+                std::future::pending::<()>().await;
+            });
+            tokio::task::yield_now().await;
+            recorder.finish().await;
+        }));
+        drop(set);
+        assert!(std::fs::read_to_string(path).unwrap().contains("\"cut\""));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_unasked() {
+        on_a_core(|recorder, metrics, path| async move {
+            recorder.0.state.borrow_mut().segment.refuse_writes(true);
+            assert_eq!(recorder.write(&Line::End(&end("r1"))).await, Err(RecordError::Unwritable));
+            recorder.end(&end("refused"));
+            while metrics.failures.get() < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(metrics.writable.get(), 0);
+            recorder.0.state.borrow_mut().segment.refuse_writes(false);
+            while metrics.writable.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.contains("\"refused\"") && !text.contains("\"r1\""), "{text}");
+        });
+    }
+
+    struct Guard<T, F: FnMut(&mut T)>(T, F);
+
+    impl<T, F: FnMut(&mut T)> Drop for Guard<T, F> {
+        fn drop(&mut self) {
+            (self.1)(&mut self.0);
+        }
+    }
+
+    fn scopeguard<T, F: FnMut(&mut T)>(value: T, last: F) -> Guard<T, F> {
+        Guard(value, last)
     }
 
     #[test]

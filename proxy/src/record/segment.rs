@@ -16,6 +16,8 @@ pub struct Segment {
     file: Arc<File>,
     path: PathBuf,
     length: u64,
+    /// Part of a batch may stand behind `length`.
+    torn: bool,
     dirty: Arc<AtomicBool>,
 }
 
@@ -36,7 +38,7 @@ impl Segment {
         let name = format!("access-{:013}-{}-{core}.jsonl", started.0, std::process::id());
         let path = dir.join(name);
         let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path)?;
-        Ok(Self { file: Arc::new(file), path, length: 0, dirty: Arc::default() })
+        Ok(Self { file: Arc::new(file), path, length: 0, torn: false, dirty: Arc::default() })
     }
 
     /// Where it is.
@@ -49,9 +51,11 @@ impl Segment {
     /// # Errors
     /// What the file system says. The file is then cut back to the last whole batch, so that no torn line stays.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.mend()?;
         if let Err(error) = (&*self.file).write_all(lines) {
-            // Appending goes to the end of the file, so what is torn must go before the next attempt.
-            self.file.set_len(self.length)?;
+            self.torn = true;
+            // Tried at once, so that readers see whole lines; if it fails, the next attempt begins with it.
+            let _tried_again = self.mend();
             return Err(error);
         }
         self.length += lines.len() as u64;
@@ -59,9 +63,27 @@ impl Segment {
         Ok(())
     }
 
+    /// Appending goes to the end of the file, so what is torn must go first.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
     /// A handle with which to force the file to the disk from elsewhere.
     pub(super) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
+    }
+
+    /// Writes to it fail from now on, as on a full disk; or do not any more.
+    #[cfg(test)]
+    pub(super) fn refuse_writes(&mut self, refuse: bool) {
+        let options = |read: bool| OpenOptions::new().read(read).append(!read).open(&self.path);
+        if let Ok(file) = options(refuse) {
+            self.file = Arc::new(file);
+        }
     }
 
     fn sync_handle(&self) -> (Arc<File>, Arc<AtomicBool>) {
@@ -122,6 +144,22 @@ mod tests {
         segment.append(b"two\n").unwrap();
         assert_eq!(std::fs::read(segment.path()).unwrap(), b"one\ntwo\n");
         assert_eq!(std::fs::metadata(segment.path()).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_is_torn_goes_before_the_next_line() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mut segment = Segment::create(dir.path(), Timestamp(7), 0).unwrap();
+        segment.append(b"one\n").unwrap();
+        // Half of a line got through, and the file could not be cut back.
+        (&*segment.file).write_all(b"tw").unwrap();
+        segment.torn = true;
+        segment.refuse_writes(true);
+        assert!(segment.append(b"two\n").is_err());
+        segment.refuse_writes(false);
+        segment.append(b"three\n").unwrap();
+        assert_eq!(std::fs::read(segment.path()).unwrap(), b"one\nthree\n");
     }
 
     #[test]

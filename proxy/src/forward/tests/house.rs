@@ -260,7 +260,12 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
         Ok(answer) => {
             if let Some(tunnel) = answer.tunnel {
                 tokio::task::spawn_local(async move {
-                    let end = tunnel.run(inner.cut.notified()).await;
+                    let end = tunnel
+                        .run(async {
+                            inner.cut.notified().await;
+                            TunnelEnd::Cut
+                        })
+                        .await;
                     inner.ends.borrow_mut().push(end);
                 });
             }

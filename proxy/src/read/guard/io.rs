@@ -209,6 +209,11 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
         }
     }
 
+    /// Bytes that a client takes are a sign of life. That we want to send some is not: who asks and never reads would stay for ever.
+    fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
+        self.wrote |= matches!(written, Poll::Ready(Ok(count)) if *count > 0);
+    }
+
     /// Nothing to read now: is the client late?
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Late> {
         loop {
@@ -310,8 +315,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.wrote = true;
-        Pin::new(&mut this.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.note_written(&written);
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -349,8 +355,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.wrote = true;
-        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.note_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -74,6 +74,24 @@ async fn a_connection_with_an_open_request_is_not_idle() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_idle_however_often_it_is_offered() {
+    let (_client, server) = tokio::io::duplex(16);
+    let (mut io, _handle) = GuardedIo::with(server, BOUNDS, GuardTimes { idle: SHORT, ..TIMES });
+    io.write_all(&[b'x'; 16]).await.unwrap();
+    let mut buffer = [0; 64];
+    let ended = tokio::time::timeout(SHORT * 40, async {
+        loop {
+            let offered = std::pin::pin!(io.write(b"more"));
+            assert!(futures_util::poll!(offered).is_pending());
+            if let Ok(read) = tokio::time::timeout(SHORT / 3, io.read(&mut buffer)).await {
+                return read.unwrap();
+            }
+        }
+    });
+    assert_eq!(ended.await.ok(), Some(0));
+}
+
+#[tokio::test]
 async fn what_follows_a_tunnel_request_is_held_until_it_is_accepted() {
     let (mut client, mut io, handle) = pair(TIMES);
     client.write_all(&[ASK, b"\x81\x85raw"].concat()).await.unwrap();
