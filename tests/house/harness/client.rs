@@ -194,9 +194,14 @@ impl Client {
 impl Connection {
     /// A GET on this connection; `None` if it has been closed.
     pub(crate) async fn get(&mut self, path: &str) -> Option<Reply> {
+        self.send(Method::GET, path).await
+    }
+
+    /// Any request without a body, likewise.
+    pub(crate) async fn send(&mut self, method: Method, path: &str) -> Option<Reply> {
         let url = Url::parse(&format!("{}{path}", self.host)).unwrap();
         self.sender.ready().await.ok()?;
-        let reply = self.sender.send_request(self.client.request(Method::GET, &url, &[], Bytes::new())).await.ok()?;
+        let reply = self.sender.send_request(self.client.request(method, &url, &[], Bytes::new())).await.ok()?;
         Some(self.client.finish(url, reply).await)
     }
 }

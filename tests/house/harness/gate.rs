@@ -31,6 +31,7 @@ pub(crate) struct Plan {
     settings: BTreeMap<String, Vec<String>>,
     files: Vec<(String, String)>,
     policies: String,
+    limits: String,
 }
 
 /// A house that stands. Everything in it ends with it.
@@ -178,7 +179,7 @@ impl House {
 
     /// Starts the gate again, after it has ended.
     pub(crate) async fn start_again(&mut self) {
-        self.gate = start(&self.config(), self.path());
+        self.gate = start(&self.config(), self.path(), &self.plan.limits);
         self.wait_until_ready().await;
     }
 
@@ -292,6 +293,13 @@ impl Plan {
         self
     }
 
+    /// Shell words that limit what the gate's process may use.
+    #[must_use]
+    pub(crate) fn limited(mut self, words: &str) -> Self {
+        words.clone_into(&mut self.limits);
+        self
+    }
+
     #[must_use]
     pub(crate) fn policies(mut self, policies: &str) -> Self {
         policies.clone_into(&mut self.policies);
@@ -324,7 +332,7 @@ impl Plan {
         }
         house.write_config();
         house.write_policies();
-        house.gate = start(&house.config(), &path);
+        house.gate = start(&house.config(), &path, &house.plan.limits);
         house.wait_until_ready().await;
         house
     }
@@ -339,6 +347,7 @@ impl Default for Plan {
             settings: BTreeMap::new(),
             files: Vec::new(),
             policies: POLICIES.to_owned(),
+            limits: String::new(),
         }
     }
 }
@@ -387,8 +396,9 @@ pub(crate) fn refused(reply: &Reply, status: u16) {
     assert_eq!(reply.status.as_u16(), status, "{}", reply.shown());
 }
 
-fn start(config: &Path, folder: &Path) -> Program {
-    let mut command = Command::new(sekisho());
+fn start(config: &Path, folder: &Path, limits: &str) -> Program {
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(format!("{limits}\nexec \"$@\"")).arg("gate").arg(sekisho());
     command.arg("serve").arg("--config").arg(config).current_dir(folder);
     Program::start("the gate", command)
 }

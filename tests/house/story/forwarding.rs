@@ -245,3 +245,21 @@ async fn a_body_is_not_asked_for_before_the_app_wants_it() {
     let (first, _) = post(&alice, "").await;
     assert_eq!(first, "HTTP/1.1 401");
 }
+
+#[tokio::test]
+async fn hosts_of_one_certificate_may_share_a_connection() {
+    let house = House::plan().app("files", "upstream = [\"{wiki}\"]").open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    allowed(&alice.browse(&house.url("files", "/")).await);
+    // As browsers do with HTTP/2: the handshake named wiki, the request is for files, and the certificate covers both.
+    let (wiki, files) = (Url::parse(&house.url("wiki", "/")).unwrap(), Url::parse(&house.url("files", "/shared")).unwrap());
+    let client = alice.over_http2();
+    let stream = hyper_util::rt::TokioIo::new(client.tls_to(&wiki).await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let reply = sender.send_request(client.request(Method::GET, &files, &[], bytes::Bytes::new())).await.unwrap();
+    assert_eq!(reply.status(), 200);
+    assert_eq!(house.record().only_access("/shared")["app"], "files");
+}

@@ -106,3 +106,44 @@ async fn what_was_answered_is_in_the_record_even_if_the_gate_is_killed() {
     assert_eq!(house.record().only_access("/again")["user"], "corp/alice", "the record goes on behind what is there");
     assert_eq!(house.record().only_access("/events")["user"], "corp/alice");
 }
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_done_until_it_can_be_again() {
+    // No file of this gate may grow beyond 2 MiB: as on a disk that is full.
+    let mut house = House::plan().limited("trap '' XFSZ; ulimit -S -f 2048").open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let mut connection = alice.connect(&house.url("wiki", "")).await;
+    let long = "x".repeat(7000);
+    let mut refusal = None;
+    for number in 0..2000 {
+        let Some(reply) = connection.get(&format!("/status/200/{long}/{number}/200")).await else {
+            connection = alice.connect(&house.url("wiki", "")).await;
+            continue;
+        };
+        if reply.status != 200 {
+            refusal = Some(reply);
+            break;
+        }
+    }
+    refused(&refusal.expect("the disk is full in the end"), 503);
+    // A line as long as this still has no room; and what may change something does not even reach the app.
+    let seen = house.wiki.seen().len();
+    let reply = connection.send(Method::POST, &format!("/status/200/{long}/{}/200", "y".repeat(500))).await;
+    assert_eq!(reply.map(|reply| reply.status.as_u16()), Some(503));
+    assert_eq!(house.wiki.seen().len(), seen, "what cannot be recorded does not reach the app");
+    assert_eq!(house.metrics().await.sum("sekisho_record_writable", &[]), 0.0);
+
+    let mut room = tokio::process::Command::new("prlimit");
+    room.args(["--fsize=unlimited", "--pid", &house.gate.id().to_string()]);
+    assert_eq!(crate::harness::run(room, "").await.code, Some(0));
+    crate::harness::eventually("the gate is open again", async || {
+        let mut again = alice.connect(&house.url("wiki", "")).await;
+        again.get("/open").await.filter(|reply| reply.status == 200)
+    })
+    .await;
+    let text = house.record().text();
+    let torn = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count();
+    assert_eq!(torn, 0, "no line is half a line");
+    assert!(!house.gate.has_ended());
+}

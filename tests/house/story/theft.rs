@@ -87,3 +87,33 @@ async fn known_keys_serve_while_the_provider_is_down() {
     house.idp.stop().await;
     allowed(&program.get(&house.url("wiki", "/after")).await);
 }
+
+#[tokio::test]
+async fn a_provider_that_changes_its_keys_costs_nobody_a_request() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let before = laptop.client(&house).with_token(&house.idp.token("alice", Some(laptop.thumbprint())));
+    allowed(&before.get(&house.url("wiki", "/before")).await);
+
+    // Started again, the demo provider has another key.
+    house.idp.stop().await;
+    let (path, roots) = (house.path().to_owned(), house.roots());
+    house.idp.start(&path, &roots).await;
+    let after = laptop.client(&house).with_token(&house.idp.token("alice", Some(laptop.thumbprint())));
+    allowed(&after.get(&house.url("wiki", "/after")).await);
+    // The old key is not the provider's any more.
+    refused(&before.get(&house.url("wiki", "/old")).await, 401);
+}
+
+#[tokio::test]
+async fn a_cookie_of_one_app_opens_no_other() {
+    let house = House::plan().app("files", "upstream = [\"{wiki}\"]").open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let (_, cookie) = alice.jar.of("wiki.localhost").into_iter().find(|(name, _)| name == "__Host-sekisho").unwrap();
+    let carried = laptop.client(&house).with_header("cookie", format!("__Host-sekisho={cookie}"));
+    allowed(&carried.get(&house.url("wiki", "/a")).await);
+    refused(&carried.get(&house.url("files", "/b")).await, 401);
+    assert_eq!(house.record().only_access("/b")["reason"], "other_host");
+}
