@@ -20,6 +20,17 @@ pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Whether nobody listens on `address` yet. [`listen`] cannot tell: with `SO_REUSEPORT`, a second gate of the same user would share
+/// the address, and each would get some of the connections.
+///
+/// # Errors
+/// The system's, if the address cannot be had.
+pub fn is_free(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
 /// Closes a listener, with the connections that were waiting on it: closing a `SO_REUSEPORT` listener resets those, though their
 /// clients did nothing wrong. Connections that come while this runs are among them.
 #[expect(clippy::needless_pass_by_value, reason = "the listener is closed when this returns")]
@@ -46,6 +57,15 @@ mod tests {
         let address = first.local_addr().unwrap();
         let second = listen(address, 16).unwrap();
         assert_eq!(second.local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn an_address_is_free_until_somebody_listens() {
+        let first = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let address = first.local_addr().unwrap();
+        assert_eq!(is_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        is_free(address).unwrap();
     }
 
     #[test]

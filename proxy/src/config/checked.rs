@@ -195,7 +195,7 @@ pub enum Admit {
 }
 
 /// An app behind the gate.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct App {
     /// Unique name; `App::"name"` in policies, label in metrics.
     pub name: Arc<str>,
@@ -296,7 +296,7 @@ pub enum CorsPreflight {
 }
 
 /// A certificate and key to show to an app.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// PEM file, leaf first.
     pub chain: PathBuf,

@@ -185,7 +185,8 @@ fn whoami(visitor: &Visitor) -> Response<Body> {
             let facts = json!({
                 "id": session.id.to_string(),
                 "binding": known.binding.as_str(),
-                "authenticated_at": session.authenticated_at.to_string(),
+                // A token that does not say when is as old as can be for policies; people would wonder about 1970.
+                "authenticated_at": (session.authenticated_at.0 > 0).then(|| session.authenticated_at.to_string()),
                 "mfa": session.mfa,
                 "acr": session.acr,
                 "amr": session.amr,

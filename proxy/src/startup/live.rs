@@ -21,6 +21,8 @@ pub(super) struct Live {
 
 struct Turn {
     policies: Option<Loaded>,
+    /// Whether the last load of configuration and policies went live.
+    loaded: bool,
     _health: AbortOnDropHandle<()>,
 }
 
@@ -31,7 +33,8 @@ impl Live {
         let health = health(&world);
         show_expiries(&gate.metrics, &world);
         drop(world);
-        Arc::new(Self { gate, parts, turn: Mutex::new(Turn { policies, _health: health }) })
+        let loaded = gate.metrics.reload_success.get() == 1;
+        Arc::new(Self { gate, parts, turn: Mutex::new(Turn { policies, loaded, _health: health }) })
     }
 
     /// Reads configuration and policies again.
@@ -41,6 +44,7 @@ impl Live {
     pub(super) async fn reload(&self) -> Result<ReloadReport, Vec<String>> {
         let mut turn = self.turn.lock().await;
         let outcome = self.load(&mut turn);
+        turn.loaded = outcome.is_ok();
         self.count(outcome.as_ref().err().map(Vec::as_slice));
         outcome
     }
@@ -52,7 +56,10 @@ impl Live {
         match self.parts.world(Arc::clone(&old.config), turn.policies.as_ref(), Some(&old)) {
             Ok(world) => {
                 self.swap(&mut turn, world);
-                self.count(None);
+                // A configuration that could not be loaded is still not in force.
+                if turn.loaded {
+                    self.count(None);
+                }
                 tracing::info!("certificates and lists were read again");
             }
             Err(problems) => self.count(Some(&problems)),
@@ -61,13 +68,14 @@ impl Live {
 
     fn load(&self, turn: &mut Turn) -> Result<ReloadReport, Vec<String>> {
         let now = self.parts.clock.now();
-        let config = Config::load(&self.parts.config_path, config::environment(), now)
+        let mut config = Config::load(&self.parts.config_path, config::environment(), now)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let old = self.gate.world.load_full();
+        let waiting = keep_what_takes_a_restart(&old.config, &mut config);
         let config = Arc::new(config);
         let policies = policies::load(&config)?;
-        let old = self.gate.world.load_full();
         let world = self.parts.world(Arc::clone(&config), Some(&policies), Some(&old))?;
-        let report = report(&old, &world, &policies);
+        let report = report(&old, &world, &policies, waiting);
         if let Err(problem) = policies::keep(&config, &policies) {
             tracing::warn!(problem, "the live policies could not be kept for the next start");
         }
@@ -116,32 +124,52 @@ fn show_expiries(metrics: &JourneyMetrics, world: &World) {
     }
 }
 
-/// Whether the configuration and policies that `config_path` leads to could go live now: everything but listening.
-fn report(old: &World, new: &World, policies: &Loaded) -> ReloadReport {
+/// Puts back what only a restart can change, so that the world never speaks of a port that nobody listens on. Names what waits.
+fn keep_what_takes_a_restart(running: &Config, new: &mut Config) -> Vec<String> {
+    let mut waiting = Vec::new();
+    let mut wait = |name: &str| waiting.push(format!("{name} changed; that takes a restart"));
+    if new.listen.https != running.listen.https {
+        wait("listen.https");
+        new.listen.https = running.listen.https;
+        // By default it is the port of `https`.
+        new.listen.public_port = running.listen.public_port;
+    }
+    keep("state", &running.state, &mut new.state, &mut wait);
+    keep("listen.http", &running.listen.http, &mut new.listen.http, &mut wait);
+    keep("listen.metrics", &running.listen.metrics, &mut new.listen.metrics, &mut wait);
+    keep("listen.admin", &running.listen.admin, &mut new.listen.admin, &mut wait);
+    keep("listen.admin_group", &running.listen.admin_group, &mut new.listen.admin_group, &mut wait);
+    keep("cores", &running.cores, &mut new.cores, &mut wait);
+    keep("audit", &running.audit, &mut new.audit, &mut wait);
+    waiting
+}
+
+fn keep<T: Clone + PartialEq>(name: &str, running: &T, new: &mut T, wait: &mut impl FnMut(&str)) {
+    if new != running {
+        wait(name);
+        new.clone_from(running);
+    }
+}
+
+/// What is different now, and what is not although it should be.
+fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> ReloadReport {
     let mut report = ReloadReport::default();
-    let names = |world: &World| world.config.apps.iter().map(|app| Arc::clone(&app.name)).collect::<Vec<_>>();
-    let (before, after) = (names(old), names(new));
-    report.changed.extend(after.iter().filter(|name| !before.contains(name)).map(|name| format!("app `{name}` is new")));
-    report.changed.extend(before.iter().filter(|name| !after.contains(name)).map(|name| format!("app `{name}` is gone")));
+    let find = |world: &World, name: &str| world.config.apps.iter().find(|app| &*app.name == name).cloned();
+    for app in &new.config.apps {
+        match find(old, &app.name) {
+            None => report.changed.push(format!("app `{}` is new", app.name)),
+            Some(before) if before != *app => report.changed.push(format!("app `{}` is different", app.name)),
+            Some(_) => {}
+        }
+    }
+    let gone = old.config.apps.iter().filter(|app| find(new, &app.name).is_none());
+    report.changed.extend(gone.map(|app| format!("app `{}` is gone", app.name)));
     let set = |world: &World| world.decider.as_ref().map(crate::decide::Decider::hash);
     if set(old) != set(new) {
         report.changed.push("the policies are different".to_owned());
     }
     report.notes.extend(policies.warnings.iter().cloned());
-    let (was, is) = (&old.config, &new.config);
-    for (name, same) in [
-        ("state", was.state == is.state),
-        ("listen.https", was.listen.https == is.listen.https),
-        ("listen.http", was.listen.http == is.listen.http),
-        ("listen.metrics", was.listen.metrics == is.listen.metrics),
-        ("listen.admin", was.listen.admin == is.listen.admin),
-        ("cores", was.cores == is.cores),
-        ("audit", was.audit == is.audit),
-    ] {
-        if !same {
-            report.notes.push(format!("{name} changed; that takes a restart"));
-        }
-    }
+    report.notes.extend(waiting);
     report
 }
 

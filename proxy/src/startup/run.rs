@@ -4,8 +4,9 @@ use std::fmt;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::Registry;
@@ -19,13 +20,13 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::scrape::{self, Scrape};
 use super::{redirect, trust, watch as files};
-use crate::accept::{Limiter, listen};
-use crate::clock::Clock;
+use crate::accept::{Limiter, is_free, listen};
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics};
-use crate::record::{Segment, SyncSchedule};
+use crate::record::{Segment, SyncSchedule, can_be_written};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
 
@@ -61,7 +62,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
     // The authority comes first: `world` and enrolment need it.
     parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
-    let policies = policies_at_start(&config, &metrics);
+    let policies = policies_at_start(&config, &metrics, clock.now());
     let world = parts.world(Arc::clone(&config), policies.as_ref(), None).map_err(StartError)?;
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),
@@ -124,7 +125,13 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     let mut segments = Vec::new();
+    if let Err(error) = is_free(config.listen.https) {
+        problems.push(format!("listen.https: cannot listen on {}: {error}", config.listen.https));
+    }
     for index in 0..config.cores {
+        if !problems.is_empty() {
+            break;
+        }
         match listen(config.listen.https, BACKLOG) {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
@@ -159,6 +166,7 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
         spawn(admin::serve(socket, admin_state(&live, started_at))),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
+        spawn(reopen(Arc::clone(&live), config.audit.dir.clone())),
     ];
     tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
@@ -166,7 +174,7 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     Ok(Running { live, drain, cores, tasks, _sync: sync })
 }
 
-fn policies_at_start(config: &Config, metrics: &JourneyMetrics) -> Option<Loaded> {
+fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) -> Option<Loaded> {
     let problems = match policies::load(config) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
@@ -176,6 +184,8 @@ fn policies_at_start(config: &Config, metrics: &JourneyMetrics) -> Option<Loaded
                 tracing::warn!(problem, "the live policies could not be kept for the next start");
             }
             metrics.reload_success.set(1);
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
+            metrics.reload_timestamp.set(now.as_secs() as f64);
             return Some(loaded);
         }
         Err(problems) => problems,
@@ -199,12 +209,13 @@ fn policies_at_start(config: &Config, metrics: &JourneyMetrics) -> Option<Loaded
     }
 }
 
-fn admin_state(live: &Arc<Live>, started_at: crate::clock::Timestamp) -> AdminState {
-    let (for_config, for_reload, for_pin, for_ca) = (Arc::clone(live), Arc::clone(live), Arc::clone(live), Arc::clone(live));
+fn admin_state(live: &Arc<Live>, started_at: Timestamp) -> AdminState {
+    let [for_ready, for_config, for_reload, for_pin, for_ca] = std::array::from_fn(|_| Arc::clone(live));
     AdminState {
         registrar: live.gate.registrar.clone(),
         clock: live.parts.clock.clone(),
         started_at,
+        ready: Arc::new(move || ready(&for_ready)),
         config: Arc::new(move || Arc::clone(&for_config.gate.world.load().config)),
         reload: Arc::new(move || {
             let live = Arc::clone(&for_reload);
@@ -231,7 +242,7 @@ fn ca(live: &Live) -> Option<CaCertificate> {
         name: settings.authority.to_string(),
         pem: house.certificate_pem(),
         fingerprint: Digest(fingerprint::certificate(house.certificate())),
-        not_after: crate::clock::Timestamp::from_secs(i64::try_from(house.not_after().as_secs()).unwrap_or(i64::MAX)),
+        not_after: Timestamp::from_secs(i64::try_from(house.not_after().as_secs()).unwrap_or(i64::MAX)),
     })
 }
 
@@ -243,23 +254,45 @@ fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
             if *draining.borrow() {
                 return Err("draining".to_owned());
             }
-            if for_ready.gate.world.load().decider.is_none() {
-                return Err("no policies are in force".to_owned());
-            }
-            if for_ready.gate.inventory.is_behind() {
-                return Err("the store cannot be read".to_owned());
-            }
-            if for_ready.parts.record.writable.get() == 0 {
-                return Err("the record cannot be written".to_owned());
-            }
-            Ok(())
+            ready(&for_ready)
         }),
     }
+}
+
+/// Whether requests can be let through; if not, why.
+fn ready(live: &Live) -> Result<(), String> {
+    if live.gate.world.load().decider.is_none() {
+        return Err("no policies are in force".to_owned());
+    }
+    if live.gate.inventory.is_behind() {
+        return Err("the store cannot be read".to_owned());
+    }
+    if live.parts.record.writable.get() == 0 {
+        return Err("the record cannot be written".to_owned());
+    }
+    Ok(())
 }
 
 async fn tend(live: Arc<Live>) {
     let registrar = live.gate.registrar.clone();
     registrar.tend(move || live.gate.world.load().config.sign_in.idle_timeout).await;
+}
+
+/// While the record cannot be written, tries whether it can be again: a gate that nobody sends requests to, because it is not ready,
+/// would not find out otherwise.
+async fn reopen(live: Arc<Live>, dir: PathBuf) {
+    let mut beat = tokio::time::interval(REOPEN);
+    loop {
+        beat.tick().await;
+        if live.parts.record.writable.get() != 0 {
+            continue;
+        }
+        let dir = dir.clone();
+        if let Ok(Ok(())) = tokio::task::spawn_blocking(move || can_be_written(&dir)).await {
+            live.parts.record.writable.set(1);
+            tracing::info!("the record can be written again");
+        }
+    }
 }
 
 async fn bind(name: &str, address: Option<SocketAddr>, problems: &mut Vec<String>) -> Option<TcpListener> {
@@ -311,5 +344,7 @@ impl fmt::Debug for Running {
 
 /// Sign-ins, enrolments and the like under way at once.
 const CONTROL_ROOM: usize = 256;
+/// Time between looks at a record that cannot be written.
+const REOPEN: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted, per core.
 const BACKLOG: u32 = 4096;
