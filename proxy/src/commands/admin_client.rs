@@ -93,8 +93,11 @@ fn refused(status: StatusCode, body: &[u8]) -> CommandError {
         .unwrap_or_else(|_| Problem { error: format!("the gate answered {status}"), problems: Vec::new() });
     let mut words = super::output::plain(&problem.error);
     for line in &problem.problems {
-        words.push_str("\n  ");
-        words.push_str(&super::output::plain(line));
+        // A problem in a policy shows the line that it is in.
+        for part in line.lines() {
+            words.push_str("\n  ");
+            words.push_str(&super::output::plain(part));
+        }
     }
     match status {
         StatusCode::UNPROCESSABLE_ENTITY => CommandError::CheckFailed(words),

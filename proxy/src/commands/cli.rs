@@ -23,10 +23,10 @@ use crate::startup::{self, LogFormat};
 #[command(name = "sekisho", version, max_term_width = 100)]
 pub struct Cli {
     /// What to log: a level, or a filter such as `info,sekisho::forward=debug` [default: info; of quickstart: warn]
-    #[arg(long, global = true, value_name = "FILTER", env = "SEKISHO_LOG")]
+    #[arg(long, global = true, help_heading = "Log", value_name = "FILTER", env = "SEKISHO_LOG")]
     log: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, value_name = "FORMAT", env = "SEKISHO_LOG_FORMAT", default_value = "text")]
+    #[arg(long, global = true, help_heading = "Log", value_name = "FORMAT", env = "SEKISHO_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -54,7 +54,9 @@ impl Cli {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 // If standard error is gone, the exit code still tells.
-                let _written = writeln!(io::stderr(), "sekisho: {error}");
+                let words = error.to_string();
+                let gap = if words.contains('\n') { '\n' } else { ' ' };
+                let _written = writeln!(io::stderr(), "sekisho:{gap}{words}");
                 ExitCode::from(error.exit_code())
             }
         }

@@ -9,7 +9,7 @@ use super::output::{print, print_json};
 use crate::clock::Clock;
 use crate::startup;
 
-/// Runs the gate.
+/// Run the gate
 ///
 /// SIGHUP loads configuration and policies again; SIGTERM and SIGINT let requests finish, then end.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub struct ServeCommand {
     config: PathBuf,
 }
 
-/// Checks configuration, certificates and policies, and names every problem with its place.
+/// Check configuration, certificates and policies; every problem is named with its place
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  sekisho check --config /etc/sekisho/sekisho.toml")]
 pub struct CheckCommand {
@@ -74,9 +74,9 @@ impl CheckCommand {
             Ok(warnings) => {
                 if !self.json {
                     for warning in &warnings {
-                        print(&format!("warning: {warning}"))?;
+                        print(&format!("warning: {warning}\n"))?;
                     }
-                    print(&format!("{}: everything is in order", self.config.display()))?;
+                    print(&format!("{}: everything is in order\n", self.config.display()))?;
                 }
                 Ok(())
             }

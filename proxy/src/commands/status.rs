@@ -23,7 +23,7 @@ impl StatusCommand {
     /// Does it.
     ///
     /// # Errors
-    /// [`CommandError`] in words, with the exit code; 1 if the gate refuses every request because its state is out of date.
+    /// [`CommandError`] in words, with the exit code; 1 if the gate refuses every request.
     pub async fn run(self) -> Result<(), CommandError> {
         let status: Status = self.reach.client()?.get("/v1/status").await?;
         if self.json {
@@ -31,10 +31,8 @@ impl StatusCommand {
         } else {
             print(&described(&status, Clock::system().now()))?;
         }
-        if status.behind {
-            return Err(CommandError::CheckFailed(
-                "the gate cannot read its database and refuses every request; see its log".to_owned(),
-            ));
+        if let Some(why) = &status.not_ready {
+            return Err(CommandError::CheckFailed(format!("the gate refuses every request: {why}; see its log")));
         }
         Ok(())
     }

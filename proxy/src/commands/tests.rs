@@ -69,6 +69,10 @@ impl Gate {
             registrar: registrar.clone(),
             clock: clock.clone(),
             started_at: START,
+            ready: {
+                let good = Arc::clone(&good);
+                Arc::new(move || if good.load(Ordering::Relaxed) { Ok(()) } else { Err("no policies are in force".to_owned()) })
+            },
             config: Arc::new(move || Arc::clone(&config)),
             reload: {
                 let good = Arc::clone(&good);
@@ -78,7 +82,7 @@ impl Gate {
                         if good {
                             Ok(ReloadReport { changed: vec!["policies: 3".to_owned()], notes: Vec::new() })
                         } else {
-                            Err(vec!["app[0].host: missing".to_owned(), "p.cedar:3: no such fact".to_owned()])
+                            Err(vec!["app[0].host: missing".to_owned(), "no such fact\n --> p.cedar:3".to_owned()])
                         }
                     })
                 })
@@ -346,7 +350,7 @@ async fn a_reload_tells_what_it_did_or_every_problem() {
     gate.good.store(false, Ordering::Relaxed);
     let error = gate.run("reload").await.unwrap_err();
     assert_eq!(error.exit_code(), 1);
-    assert!(error.to_string().contains("app[0].host: missing\n  p.cedar:3: no such fact"), "{error}");
+    assert!(error.to_string().contains("app[0].host: missing\n  no such fact\n   --> p.cedar:3"), "{error}");
 }
 
 #[tokio::test]
@@ -356,6 +360,10 @@ async fn the_authority_and_the_state_of_the_gate_are_shown() {
     gate.run("status").await.unwrap();
     let ca: Value = gate.client().get("/v1/ca").await.unwrap();
     assert_eq!(ca["fingerprint"], Digest::of(b"ca").to_string());
+    gate.good.store(false, Ordering::Relaxed);
+    let error = gate.run("status").await.unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("refuses every request: no policies are in force"), "{error}");
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ fn status(state: &AdminState) -> Status {
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: state.started_at,
-        behind: inventory.is_behind(),
+        not_ready: (state.ready)().err(),
         counts: inventory.counts(),
         suspended,
     }

@@ -19,6 +19,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// When the gate started.
     pub started_at: Timestamp,
+    /// Whether requests can be let through; if not, why.
+    pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The configuration that is live.
     pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
     /// Loads configuration and policies again: checked first, swapped whole; or every problem, and nothing was swapped.

@@ -14,8 +14,8 @@ pub struct Status {
     pub version: String,
     /// When it started.
     pub started_at: Timestamp,
-    /// The live state is behind the store: every request is refused until it has caught up.
-    pub behind: bool,
+    /// Why every request is refused now; `None` if it is not.
+    pub not_ready: Option<String>,
     /// How many there are of what.
     pub counts: Counts,
     /// People whose access was taken away, as `provider/subject`.
