@@ -1,6 +1,6 @@
 //! `/.sekisho/enroll`: a page for people, and the address that `sekisho enroll` talks to.
 
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
 use super::body::Body;
 use super::connection::Client;
@@ -51,7 +51,5 @@ async fn enrol(core: &Core, client: &Client, request: Clean) -> Result<Response<
         tracing::error!(%error, "an enrolment could not be put into words");
         Refusal::Panicked
     })?;
-    let mut response = own_response(StatusCode::CREATED, "application/json", json);
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-    Ok(response)
+    Ok(own_response(StatusCode::CREATED, "application/json", json))
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 
 use super::answer::{Answer, answer};
@@ -98,8 +98,14 @@ impl Finish<'_> {
             tracing::warn!(request = %story.id(), reason = answer.reason, error = %refusal, "a request failed");
         }
         let mut response = self.refusal_response(&answer, &story.id().to_string());
-        if let Refusal::User(why) = refusal {
-            self.credential_headers(*why, &mut response);
+        match refusal {
+            Refusal::User(why) => self.credential_headers(*why, &mut response),
+            Refusal::Enrol(why) => {
+                if let Some(after) = why.retry_after() {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+                }
+            }
+            _ => {}
         }
         if answer.close {
             self.client.close_soon();
@@ -149,7 +155,7 @@ impl Finish<'_> {
                 headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
         }
@@ -208,7 +214,6 @@ impl Finish<'_> {
 pub(super) fn own_response(status: StatusCode, kind: &'static str, text: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::whole(text));
     *response.status_mut() = status;
-    *response.version_mut() = Version::HTTP_11;
     let length = response.body().size_hint().exact().unwrap_or(0);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

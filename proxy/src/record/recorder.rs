@@ -245,7 +245,10 @@ mod tests {
 
     fn on_a_core<F: Future>(story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
         let dir = tempfile::tempdir().unwrap();
-        let segment = Segment::create(dir.path(), Timestamp(1), 0).unwrap();
+        on_a_core_with(Segment::create(dir.path(), Timestamp(1), 0).unwrap(), story);
+    }
+
+    fn on_a_core_with<F: Future>(segment: Segment, story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
         let path = segment.path().to_owned();
         let metrics = RecordMetrics::register(&Registry::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -331,6 +334,18 @@ mod tests {
             }
             assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 10);
             assert!(metrics.batch.get_sample_count() < 10, "each line had a write of its own");
+        });
+    }
+
+    #[test]
+    fn when_the_disk_is_full_nobody_is_told_that_a_line_was_written() {
+        on_a_core_with(Segment::at(std::path::Path::new("/dev/full")), |recorder, metrics, _path| async move {
+            recorder.end(&end("r0"));
+            assert_eq!(recorder.write(&Line::End(&end("r1"))).await, Err(RecordError::Unwritable));
+            assert_eq!(metrics.writable.get(), 0);
+            assert_eq!(metrics.lines.get(), 0);
+            // What nobody waits for is kept, to be written when there is room again.
+            assert_eq!(recorder.0.state.borrow().trailing_lines, 1);
         });
     }
 }
