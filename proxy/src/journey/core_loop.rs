@@ -51,7 +51,7 @@ pub fn start(gate: Arc<Gate>, parts: CoreParts) -> io::Result<oneshot::Receiver<
 
 async fn run(gate: Arc<Gate>, parts: CoreParts) {
     let always = gate.world.load().config.audit.sync == AuditSync::Always;
-    let recorder = Recorder::start(parts.segment, always, parts.record);
+    let recorder = Recorder::start(parts.segment, always, gate.clock.clone(), parts.record);
     let core = Rc::new(Core::new(gate, recorder.clone()));
     let connections = TaskTracker::new();
     let mut drain = parts.drain;

@@ -116,6 +116,15 @@ pub struct End {
     pub ending: String,
 }
 
+/// The record could not be written for a while; requests were refused meanwhile. Written when it can be again.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Gap {
+    /// RFC 3339, UTC: when it could be written again.
+    pub at: String,
+    /// `start` and `access` lines that were lost. Their requests were refused.
+    pub lost: u64,
+}
+
 /// One line, with its kind in the field `line`.
 #[derive(Serialize)]
 #[serde(tag = "line", rename_all = "lowercase")]
@@ -123,6 +132,7 @@ pub(super) enum Line<'a> {
     Access(&'a Access),
     Start(&'a Start),
     End(&'a End),
+    Gap(&'a Gap),
 }
 
 impl Line<'_> {

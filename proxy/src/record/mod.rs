@@ -8,7 +8,7 @@ mod recorder;
 mod segment;
 
 pub use guard::{Ending, Open};
-pub use line::{Access, Decision, End, Start};
+pub use line::{Access, Decision, End, Gap, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
 pub use segment::{Segment, SyncSchedule, can_be_written};

@@ -3,15 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::line::{Access, End, Line, Start};
+use super::line::{Access, End, Gap, Line, Start};
 use super::metrics::RecordMetrics;
 use super::segment::Segment;
+use crate::clock::Clock;
 
 /// A core's way into the record. Thread-confined; clones share it.
 #[derive(Clone)]
@@ -32,6 +34,7 @@ struct Desk {
     state: RefCell<State>,
     /// Wakes the writer task.
     work: Notify,
+    clock: Clock,
     metrics: RecordMetrics,
     always_sync: bool,
 }
@@ -44,6 +47,8 @@ struct State {
     /// Lines that nobody waits for (`end`); kept while the record cannot be written, up to a bound.
     trailing: Vec<u8>,
     trailing_lines: u64,
+    /// Awaited lines that were lost since the record could last be written; `None` while it can.
+    lost: Option<u64>,
     /// The batch that is being gathered.
     batch: Rc<Batch>,
 }
@@ -57,7 +62,7 @@ struct Batch {
 
 impl Recorder {
     /// Takes the segment over and starts the writer task. Must be called on the core's `LocalSet`.
-    pub fn start(segment: Segment, always_sync: bool, metrics: RecordMetrics) -> Self {
+    pub fn start(segment: Segment, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
         let recorder = Self(Rc::new(Desk {
             state: RefCell::new(State {
                 segment,
@@ -65,9 +70,11 @@ impl Recorder {
                 awaited_lines: 0,
                 trailing: Vec::new(),
                 trailing_lines: 0,
+                lost: None,
                 batch: Rc::default(),
             }),
             work: Notify::new(),
+            clock,
             metrics,
             always_sync,
         }));
@@ -159,16 +166,18 @@ impl Desk {
     /// Appends what was gathered, and opens the next batch. Gives the file if it has to be forced to the disk.
     fn append(&self) -> Option<(Rc<Batch>, Result<(), RecordError>, Option<Arc<File>>)> {
         let mut state = self.state.borrow_mut();
-        let State { segment, awaited, awaited_lines, trailing, trailing_lines, batch } = &mut *state;
-        let lines = *awaited_lines + *trailing_lines;
+        let State { segment, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
+        let gap = lost.map(|lost| Gap { at: self.clock.now().to_string(), lost });
+        let lines = *awaited_lines + *trailing_lines + u64::from(gap.is_some());
         if lines == 0 {
             return None;
         }
         // `end` lines first: they are about earlier requests. They stay if the write fails; awaited ones go, as their
-        // requests are refused.
+        // requests are refused, and their number stands in the next `gap` line.
         let ends = trailing.len();
+        let whole = gap.is_none_or(|gap| Line::Gap(&gap).write_to(trailing).is_ok());
         trailing.extend_from_slice(awaited);
-        let result = segment.append(trailing);
+        let result = if whole { segment.append(trailing) } else { Err(io::ErrorKind::InvalidData.into()) };
         match &result {
             Ok(()) => {
                 self.metrics.lines.inc_by(lines);
@@ -178,11 +187,17 @@ impl Desk {
                 self.metrics.writable.set(1);
                 trailing.clear();
                 *trailing_lines = 0;
+                if lost.take().is_some() {
+                    tracing::warn!(path = %segment.path().display(), "the record can be written again");
+                }
             }
             Err(error) => {
                 self.metrics.failures.inc();
                 self.metrics.writable.set(0);
-                tracing::error!(%error, path = %segment.path().display(), "the record cannot be written; access is refused until it can");
+                if lost.is_none() {
+                    tracing::error!(%error, path = %segment.path().display(), "the record cannot be written; access is refused until it can");
+                }
+                *lost = Some(lost.unwrap_or(0) + *awaited_lines);
                 trailing.truncate(ends);
             }
         }
@@ -211,19 +226,19 @@ impl fmt::Debug for Recorder {
     }
 }
 
+/// While the record cannot be written, it is tried this often.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Bytes of lines that are kept while the record cannot be written.
 const TRAILING_BOUND: usize = 4 * 1024 * 1024;
-/// How soon that is tried again, though nobody asks: who looks at `/readyz` first would never ask.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 async fn write_batches(desk: Weak<Desk>) {
     loop {
         let Some(strong) = desk.upgrade() else { return };
-        if strong.state.borrow().trailing.is_empty() {
-            strong.work.notified().await;
-        } else {
-            // Left over from a write that failed.
+        if strong.state.borrow().lost.is_some() {
+            // Tried again even if nobody asks: readiness, and with it all requests, may depend on it.
             let _either = tokio::time::timeout(TRY_AGAIN, strong.work.notified()).await;
+        } else {
+            strong.work.notified().await;
         }
         // Whoever is ready in this turn of the runtime joins the batch.
         tokio::task::yield_now().await;
@@ -253,7 +268,7 @@ mod tests {
         let metrics = RecordMetrics::register(&Registry::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(LocalSet::new().run_until(async {
-            let recorder = Recorder::start(segment, false, metrics.clone());
+            let recorder = Recorder::start(segment, false, Clock::manual(Timestamp(9)), metrics.clone());
             tokio::time::timeout(Duration::from_secs(20), story(recorder, metrics, path)).await.unwrap();
         }));
     }
@@ -275,7 +290,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let set = LocalSet::new();
         runtime.block_on(set.run_until(async {
-            let recorder = Recorder::start(segment, false, metrics);
+            let recorder = Recorder::start(segment, false, Clock::manual(Timestamp(9)), metrics);
             // As a connection that is cut when its core ends: its `end` comes from a drop.
             let answer = scopeguard(recorder.clone(), |recorder| recorder.end(&end("cut")));
             tokio::task::spawn_local(async move {
@@ -305,6 +320,7 @@ mod tests {
             }
             let text = std::fs::read_to_string(path).unwrap();
             assert!(text.contains("\"refused\"") && !text.contains("\"r1\""), "{text}");
+            assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1}"#), "{text}");
         });
     }
 
@@ -334,18 +350,6 @@ mod tests {
             }
             assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 10);
             assert!(metrics.batch.get_sample_count() < 10, "each line had a write of its own");
-        });
-    }
-
-    #[test]
-    fn when_the_disk_is_full_nobody_is_told_that_a_line_was_written() {
-        on_a_core_with(Segment::at(std::path::Path::new("/dev/full")), |recorder, metrics, _path| async move {
-            recorder.end(&end("r0"));
-            assert_eq!(recorder.write(&Line::End(&end("r1"))).await, Err(RecordError::Unwritable));
-            assert_eq!(metrics.writable.get(), 0);
-            assert_eq!(metrics.lines.get(), 0);
-            // What nobody waits for is kept, to be written when there is room again.
-            assert_eq!(recorder.0.state.borrow().trailing_lines, 1);
         });
     }
 }

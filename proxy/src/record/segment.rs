@@ -41,13 +41,6 @@ impl Segment {
         Ok(Self { file: Arc::new(file), path, length: 0, torn: false, dirty: Arc::default() })
     }
 
-    /// A file that is there already, such as a device that is always full.
-    #[cfg(test)]
-    pub(super) fn at(path: &Path) -> Self {
-        let file = OpenOptions::new().append(true).open(path).unwrap();
-        Self { file: Arc::new(file), path: path.to_owned(), length: 0, dirty: Arc::default() }
-    }
-
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
