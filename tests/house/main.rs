@@ -5,4 +5,6 @@ mod harness;
 #[cfg(test)]
 mod layering;
 #[cfg(test)]
+mod quickstart;
+#[cfg(test)]
 mod story;

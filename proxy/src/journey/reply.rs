@@ -65,6 +65,8 @@ pub(super) fn render(reply: Reply, world: &World, story: &Story) -> Response<Bod
         headers.append(SET_COOKIE, cookie);
     }
     if matches!(reply.page, Some(PageKind::ConfirmSignOut)) {
+        // With `no-referrer`, browsers write `Origin: null` when the form is sent, and it would be refused as another site's.
+        headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         // Posting leads on to the provider, which browsers hold against `form-action`.
         let origins: Vec<&str> = world.providers.for_sign_in().map(|provider| provider.settings.issuer.as_str()).collect();
         if let Ok(policy) = HeaderValue::from_str(&content_security_policy_with_forms_to(&origins)) {

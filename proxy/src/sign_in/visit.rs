@@ -43,7 +43,8 @@ pub enum Endpoint {
     SignOut,
 }
 
-/// What the browser gets. Sent with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`, whatever it is.
+/// What the browser gets. Sent with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`; the page that asks
+/// before signing out with `same-origin`, so that its form names where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// 302 or 303 with a location, 200 with a page.

@@ -4,7 +4,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
+use sekisho_certs::files;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
@@ -12,7 +14,6 @@ use super::devices::Device;
 use super::place::Place;
 use crate::commands::error::CommandError;
 use crate::enrol::client::{PASSWORD, PKCS12};
-use sekisho_certs::files;
 
 /// A browser that was opened. It ends with us.
 #[derive(Debug)]
@@ -66,7 +67,12 @@ impl Browser {
         let output = std::fs::File::create(&log).map_err(|error| CommandError::failed(format!("{}: {error}", log.display())))?;
         let errors = output.try_clone().map_err(CommandError::failed)?;
         command.arg(place.share("/")).stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
-        let child = command.spawn().map_err(|error| CommandError::failed(format!("{name}: {error}")))?;
+        let mut child = command.spawn().map_err(|error| CommandError::failed(format!("{name}: {error}")))?;
+        if let Ok(Ok(ended)) = tokio::time::timeout(FIRST_MOMENTS, child.wait()).await
+            && !ended.success()
+        {
+            return Err(CommandError::failed(format!("{name} ended at once ({ended}); why is in {}", log.display())));
+        }
         Ok(Self { name, _child: child, log, unsafe_root })
     }
 
@@ -156,6 +162,8 @@ fn make_folder(folder: &Path) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder).map_err(|error| CommandError::failed(format!("{}: {error}", folder.display())))
 }
 
+/// A browser that cannot start, for want of a display say, has ended by then.
+const FIRST_MOMENTS: Duration = Duration::from_secs(2);
 const BROWSERS: &[(&str, Kind)] = &[
     ("chromium", Kind::Chromium),
     ("chromium-browser", Kind::Chromium),

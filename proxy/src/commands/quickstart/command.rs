@@ -57,7 +57,6 @@ impl QuickstartCommand {
         let mut signals = Signals::new()?;
         let clock = Clock::system();
         let place = Place::new(self.state, self.port);
-        note(&format!("Setting up a gate in {} …\n", place.shown("")));
         let stage = tokio::select! {
             stage = Stage::set(place, &clock) => stage?,
             () = signals.stop() => return Ok(()),

@@ -1,6 +1,7 @@
 //! Everything that runs in a quickstart, set up in its order and taken down again.
 
 use rustls::RootCertStore;
+use tokio::net::UnixStream;
 
 use super::devices::{Device, Workshop};
 use super::furnish::{Furniture, furnish};
@@ -12,6 +13,7 @@ use super::visitor::Visitor;
 use crate::clock::Clock;
 use crate::commands::admin_client::AdminClient;
 use crate::commands::error::CommandError;
+use crate::commands::output::note;
 use crate::startup::{self, Running};
 
 /// The gate, what stands beside it, and two devices on which their owners have signed in.
@@ -43,8 +45,15 @@ impl Stage {
     /// # Errors
     /// Whatever is in the way, in words.
     pub(super) async fn set(place: Place, clock: &Clock) -> Result<Self, CommandError> {
-        // First the ports: a folder in use by another quickstart must not be touched.
+        // First what may be in use by another quickstart: nothing of it must be touched.
         let doors = Doors::open(&place)?;
+        if UnixStream::connect(place.socket()).await.is_ok() {
+            let folder = place.shown("");
+            return Err(CommandError::failed(format!(
+                "a gate runs from {folder} already: stop it, or choose another folder with --state"
+            )));
+        }
+        note(&format!("Setting up a gate in {} …\n", place.shown("")));
         let mut furniture = furnish(&place, clock)?;
         let neighbours = Neighbours::start(doors, &place, &furniture)?;
         let config = place.file("sekisho.toml");
