@@ -47,7 +47,7 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
         Ok(Outcome::Own(response)) => (response, None),
         Ok(Outcome::Challenge(reply, why)) => {
             story.refused(answer(&why).reason, Decision::Deny);
-            (reply::render(reply, end.world, &story), None)
+            (reply::render(&reply, end.world, &story), None)
         }
         Err(refusal) => (end.refuse(&refusal, &mut story), None),
     };

@@ -44,10 +44,10 @@ const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 mod tests {
     use super::*;
 
-    fn manner(method: Method, headers: &[(&'static str, &'static str)]) -> (bool, bool) {
+    fn manner(method: &Method, headers: &[(&'static str, &'static str)]) -> (bool, bool) {
         let headers =
             headers.iter().map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value))).collect();
-        let Manner { pages, navigates } = Manner::of(&method, &headers);
+        let Manner { pages, navigates } = Manner::of(method, &headers);
         (pages, navigates)
     }
 
@@ -55,22 +55,22 @@ mod tests {
 
     #[test]
     fn a_browser_that_navigates_gets_pages_and_may_be_redirected() {
-        assert_eq!(manner(Method::GET, &[CHROMIUM]), (true, true));
-        assert_eq!(manner(Method::GET, &[CHROMIUM, ("sec-fetch-mode", "navigate")]), (true, true));
+        assert_eq!(manner(&Method::GET, &[CHROMIUM]), (true, true));
+        assert_eq!(manner(&Method::GET, &[CHROMIUM, ("sec-fetch-mode", "navigate")]), (true, true));
     }
 
     #[test]
     fn a_form_gets_a_page_but_is_not_redirected() {
-        assert_eq!(manner(Method::POST, &[CHROMIUM, ("sec-fetch-mode", "navigate")]), (true, false));
+        assert_eq!(manner(&Method::POST, &[CHROMIUM, ("sec-fetch-mode", "navigate")]), (true, false));
     }
 
     #[test]
     fn scripts_and_programs_get_neither() {
-        assert_eq!(manner(Method::GET, &[]), (false, false));
-        assert_eq!(manner(Method::GET, &[("accept", "*/*")]), (false, false));
-        assert_eq!(manner(Method::GET, &[("accept", "application/json")]), (false, false));
-        assert_eq!(manner(Method::GET, &[CHROMIUM, ("sec-fetch-mode", "cors")]), (false, false));
-        assert_eq!(manner(Method::GET, &[CHROMIUM, ("x-requested-with", "XMLHttpRequest")]), (false, false));
-        assert_eq!(manner(Method::POST, &[CHROMIUM, ("content-type", "application/grpc")]), (false, false));
+        assert_eq!(manner(&Method::GET, &[]), (false, false));
+        assert_eq!(manner(&Method::GET, &[("accept", "*/*")]), (false, false));
+        assert_eq!(manner(&Method::GET, &[("accept", "application/json")]), (false, false));
+        assert_eq!(manner(&Method::GET, &[CHROMIUM, ("sec-fetch-mode", "cors")]), (false, false));
+        assert_eq!(manner(&Method::GET, &[CHROMIUM, ("x-requested-with", "XMLHttpRequest")]), (false, false));
+        assert_eq!(manner(&Method::POST, &[CHROMIUM, ("content-type", "application/grpc")]), (false, false));
     }
 }

@@ -152,7 +152,7 @@ async fn visit(
     visit.body = small_body(request).await?;
     let sign_in = Arc::clone(&world.sign_in);
     let reply = core.gate.control.call(async move { sign_in.visit(visit).await }).await??;
-    Ok(reply::render(reply, world, story))
+    Ok(reply::render(&reply, world, story))
 }
 
 /// `/.sekisho/whoami`: who the gate takes the caller for, and what is missing.

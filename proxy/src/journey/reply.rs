@@ -13,7 +13,7 @@ use crate::console::{
 use crate::sign_in::{PageKind, Reply};
 
 /// The answer.
-pub(super) fn render(reply: Reply, world: &World, story: &Story) -> Response<Body> {
+pub(super) fn render(reply: &Reply, world: &World, story: &Story) -> Response<Body> {
     let host = world.config.sign_in.host.as_str();
     let html = match &reply.page {
         None => Ok(String::new()),

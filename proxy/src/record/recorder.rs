@@ -149,6 +149,9 @@ impl Recorder {
     }
 }
 
+/// A batch that was appended or not, and the file if it has to be forced to the disk.
+type Appended = (Rc<Batch>, Result<(), RecordError>, Option<Arc<File>>);
+
 impl Desk {
     async fn write_batch(&self) {
         let Some((batch, mut outcome, file)) = self.append() else { return };
@@ -164,7 +167,7 @@ impl Desk {
     }
 
     /// Appends what was gathered, and opens the next batch. Gives the file if it has to be forced to the disk.
-    fn append(&self) -> Option<(Rc<Batch>, Result<(), RecordError>, Option<Arc<File>>)> {
+    fn append(&self) -> Option<Appended> {
         let mut state = self.state.borrow_mut();
         let State { segment, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
         let gap = lost.map(|lost| Gap { at: self.clock.now().to_string(), lost });

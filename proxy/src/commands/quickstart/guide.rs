@@ -16,7 +16,7 @@ pub(super) fn guide(place: &Place, laptop: &Device, other: &Device, notes: &[Str
         place.shown("")
     );
     for note in notes {
-        let _ = write!(text, "Note: {note}.\n");
+        let _ = writeln!(text, "Note: {note}.");
     }
     text.push_str(&addresses(place));
     text.push_str(&people(laptop, other));
@@ -49,7 +49,7 @@ fn people(laptop: &Device, other: &Device) -> String {
             "bob" => format!("owns the device `{}`", other.id),
             _ => "has no device, so gets in nowhere".to_owned(),
         };
-        let _ = write!(text, "  {:<7}{:<13}{:<16}{device}\n", person.id, person.password, person.groups.join(", "));
+        let _ = writeln!(text, "  {:<7}{:<13}{:<16}{device}", person.id, person.password, person.groups.join(", "));
     }
     text
 }
