@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::body::Body;
 use super::finish::{HTML, own_response};
 use super::gate::World;
+use super::landing;
 use super::story::Story;
 use crate::console::{
     Action, ChooserPage, ProviderChoice, RefusalPage, SignedOutPage, Target, Tone, content_security_policy_with_forms_to,
@@ -67,8 +68,13 @@ pub(super) fn render(reply: &Reply, world: &World, story: &Story) -> Response<Bo
     if matches!(reply.page, Some(PageKind::ConfirmSignOut)) {
         // With `no-referrer`, browsers write `Origin: null` when the form is sent, and it would be refused as another site's.
         headers.insert(http::header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        // Posting leads on to the provider, which browsers hold against `form-action`.
-        let origins: Vec<&str> = world.providers.for_sign_in().map(|provider| provider.settings.issuer.as_str()).collect();
+        // Posting leads on to the provider and back to the sign-in host, which browsers hold against `form-action`.
+        let mut leads_to = vec![landing::address(host, world.config.listen.public_port)];
+        for provider in world.providers.for_sign_in() {
+            leads_to.push(provider.settings.issuer.clone());
+            leads_to.extend(provider.ring.metadata().and_then(|known| Some(known.end_session_endpoint.as_ref()?.to_string())));
+        }
+        let origins: Vec<&str> = leads_to.iter().map(String::as_str).collect();
         if let Ok(policy) = HeaderValue::from_str(&content_security_policy_with_forms_to(&origins)) {
             headers.insert(http::header::CONTENT_SECURITY_POLICY, policy);
         }

@@ -26,6 +26,28 @@ fn sign_in(person: &str) -> [Value; 3] {
     ]
 }
 
+#[tokio::test]
+async fn signing_out_ends_it_everywhere() {
+    let house = with_the_share().await;
+    let laptop = house.laptop("lap-6", "alice").await;
+    let browser = Browser::on(&house, Some(&laptop)).await;
+    let front = house.url("share", "/");
+
+    let mut steps = vec![json!(["goto", front])];
+    steps.extend(sign_in("alice"));
+    steps.push(json!(["goto", house.url("share", "/.sekisho/sign-out")]));
+    // Over the gate's form, the provider's question, and back to the sign-in host: redirects that browsers may stop.
+    steps.extend([json!(["click", "form button"]), json!(["click", "button[name=logout]"]), shot("signed-out.png")]);
+    steps.push(json!(["goto", front]));
+    let given = browser.does(&steps).await;
+    assert_eq!(given[3]["url"], front, "{}", given[3]);
+    assert!(given[5]["url"].as_str().unwrap().starts_with(&house.idp.issuer), "{}", given[5]);
+    let out = &given[6];
+    assert!(out["url"].as_str().unwrap().starts_with(&house.url("gate", "/.sekisho/sign-out")), "{out}");
+    assert!(out["text"].as_str().unwrap().contains("You are signed out"), "{out}");
+    assert!(given[8]["url"].as_str().unwrap().starts_with(&house.idp.issuer), "signed in no more: {}", given[8]);
+}
+
 /// Where to look at what the browser showed.
 fn shot(name: &str) -> Value {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
