@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// A port on loopback that nobody else gets while this lives: bound with SO_REUSEPORT and not listening, so that a program of
-/// ours that sets the option can take it.
+/// ours that sets the option can take it; with SO_REUSEADDR too, so that it finds the port free when it asks for it alone.
 #[derive(Debug)]
 pub(crate) struct ReservedPort {
     pub(crate) number: u16,
@@ -15,6 +15,7 @@ pub(crate) struct ReservedPort {
 impl ReservedPort {
     pub(crate) fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.set_reuse_address(true).unwrap();
         socket.set_reuse_port(true).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let number = socket.local_addr().unwrap().as_socket().unwrap().port();
