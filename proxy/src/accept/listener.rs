@@ -15,6 +15,9 @@ pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Connections take it over. Without it the kernel holds megabytes that it has not sent: what we think was sent was not, and a
+    // slow reader looks like one that stands still, because nothing more is asked for until a third of that has gone.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -47,6 +50,9 @@ pub fn drain(listener: TcpListener) -> Vec<TcpStream> {
     }
 }
 
+/// Bytes that may wait in the kernel, beside those under way to the client.
+const UNSENT: u32 = 128 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +72,14 @@ mod tests {
         assert_eq!(is_free(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
         is_free(address).unwrap();
+    }
+
+    #[test]
+    fn connections_hold_little_that_is_unsent() {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let accepted = drain(listener).remove(0);
+        assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT);
     }
 
     #[test]
