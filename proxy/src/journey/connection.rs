@@ -57,6 +57,7 @@ struct CloseSoon {
 impl Client {
     /// Ends the connection after the answers under way, so that the browser can choose another certificate.
     pub(super) fn close_soon(&self) {
+        self.secure.resumable.forget();
         self.close.asked.set(true);
         self.close.wake.notify_one();
     }

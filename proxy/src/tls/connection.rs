@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 
+use super::resumption::Resumable;
 use crate::config::Host;
 use crate::inventory::KeyFingerprint;
 use crate::secret::Digest;
@@ -24,6 +25,8 @@ pub struct SecureConnection {
     pub covers: Arc<[String]>,
     /// The client certificate whose key was proved; `None` if the client showed none.
     pub leaf: Option<ProvenLeaf>,
+    /// How it could be resumed; to be forgotten when the client should show another certificate.
+    pub resumable: Resumable,
 }
 
 /// The protocol on top of TLS.

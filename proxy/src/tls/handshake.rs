@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{Alpn, ProvenLeaf, SecureConnection};
+use super::resumption::Resumable;
 use super::settings::TlsSettings;
 use crate::secret::Digest;
 
@@ -53,12 +54,19 @@ impl TlsSettings {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let accept = TlsAcceptor::from(std::sync::Arc::clone(&self.config)).accept(socket);
-        let stream = tokio::time::timeout(deadline, accept).await.map_err(|_elapsed| HandshakeError::TimedOut)??;
-        let connection = self.examine(stream.get_ref().1, client)?;
+        let accept = tokio::time::timeout(deadline, self.resumption.watch(accept));
+        let (stream, resumable) = accept.await.map_err(|_elapsed| HandshakeError::TimedOut)?;
+        let stream = stream?;
+        let connection = self.examine(stream.get_ref().1, client, resumable)?;
         Ok((stream, connection))
     }
 
-    fn examine(&self, tls: &ServerConnection, client: SocketAddr) -> Result<SecureConnection, HandshakeError> {
+    fn examine(
+        &self,
+        tls: &ServerConnection,
+        client: SocketAddr,
+        resumable: Resumable,
+    ) -> Result<SecureConnection, HandshakeError> {
         let sni = tls.server_name();
         let shown = self.certificates.choose(sni);
         let leaf = match tls.peer_certificates() {
@@ -78,6 +86,7 @@ impl TlsSettings {
             alpn: if tls.alpn_protocol() == Some(b"h2") { Alpn::Http2 } else { Alpn::Http1 },
             covers: shown.names(),
             leaf,
+            resumable,
         })
     }
 }

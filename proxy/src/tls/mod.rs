@@ -5,8 +5,10 @@
 
 mod connection;
 mod handshake;
+mod resumption;
 mod settings;
 
 pub use connection::{Alpn, ProvenLeaf, SecureConnection};
 pub use handshake::HandshakeError;
-pub use settings::{RESUMABLE, Resumption, TlsSettings, TlsSettingsError};
+pub use resumption::{RESUMABLE, Resumable, Resumption};
+pub use settings::{TlsSettings, TlsSettingsError};

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use rustls::{DistinguishedName, ServerConfig};
 use sekisho_certs::danger::ProvesPossession;
 use sekisho_certs::server::{BySni, NoServerCertificate, ServerCertificate};
+
+use super::resumption::Resumption;
 
 /// How handshakes go: the same client authentication and resumption for every host, so that nothing can be carried from a lax
 /// host to a strict one.
@@ -14,11 +15,8 @@ use sekisho_certs::server::{BySni, NoServerCertificate, ServerCertificate};
 pub struct TlsSettings {
     pub(super) config: Arc<ServerConfig>,
     pub(super) certificates: Arc<BySni>,
+    pub(super) resumption: Resumption,
 }
-
-/// Sessions that may be resumed. Outlives reloads: what a resumed session proved is judged again on every request.
-#[derive(Clone, Debug)]
-pub struct Resumption(Arc<dyn StoresServerSessions>);
 
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,19 +27,6 @@ pub enum TlsSettingsError {
     /// The crypto provider lacks something.
     #[error("TLS cannot be set up: {0}")]
     Provider(#[from] rustls::Error),
-}
-
-impl Resumption {
-    /// Room for [`RESUMABLE`] sessions, in memory.
-    pub fn new() -> Self {
-        Self(ServerSessionMemoryCache::new(RESUMABLE))
-    }
-}
-
-impl Default for Resumption {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl TlsSettings {
@@ -62,11 +47,11 @@ impl TlsSettings {
             .with_client_cert_verifier(Arc::new(ProvesPossession::new(hints)))
             .with_cert_resolver(Arc::clone(&certificates) as Arc<_>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.session_storage = Arc::clone(&resumption.0);
+        config.session_storage = resumption.store();
         config.send_tls13_tickets = 1;
         // Early data can be replayed by whoever saw it; nothing that is authenticated may come that way (RFC 8470).
         config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config), certificates })
+        Ok(Self { config: Arc::new(config), certificates, resumption: resumption.clone() })
     }
 
     /// The first name of each certificate, and when it ends, in seconds since the Unix epoch.
@@ -81,6 +66,3 @@ impl fmt::Debug for TlsSettings {
         f.debug_struct("TlsSettings").finish_non_exhaustive()
     }
 }
-
-/// Sessions that may be resumed at once: about 2 KiB each with a client's chain.
-pub const RESUMABLE: usize = 16 * 1024;

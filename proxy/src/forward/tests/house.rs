@@ -35,7 +35,7 @@ use crate::inventory::{DeviceStatus, samples};
 use crate::read::{Clean, Kind, RequestId};
 use crate::route::Routed;
 use crate::secret::Digest;
-use crate::tls::{Alpn, SecureConnection};
+use crate::tls::{Alpn, Resumable, SecureConnection};
 
 /// Runs a test as on a data core; none may take long.
 pub(super) fn on_a_core<F: Future>(test: F) -> F::Output {
@@ -252,7 +252,15 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
     };
     let routed = Routed { request: clean, app: Arc::clone(&inner.app.borrow()), public: false };
     let allowed = Allowed::for_test(routed, inner.permit.borrow().clone());
-    let connection = SecureConnection { id: 1, client: peer, sni: None, alpn: Alpn::Http1, covers: Arc::new([]), leaf: None };
+    let connection = SecureConnection {
+        id: 1,
+        client: peer,
+        sni: None,
+        alpn: Alpn::Http1,
+        covers: Arc::new([]),
+        leaf: None,
+        resumable: Resumable::default(),
+    };
     let meter = Rc::new(Meter::default());
     *inner.meter.borrow_mut() = Rc::clone(&meter);
     let forwarder = Rc::clone(&inner.forwarder.borrow());
