@@ -203,13 +203,12 @@ fn wrong_usage_is_noticed_before_anything_is_asked() {
     for line in [
         "device invite",
         "device invite --owner a@b.example --lifetime soon",
-        "device approve lap-1",
-        "device approve lap-1 --fingerprint 1234",
+        "device approve mdm.lap-1",
+        "device approve mdm.lap-1 --fingerprint 1234",
         "device list --status odd",
-        "device add UPPER --authority mdm",
         "session end",
         "session end s1 --user ana@corp.example",
-        "session end --user ana@corp.example --device lap-1",
+        "session end --user ana@corp.example --device mdm.lap-1",
         "user suspend",
         "ca",
     ] {
@@ -255,28 +254,28 @@ async fn a_device_is_invited_enrols_and_is_let_in() {
 #[tokio::test]
 async fn the_levers_are_in_effect_when_the_command_is_back() {
     let gate = Gate::open().await;
-    gate.device("lap-1").await;
-    gate.session("s1", "ana", "lap-1").await;
+    gate.device("mdm.lap-1").await;
+    gate.session("s1", "ana", "mdm.lap-1").await;
     for (line, after) in [
-        ("device quarantine lap-1 --reason malware", DeviceStatus::Quarantined),
-        ("device release lap-1", DeviceStatus::Active),
-        ("device retire lap-1", DeviceStatus::Retired),
+        ("device quarantine mdm.lap-1 --reason malware", DeviceStatus::Quarantined),
+        ("device release mdm.lap-1", DeviceStatus::Active),
+        ("device retire mdm.lap-1", DeviceStatus::Retired),
     ] {
         gate.run(line).await.unwrap();
-        assert_eq!(gate.status("lap-1"), after, "{line}");
+        assert_eq!(gate.status("mdm.lap-1"), after, "{line}");
     }
     assert_eq!(gate.registrar.inventory().counts().sessions, 0);
-    let again = gate.run("device release lap-1").await.unwrap_err();
+    let again = gate.run("device release mdm.lap-1").await.unwrap_err();
     assert_eq!((again.exit_code(), again.to_string().contains("is retired")), (3, true), "{again}");
 }
 
 #[tokio::test]
 async fn unknown_names_come_with_near_ones() {
     let gate = Gate::open().await;
-    gate.device("lap-1").await;
-    for line in ["device show lap1", "device quarantine lap1", "session end --device lap1"] {
+    gate.device("mdm.lap-1").await;
+    for line in ["device show mdm.lap1", "device quarantine mdm.lap1", "session end --device mdm.lap1"] {
         let error = gate.run(line).await.unwrap_err();
-        assert_eq!(error.to_string(), "no device is called `lap1`; did you mean `lap-1`?", "{line}");
+        assert_eq!(error.to_string(), "no device is called `mdm.lap1`; did you mean `mdm.lap-1`?", "{line}");
         assert_eq!(error.exit_code(), 3);
     }
     let odd = gate.run("device show LAP-1").await.unwrap_err();
@@ -287,9 +286,9 @@ async fn unknown_names_come_with_near_ones() {
 async fn what_the_configuration_does_not_know_is_refused() {
     let gate = Gate::open().await;
     for (line, words) in [
-        ("device add lap-1 --authority nobody", "no device authority is called `nobody`"),
-        ("device add lap-1 --authority house", "invite this one"),
-        ("device add lap-1 --authority mdm --owner crop/1", "no identity provider is called `crop`"),
+        ("device add mdm.lap-1 --authority nobody", "no device authority is called `nobody`"),
+        ("device add mdm.lap-1 --authority house", "invite this one"),
+        ("device add mdm.lap-1 --authority mdm --owner crop/1", "no identity provider is called `crop`"),
         ("device invite --owner nonsense", "neither an e-mail address nor"),
         ("device invite --owner a@b.example --lifetime 1s", "1 minute to 30 days"),
     ] {
@@ -303,9 +302,9 @@ async fn what_the_configuration_does_not_know_is_refused() {
 #[tokio::test]
 async fn sessions_are_listed_and_ended() {
     let gate = Gate::open().await;
-    gate.device("lap-1").await;
+    gate.device("mdm.lap-1").await;
     for (id, subject) in [("s1", "ana"), ("s2", "ana"), ("s3", "bob"), ("s4", "bob")] {
-        gate.session(id, subject, "lap-1").await;
+        gate.session(id, subject, "mdm.lap-1").await;
     }
     let ids = async || {
         let listed: Vec<Value> = gate.client().get("/v1/sessions").await.unwrap();
@@ -318,9 +317,9 @@ async fn sessions_are_listed_and_ended() {
     assert_eq!(gate.run("session end s3").await.unwrap_err().exit_code(), 3);
     gate.run("session end --user ana@corp.example --reason stolen").await.unwrap();
     assert_eq!(ids().await, "s4");
-    gate.run("session end --device lap-1").await.unwrap();
+    gate.run("session end --device mdm.lap-1").await.unwrap();
     assert_eq!(ids().await, "");
-    gate.session("s5", "ana", "lap-1").await;
+    gate.session("s5", "ana", "mdm.lap-1").await;
     gate.clock.advance(Duration::from_secs(3600));
     assert_eq!(ids().await, "", "an idle session cannot be used, so it is not listed");
 }
@@ -328,8 +327,8 @@ async fn sessions_are_listed_and_ended() {
 #[tokio::test]
 async fn people_are_suspended_and_resumed() {
     let gate = Gate::open().await;
-    gate.device("lap-1").await;
-    gate.session("s1", "ana", "lap-1").await;
+    gate.device("mdm.lap-1").await;
+    gate.session("s1", "ana", "mdm.lap-1").await;
     gate.run("user suspend ana@corp.example --reason left").await.unwrap();
     assert!(gate.registrar.inventory().is_suspended(&user("ana")));
     assert_eq!(gate.registrar.inventory().counts().sessions, 0);
@@ -381,24 +380,24 @@ async fn a_gate_that_does_not_run_is_named_so() {
 #[tokio::test]
 async fn what_is_not_a_command_is_refused_with_words() {
     let gate = Gate::open().await;
-    gate.device("lap-1").await;
+    gate.device("mdm.lap-1").await;
     let post =
         |path: &str, body: &str| format!("POST {path} HTTP/1.1\r\nhost: s\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     for (request, status) in [
         ("GET /v2/devices HTTP/1.1\r\nhost: s\r\n\r\n".to_owned(), "404"),
-        ("DELETE /v1/devices/lap-1 HTTP/1.1\r\nhost: s\r\n\r\n".to_owned(), "404"),
-        (post("/v1/devices/lap-1/explode", "{}"), "404"),
-        (post("/v1/devices/lap-1/retire", "not json"), "400"),
-        (post("/v1/devices/lap-1/retire", r#"{"wyh":"typo"}"#), "400"),
-        (post("/v1/devices/lap-1/retire", &format!("\"{}\"", "x".repeat(70_000))), "400"),
+        ("DELETE /v1/devices/mdm.lap-1 HTTP/1.1\r\nhost: s\r\n\r\n".to_owned(), "404"),
+        (post("/v1/devices/mdm.lap-1/explode", "{}"), "404"),
+        (post("/v1/devices/mdm.lap-1/retire", "not json"), "400"),
+        (post("/v1/devices/mdm.lap-1/retire", r#"{"wyh":"typo"}"#), "400"),
+        (post("/v1/devices/mdm.lap-1/retire", &format!("\"{}\"", "x".repeat(70_000))), "400"),
         (post("/v1/sessions/end", r#"{"why":"which?"}"#), "400"),
-        (post("/v1/sessions/end", r#"{"user":"corp/ana","device":"lap-1"}"#), "400"),
+        (post("/v1/sessions/end", r#"{"user":"corp/ana","device":"mdm.lap-1"}"#), "400"),
         ("\u{16}\u{3}\u{1} not http\r\n\r\n".to_owned(), "400"),
     ] {
         let answer = gate.raw(&request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request:.80}: {answer:.80}");
     }
-    assert_eq!(gate.status("lap-1"), DeviceStatus::Active);
-    let id: DeviceId = "lap-1".parse().unwrap();
+    assert_eq!(gate.status("mdm.lap-1"), DeviceStatus::Active);
+    let id: DeviceId = "mdm.lap-1".parse().unwrap();
     assert_eq!(gate.registrar.device_history(&id, 9).await.unwrap().len(), 1);
 }
