@@ -5,6 +5,7 @@ mod authorities;
 mod browser;
 mod curl;
 mod forwarding;
+mod held;
 mod operations;
 mod recorded;
 mod sign_in;
