@@ -78,14 +78,14 @@ impl DeviceFolder {
         files::write_private(&self.file(PASSWORD), format!("{}\n", password.expose()).as_bytes())?;
         let (leaf, above) = certificate.chain.split_first().map_or((None, [].as_slice()), |(leaf, above)| (Some(leaf), above));
         files::write_public(&self.file(CHAIN), above.iter().map(pem::encode).collect::<String>().as_bytes())?;
-        files::write_public(&self.file(CERTIFICATE), leaf.map(pem::encode).unwrap_or_default().as_bytes())?;
+        files::write_private(&self.file(CERTIFICATE), leaf.map(pem::encode).unwrap_or_default().as_bytes())?;
         Ok(())
     }
 }
 
 /// File name of the private key, PKCS#8 PEM, 0600.
 pub const KEY: &str = "device.key";
-/// File name of the device's certificate, PEM.
+/// File name of the device's certificate, PEM, 0600.
 pub const CERTIFICATE: &str = "device.pem";
 /// File name of the authority's certificate, PEM.
 pub const CHAIN: &str = "authority.pem";
