@@ -10,6 +10,7 @@ use crate::decide::{DecideRefusal, Permit};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
+use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
 use crate::secret::Digest;
@@ -50,6 +51,9 @@ impl Story {
             session: None,
             session_facts: None,
             binding: None,
+            stolen_user: None,
+            stolen_session: None,
+            stolen_from: None,
             app: None,
             method: String::new(),
             host: String::new(),
@@ -131,6 +135,13 @@ impl Story {
         line.session = Some(user.session.id.to_string());
         line.session_facts = Some(user.facts.to_string());
         line.binding = Some(user.binding.as_str().to_owned());
+    }
+
+    /// A session was shown by another device than its own.
+    pub(super) fn stolen(&mut self, session: &Session) {
+        self.line.stolen_user = Some(session.user.to_string());
+        self.line.stolen_session = Some(session.id.to_string());
+        self.line.stolen_from = Some(session.device.to_string());
     }
 
     /// Policy was asked.

@@ -21,6 +21,7 @@ use super::story::Story;
 use crate::decide::{Allowed, Who};
 use crate::forward;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::{Ask, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, Routed};
@@ -191,7 +192,14 @@ async fn identify_user(
         device,
         now: core.gate.clock.now(),
     };
-    let user = core.users.identify(ask).await?;
+    let user = core.users.identify(ask).await.inspect_err(|why| {
+        if why.is_theft()
+            && let Sent::Token(token) = Cookie::Session.sent(&routed.request.headers)
+            && let Some((live, _host)) = core.gate.inventory.session_by_token(&token)
+        {
+            story.stolen(&live.session);
+        }
+    })?;
     story.user(&user);
     Ok(user)
 }

@@ -34,6 +34,15 @@ pub struct Access {
     /// What ties the credential to the device: `session`, `certificate` or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,
+    /// `credential_replayed`: whose session it was that another device showed, `provider/subject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen_user: Option<String>,
+    /// `credential_replayed`: public name of that session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen_session: Option<String>,
+    /// `credential_replayed`: the device that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stolen_from: Option<String>,
     /// The app; absent if the host names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,

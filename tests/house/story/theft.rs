@@ -14,6 +14,8 @@ async fn a_stolen_cookie_is_of_no_use_on_another_device() {
     assert!(!house.wiki.has_seen("/stolen"));
     let line = house.record().only_access("/stolen");
     assert_eq!((&line["reason"], &line["device"]), (&"credential_replayed".into(), &"lap-13".into()));
+    let victim = (&line["stolen_user"], &line["stolen_from"]);
+    assert_eq!(victim, (&"corp/alice".into(), &"lap-7".into()), "the record says whose it was");
     assert!(house.metrics().await.sum("sekisho_requests_total", &[("reason", "credential_replayed")]) >= 1.0, "theft is counted");
 
     allowed(&alice.get(&house.url("wiki", "/own")).await);
