@@ -1,12 +1,17 @@
 use std::future::pending;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::*;
 use crate::testing::{listener, send};
+
+fn read(message: &Message) -> Value {
+    serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
 
 #[tokio::test]
 async fn what_one_says_all_hear_with_the_name() {
@@ -18,7 +23,7 @@ async fn what_one_says_all_hear_with_the_name() {
         let socket = TcpStream::connect(address).await.unwrap();
         let (mut socket, _reply) = tokio_tungstenite::client_async(request, socket).await.unwrap();
         let own = socket.next().await.unwrap().unwrap();
-        assert_eq!(own.to_text().unwrap(), format!(r#"{{"does":"joined","text":"","who":"{who}"}}"#));
+        assert_eq!(read(&own), json!({ "who": who, "does": "joined", "text": "" }));
         socket
     };
     let mut alice = enter("alice").await;
@@ -26,9 +31,11 @@ async fn what_one_says_all_hear_with_the_name() {
     bob.send(Message::text("good morning")).await.unwrap();
     let mut heard = Vec::new();
     for _ in 0..2 {
-        heard.push(alice.next().await.unwrap().unwrap().to_text().unwrap().to_owned());
+        heard.push(read(&alice.next().await.unwrap().unwrap()));
     }
-    assert_eq!(heard, [r#"{"does":"joined","text":"","who":"bob"}"#, r#"{"does":"says","text":"good morning","who":"bob"}"#]);
+    let expected =
+        [json!({ "who": "bob", "does": "joined", "text": "" }), json!({ "who": "bob", "does": "says", "text": "good morning" })];
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test]
