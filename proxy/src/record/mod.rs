@@ -11,4 +11,4 @@ pub use guard::{Ending, Open};
 pub use line::{Access, Decision, End, Gap, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
-pub use segment::{Segment, SyncSchedule, can_be_written};
+pub use segment::{Segment, SyncSchedule};

@@ -130,20 +130,6 @@ impl Drop for SyncSchedule {
     }
 }
 
-/// Whether `dir` takes as much as a batch of lines: writes a file of its own there, and takes it away again.
-///
-/// # Errors
-/// What the file system says.
-pub fn can_be_written(dir: &Path) -> io::Result<()> {
-    let path = dir.join(format!(".room-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    let written = file.write_all(&[0; PROBE]).and_then(|()| file.sync_data());
-    std::fs::remove_file(&path).and(written)
-}
-
-/// Bytes that are written in order to see whether there is room.
-const PROBE: usize = 64 * 1024;
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -181,14 +167,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _first = Segment::create(dir.path(), Timestamp(7), 0).unwrap();
         assert_eq!(Segment::create(dir.path(), Timestamp(7), 0).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    #[test]
-    fn a_folder_that_can_be_written_is_left_as_it_was() {
-        let dir = tempfile::tempdir().unwrap();
-        can_be_written(dir.path()).unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert!(can_be_written(&dir.path().join("gone")).is_err());
     }
 
     #[test]

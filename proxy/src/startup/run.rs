@@ -4,9 +4,8 @@ use std::fmt;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::Registry;
@@ -26,7 +25,7 @@ use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics};
-use crate::record::{Segment, SyncSchedule, can_be_written};
+use crate::record::{Segment, SyncSchedule};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
 
@@ -166,7 +165,6 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
         spawn(admin::serve(socket, admin_state(&live, started_at))),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
-        spawn(reopen(Arc::clone(&live), config.audit.dir.clone())),
     ];
     tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
@@ -278,23 +276,6 @@ async fn tend(live: Arc<Live>) {
     registrar.tend(move || live.gate.world.load().config.sign_in.idle_timeout).await;
 }
 
-/// While the record cannot be written, tries whether it can be again: a gate that nobody sends requests to, because it is not ready,
-/// would not find out otherwise.
-async fn reopen(live: Arc<Live>, dir: PathBuf) {
-    let mut beat = tokio::time::interval(REOPEN);
-    loop {
-        beat.tick().await;
-        if live.parts.record.writable.get() != 0 {
-            continue;
-        }
-        let dir = dir.clone();
-        if let Ok(Ok(())) = tokio::task::spawn_blocking(move || can_be_written(&dir)).await {
-            live.parts.record.writable.set(1);
-            tracing::info!("the record can be written again");
-        }
-    }
-}
-
 async fn bind(name: &str, address: Option<SocketAddr>, problems: &mut Vec<String>) -> Option<TcpListener> {
     match TcpListener::bind(address?).await {
         Ok(listener) => Some(listener),
@@ -344,7 +325,5 @@ impl fmt::Debug for Running {
 
 /// Sign-ins, enrolments and the like under way at once.
 const CONTROL_ROOM: usize = 256;
-/// Time between looks at a record that cannot be written.
-const REOPEN: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted, per core.
 const BACKLOG: u32 = 4096;
