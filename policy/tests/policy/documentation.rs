@@ -21,6 +21,18 @@ fn every_block_loads() {
 }
 
 #[test]
+fn the_policies_of_other_pages_load_too() {
+    for (name, least) in [("../docs/protect-your-app.md", 2), ("../docs/sign-in.md", 1), ("../README.md", 1)] {
+        let page = std::fs::read_to_string(beside(name)).unwrap();
+        let blocks = blocks(&page, "cedar");
+        assert!(blocks.len() >= least, "{name}");
+        let all: Vec<Source> = blocks.iter().map(|block| Source::new("page", block.as_str())).collect();
+        let loaded = PolicySet::load(&all, &[], &catalogue()).unwrap_or_else(|problems| panic!("{name}: {}", lines(&problems)));
+        assert!(loaded.warnings.is_empty(), "{name}: {}", lines(&loaded.warnings));
+    }
+}
+
+#[test]
 fn every_fact_of_the_schema_is_in_the_table() {
     let page = page();
     let mut path = None;
@@ -69,6 +81,11 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 fn catalogue() -> Catalogue {
-    let apps = vec![App::new("payroll", ["confidential"]), App::new("share", ["internal"]), App::new("wiki", ["internal"])];
-    Catalogue { apps, groups: Some(["hr", "admins"].map(str::to_owned).into()) }
+    let apps = vec![
+        App::new("payroll", ["confidential"]),
+        App::new("share", ["internal"]),
+        App::new("wiki", ["internal"]),
+        App::new("tickets", ["internal"]),
+    ];
+    Catalogue { apps, groups: Some(["hr", "admins", "staff"].map(str::to_owned).into()) }
 }

@@ -115,3 +115,63 @@ fn wait(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), Comm
 
 /// Threads of the control runtime: it waits more than it works.
 const CONTROL_THREADS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGES: &[(&str, &str)] = &[
+        ("README.md", include_str!("../../../README.md")),
+        ("devices.md", include_str!("../../../docs/devices.md")),
+        ("operations.md", include_str!("../../../docs/operations.md")),
+        ("policies.md", include_str!("../../../docs/policies.md")),
+        ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),
+        ("sign-in.md", include_str!("../../../docs/sign-in.md")),
+        ("systemd", include_str!("../../../examples/systemd/sekisho.service")),
+        ("Containerfile", include_str!("../../../examples/Containerfile")),
+    ];
+
+    /// The commands of a page: lines that begin with `sekisho`, and what stands between backticks or behind `=` in a unit.
+    fn commands(page: &str) -> Vec<Vec<String>> {
+        let own = page.lines().filter(|line| line.starts_with("sekisho "));
+        let quoted = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with("sekisho "));
+        let unit =
+            page.lines().filter_map(|line| line.strip_prefix("Exec")?.split_once("=/usr/local/bin/").map(|(_, rest)| rest));
+        own.chain(quoted).chain(unit).map(words).collect()
+    }
+
+    /// As a shell would split it: quotes keep words together, and what follows a comment or redirection is not the command's.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.replace('\n', " ").replace("7d2f 90aa …", &"7d".repeat(32));
+        let mut words = Vec::new();
+        for (index, part) in line.split('"').enumerate() {
+            if index % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                let part = part.split(['#', '<', '>', '|', '&']).next().unwrap();
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_in_the_manual_is_one() {
+        let mut tried = 0;
+        for (name, page) in PAGES {
+            for command in commands(page) {
+                if command.iter().any(|word| word == "…") {
+                    continue;
+                }
+                tried += 1;
+                if let Err(error) = Cli::try_parse_from(&command) {
+                    // The name of a command alone is how the pages speak of it.
+                    let lacks = error.kind() == clap::error::ErrorKind::MissingRequiredArgument
+                        || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+                    assert!(lacks && command.len() <= 3, "{name}: {}: {error}", command.join(" "));
+                }
+            }
+        }
+        assert!(tried > 30, "{tried}");
+    }
+}

@@ -192,3 +192,64 @@ fn one_reason_has_one_status() {
         assert!(before.is_none_or(|before| before == a.status), "{} is {before:?} and {}", a.reason, a.status);
     }
 }
+
+/// Every refusal is explained in the manual, with its status; the pages explain nothing that does not exist.
+#[test]
+fn the_manual_explains_every_refusal() {
+    const PAGE: &str = include_str!("../../../docs/sign-in.md");
+    const DEVICES: &str = include_str!("../../../docs/devices.md");
+    let table = PAGE.split_once("## What each refusal means").unwrap().1;
+    let statuses = explained(table);
+    let mut known = 0;
+    for line in
+        include_str!("testdata/answers.txt").lines().filter(|line| line.starts_with(|letter: char| letter.is_ascii_digit()))
+    {
+        let (status, reason) = line.split_once(' ').unwrap();
+        let reason = reason.split([',', ' ']).next().unwrap();
+        known += 1;
+        if reason.starts_with("certificate_") {
+            assert!(DEVICES.contains(&format!("`{reason}`")), "{reason} is in neither page");
+        } else {
+            assert_eq!(statuses.get(reason).map(String::as_str), Some(status), "{reason} in docs/sign-in.md");
+        }
+    }
+    assert!(known > 100, "{known}");
+    let sources = [
+        include_str!("answer.rs"),
+        include_str!("../read/refusal.rs"),
+        include_str!("../read/guard/refusal.rs"),
+        include_str!("../config/path.rs"),
+        include_str!("../route/router.rs"),
+        include_str!("../identify_user/refusal.rs"),
+        include_str!("../sign_in/refusal.rs"),
+        include_str!("../forward/error.rs"),
+        include_str!("../enrol/refusal.rs"),
+    ]
+    .concat();
+    for reason in statuses.keys() {
+        assert!(sources.contains(&format!("\"{reason}\"")), "docs/sign-in.md explains {reason}, which is nobody's word");
+    }
+    // The words of those whose values cannot be listed.
+    let enrolment = include_str!("../enrol/refusal.rs").split('"').filter(|word| word.starts_with("enrol_"));
+    let paths = include_str!("../config/path.rs").split('"').filter(|word| word.starts_with("path_"));
+    for reason in enrolment.chain(paths) {
+        assert!(statuses.contains_key(reason), "docs/sign-in.md lacks {reason}");
+    }
+}
+
+/// Words and statuses of the tables. A status is the row's, in a cell of its own, or stands behind the words that it is for.
+fn explained(table: &str) -> BTreeMap<String, String> {
+    let mut statuses = BTreeMap::new();
+    for row in table.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let is_status = |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let (words, of_row) = if is_status(cells[2]) { (cells[1], cells[2]) } else { (cells[2], "400") };
+        for group in words.split(';') {
+            let status = group.rsplit(' ').next().filter(|last| is_status(last)).unwrap_or(of_row);
+            for word in group.split('`').skip(1).step_by(2) {
+                statuses.insert(word.to_owned(), status.to_owned());
+            }
+        }
+    }
+    statuses
+}

@@ -23,4 +23,4 @@ pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private,
 pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
 pub(crate) use port::ReservedPort;
-pub(crate) use program::{Program, sekisho};
+pub(crate) use program::{Program, sekisho, tool};

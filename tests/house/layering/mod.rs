@@ -210,3 +210,21 @@ fn circles_are_found() {
     assert!(circles(&BTreeMap::from([knows("a", &["b"]), knows("b", &["c"]), knows("c", &[])])).is_empty());
     assert_eq!(circles(&BTreeMap::from([knows("a", &["b"]), knows("b", &["c"]), knows("c", &["a"])])).len(), 3);
 }
+
+/// `docs/architecture.md` names the folders that exist, all of them, and is short.
+#[test]
+fn the_page_about_the_house_names_its_rooms() {
+    let page = std::fs::read_to_string(workspace().join("docs/architecture.md")).unwrap();
+    assert!(page.lines().count() < 100, "too long to be read");
+    let cells = page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let named: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut rooms: BTreeSet<String> = proxy().0.into_iter().map(|source| source.room).collect();
+    rooms.insert("journey".to_owned());
+    for room in &rooms {
+        assert!(page.contains(&format!("`{room}`")), "docs/architecture.md does not name `{room}`");
+    }
+    for name in named {
+        let exists = rooms.contains(name) || (name.ends_with('/') && workspace().join(name).is_dir());
+        assert!(exists, "docs/architecture.md names `{name}`, which is not there");
+    }
+}

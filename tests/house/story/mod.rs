@@ -6,6 +6,7 @@ mod browser;
 mod curl;
 mod forwarding;
 mod held;
+mod manual;
 mod operations;
 mod recorded;
 mod sign_in;

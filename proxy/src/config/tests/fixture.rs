@@ -75,7 +75,7 @@ fn write(base: &Path, name: &str, content: &[u8]) {
     mode(&base.join(name), 0o644);
 }
 
-fn private(base: &Path, name: &str, content: &[u8]) {
+pub(super) fn private(base: &Path, name: &str, content: &[u8]) {
     write(base, name, content);
     mode(&base.join(name), 0o600);
 }

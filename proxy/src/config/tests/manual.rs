@@ -3,11 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::complete::LEAST;
-use super::fixture::{folder, load, words};
+use super::fixture::{folder, load, private, words};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
+
+/// Pages with configuration in them, and how many blocks they have at least.
+const PAGES: &[(&str, usize)] = &[
+    (PAGE, 4),
+    (include_str!("../../../../docs/devices.md"), 2),
+    (include_str!("../../../../docs/sign-in.md"), 3),
+    (include_str!("../../../../docs/protect-your-app.md"), 4),
+    (include_str!("../../../../README.md"), 1),
+];
 
 /// What a section needs in order to stand, and a place to write its other keys.
 const SECTIONS: &str = "
@@ -38,18 +47,21 @@ path = '/'
 fn every_example_loads() {
     let folder = folder();
     let base = folder.path();
-    for (from, to) in [("ca.pem", "mdm-ca.pem"), ("ca.crl", "mdm.crl"), ("ca.pem", "app-ca.pem")] {
+    for (from, to) in [("ca.pem", "mdm-ca.pem"), ("ca.crl", "mdm.crl"), ("ca.crl", "issuing.crl"), ("ca.pem", "app-ca.pem")] {
         std::fs::copy(base.join(from), base.join(to)).unwrap();
     }
     for kind in ["pem", "key"] {
         std::fs::copy(base.join(format!("tls/corp.{kind}")), base.join(format!("tls/gate.{kind}"))).unwrap();
     }
-    let blocks: Vec<&str> = PAGE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(blocks.len() >= 4, "examples are missing");
-    for block in blocks {
-        let text = if block.contains("[listen]") { block.to_owned() } else { format!("{LEAST}{block}") };
-        if let Err(problems) = load(&text, base) {
-            panic!("{:#?} in\n{block}", words(&problems, base));
+    private(base, "partner-secret", b"tell nobody\n");
+    for (page, least) in PAGES {
+        let blocks: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(blocks.len() >= *least, "examples are missing");
+        for block in blocks {
+            let text = if block.contains("[listen]") { block.to_owned() } else { format!("{LEAST}{block}") };
+            if let Err(problems) = load(&text, base) {
+                panic!("{:#?} in\n{block}", words(&problems, base));
+            }
         }
     }
 }
