@@ -96,6 +96,9 @@ impl Finish<'_> {
         let not_ours = matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
         if answer.status.is_server_error() && !not_ours {
             tracing::warn!(request = %story.id(), reason = answer.reason, error = %refusal, "a request failed");
+        } else if let Refusal::SignIn(why) = refusal {
+            // Mostly the provider's settings: who mends them needs more than the page that somebody else saw.
+            tracing::info!(request = %story.id(), reason = answer.reason, error = %why, "somebody could not be signed in");
         }
         let mut response = self.refusal_response(&answer, &story.id().to_string());
         match refusal {
