@@ -9,7 +9,7 @@ pub struct JourneyMetrics {
     pub requests: IntCounterVec,
     /// From a request's head to its answer's head, by app.
     pub duration: HistogramVec,
-    /// Bytes of bodies by app and direction (`to_client`, `to_app`).
+    /// Bytes of answers' bodies by app; the direction is `to_client`.
     pub bytes: IntCounterVec,
     /// Open connections.
     pub connections: IntGauge,

@@ -11,6 +11,7 @@ mod calls;
 mod connection;
 mod control;
 mod core_loop;
+mod device;
 mod enrolling;
 mod finish;
 mod gate;

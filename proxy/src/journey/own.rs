@@ -12,6 +12,7 @@ use serde_json::json;
 use super::answer::answer;
 use super::body::Body;
 use super::connection::Client;
+use super::device;
 use super::enrolling;
 use super::finish::{HTML, own_response};
 use super::gate::{Core, World};
@@ -22,7 +23,6 @@ use super::story::Story;
 use super::travel::Outcome;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::{Ask, KnownUser, UserRefusal};
-use crate::inventory::{DeviceId, Platform};
 use crate::read::Clean;
 use crate::route::{OwnPath, OwnRequest};
 use crate::sign_in::{Endpoint, Visit};
@@ -59,20 +59,6 @@ pub(super) async fn handle(
     Ok(Outcome::Own(response))
 }
 
-/// Enters a device that its authority vouches for and that nobody has listed.
-pub(super) async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), Refusal> {
-    let registrar = core.gate.registrar.clone();
-    let entered =
-        core.gate.control.call(async move { registrar.admit_at_first_sight(&authority, &id, Platform::Unknown).await }).await?;
-    match entered {
-        Ok(_device) => Ok(()),
-        Err(error) => {
-            tracing::warn!(%error, "a device could not be entered at first sight");
-            Err(DeviceRefusal::InventoryBehind.into())
-        }
-    }
-}
-
 /// The `Cookie` headers as one (RFC 9113, section 8.2.3).
 pub(super) fn cookies(headers: &HeaderMap) -> Option<String> {
     let all: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -95,9 +81,8 @@ pub(super) fn reads(request: &Clean) -> Result<(), Refusal> {
 }
 
 async fn recognise(core: &Core, client: &Client, world: &World, request: &Clean, story: &mut Story) -> Visitor {
+    let device = device::identify(core, client, world, None).await;
     let now = core.gate.clock.now();
-    let leaf = client.secure.leaf.as_ref();
-    let device = client.memory.identify(leaf, &world.devices, world.generation, None, &core.gate.inventory, now);
     let user = match &device {
         Err(refusal) => {
             story.refused_device(refusal);
@@ -126,11 +111,6 @@ async fn visit(
 ) -> Result<Response<Body>, Refusal> {
     let device = match visitor.device {
         Ok(device) => Some(device),
-        Err(DeviceRefusal::FirstSight { id, authority }) => {
-            admit(core, id, authority).await?;
-            // Known from the next request on; this one begins again.
-            return Err(DeviceRefusal::InventoryBehind.into());
-        }
         // A session without a device cannot be: say what is wrong with the device. Signing out is always possible.
         Err(refusal) if endpoint != Endpoint::SignOut => return Err(refusal.into()),
         Err(_) => None,

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use super::body::Body;
 use super::calls::Call;
 use super::connection::Client;
+use super::device;
 use super::finish::{self, Finish};
 use super::gate::{Core, World};
 use super::manner::Manner;
@@ -20,7 +21,7 @@ use super::refusal::Refusal;
 use super::story::Story;
 use crate::decide::{Allowed, Who};
 use crate::forward;
-use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::identify_device::KnownDevice;
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::{Ask, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
@@ -132,7 +133,9 @@ async fn pass(
         let device = identify_device(core, client, world, &routed, story).await?;
         match identify_user(core, world, &routed, &device, story).await {
             Ok(user) => Who::Known { device, user },
-            Err(Refusal::User(why)) if why.sign_in_helps() && manner.navigates => {
+            Err(Refusal::User(why))
+                if why.sign_in_helps() && manner.navigates && world.providers.for_sign_in().next().is_some() =>
+            {
                 let target = target(&routed);
                 let cookies = own::cookies(&routed.request.headers);
                 return match world.sign_in.challenge(&routed.request.host, &target, cookies.as_deref()) {
@@ -162,16 +165,7 @@ async fn identify_device(
     story: &mut Story,
 ) -> Result<KnownDevice, Refusal> {
     let taken = routed.app.device_authorities.as_ref();
-    let look = || {
-        let now = core.gate.clock.now();
-        let leaf = client.secure.leaf.as_ref();
-        client.memory.identify(leaf, &world.devices, world.generation, taken, &core.gate.inventory, now)
-    };
-    let mut found = look();
-    if let Err(DeviceRefusal::FirstSight { id, authority }) = &found {
-        own::admit(core, id.clone(), Arc::clone(authority)).await?;
-        found = look();
-    }
+    let found = device::identify(core, client, world, taken).await;
     let device = found.inspect_err(|refusal| story.refused_device(refusal))?;
     story.device(&device);
     Ok(device)

@@ -1,0 +1,45 @@
+//! The device behind a connection, entered first if its authority vouches for it and nobody has listed it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::connection::Client;
+use super::gate::{Core, World};
+use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::inventory::{DeviceId, Platform};
+
+/// The device that `client` has proved to be, as of now. `taken` are the authorities whose devices the app takes; `None`: all.
+///
+/// # Errors
+/// [`DeviceRefusal`].
+pub(super) async fn identify(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    taken: Option<&BTreeSet<Arc<str>>>,
+) -> Result<KnownDevice, DeviceRefusal> {
+    let look = || {
+        let now = core.gate.clock.now();
+        let leaf = client.secure.leaf.as_ref();
+        client.memory.identify(leaf, &world.devices, world.generation, taken, &core.gate.inventory, now)
+    };
+    match look() {
+        Err(DeviceRefusal::FirstSight { id, authority }) => {
+            admit(core, id, authority).await?;
+            look()
+        }
+        seen_before => seen_before,
+    }
+}
+
+async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), DeviceRefusal> {
+    let registrar = core.gate.registrar.clone();
+    let entering = async move { registrar.admit_at_first_sight(&authority, &id, Platform::Unknown).await };
+    let why = match core.gate.control.call(entering).await {
+        Ok(Ok(_device)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(why, "a device could not be entered at first sight");
+    Err(DeviceRefusal::InventoryBehind)
+}
