@@ -43,7 +43,7 @@ pub(crate) struct House {
     pub(crate) gate: Program,
     plan: Plan,
     https: ReservedPort,
-    metrics: u16,
+    metrics: ReservedPort,
 }
 
 /// What a command said.
@@ -142,7 +142,7 @@ impl House {
     /// A page of the metrics listener: status and text; `None` if nobody listens.
     pub(crate) async fn operators_page(&self, path: &str) -> Option<(u16, String)> {
         use http_body_util::{BodyExt as _, Empty};
-        let socket = TcpStream::connect(("127.0.0.1", self.metrics)).await.ok()?;
+        let socket = TcpStream::connect(("127.0.0.1", self.metrics.number)).await.ok()?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(socket)).await.ok()?;
         tokio::spawn(connection);
         let request = http::Request::get(path).header("host", "127.0.0.1").body(Empty::<bytes::Bytes>::new()).unwrap();
@@ -218,7 +218,7 @@ impl House {
              [policies]\ndir = \"policies\"\n[audit]\ndir = \"audit\"\n{}\n[limits]\n{}\n",
             section(""),
             self.https.number,
-            self.metrics,
+            self.metrics.number,
             section("listen"),
             section("sign_in"),
             section("audit"),
@@ -314,7 +314,7 @@ impl Plan {
         let idp = Idp::new(self.provider, &authority, &format!("https://gate.localhost:{}", https.number));
         let gate = Program::start("nothing", Command::new("true"));
         let mut house =
-            House { folder, authority, idp, wiki: App::open().await, gate, plan: self, https, metrics: ReservedPort::free() };
+            House { folder, authority, idp, wiki: App::open().await, gate, plan: self, https, metrics: ReservedPort::new() };
         let path = house.path().to_owned();
         if house.plan.provider_runs {
             let roots = house.roots();

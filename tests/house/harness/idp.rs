@@ -38,7 +38,7 @@ pub(crate) struct Idp {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     kind: Kind,
-    port: u16,
+    port: ReservedPort,
     back: [String; 2],
     identity: Identity,
     running: Running,
@@ -66,9 +66,9 @@ pub(crate) fn people() -> Vec<Person> {
 impl Idp {
     /// A provider whose port is known, but which does not run yet. `gate` is the origin of the sign-in host.
     pub(crate) fn new(kind: Kind, authority: &Authority, gate: &str) -> Self {
-        let port = ReservedPort::free();
+        let port = ReservedPort::new();
         Self {
-            issuer: format!("https://{HOST}:{port}"),
+            issuer: format!("https://{HOST}:{}", port.number),
             client_id: "sekisho".to_owned(),
             client_secret: "a-secret-that-must-never-be-recorded".to_owned(),
             kind,
@@ -143,7 +143,7 @@ impl Idp {
         };
         let settings = Settings { issuer: self.issuer.clone(), clients: vec![client], people: people(), tls: Arc::new(tls) };
         let provider = Provider::new(settings).unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", self.port.number)).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Arc::clone(&provider).serve(listener, async move { drop(stopped.await) });
         let ended = tokio::spawn(async move { serving.await.unwrap() });
@@ -158,7 +158,7 @@ impl Idp {
             client
         };
         let settings = json!({
-            "issuer": self.issuer, "port": self.port, "chain": chain, "key": key, "people": people_as_json(),
+            "issuer": self.issuer, "port": self.port.number, "chain": chain, "key": key, "people": people_as_json(),
             "clients": [
                 with(json!({ "client_id": self.client_id })),
                 with(json!({ "client_id": "robot", "tls_client_certificate_bound_access_tokens": true })),
@@ -177,7 +177,7 @@ impl Idp {
 
     async fn start_canaille(&mut self, chain: &Path, key: &Path, client: &Client) {
         let settings = json!({
-            "port": self.port, "host": HOST, "chain": chain, "key": key, "people": people_as_json(),
+            "port": self.port.number, "host": HOST, "chain": chain, "key": key, "people": people_as_json(),
         });
         let mut command = Command::new(tool("python/bin/python"));
         command

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// A port on loopback that nobody else gets while this lives: bound with SO_REUSEPORT and not listening, so that a program of
-/// ours that sets the option can take it; with SO_REUSEADDR too, so that it finds the port free when it asks for it alone.
+/// A port on loopback that nobody else gets while this lives: bound and not listening. With SO_REUSEADDR, which servers set,
+/// another program can take it; with SO_REUSEPORT too, for the gate's own listeners.
 #[derive(Debug)]
 pub(crate) struct ReservedPort {
     pub(crate) number: u16,
@@ -20,10 +20,5 @@ impl ReservedPort {
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         let number = socket.local_addr().unwrap().as_socket().unwrap().port();
         Self { number, _socket: socket }
-    }
-
-    /// For programs that do not set the option: free a moment ago.
-    pub(crate) fn free() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
     }
 }

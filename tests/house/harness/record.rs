@@ -30,7 +30,11 @@ impl Record {
 
     /// The `access` lines for a path, as they are now.
     pub(crate) fn access(&self, path: &str) -> Vec<Value> {
-        self.lines().into_iter().filter(|line| line["line"] == "access" && line["path"] == path).collect()
+        let mut lines = self.lines();
+        lines.retain(|line| line["line"] == "access" && line["path"] == path);
+        // Each core has a file of its own; the times put them in order.
+        lines.sort_by_key(|line| line["at"].as_str().map(str::to_owned));
+        lines
     }
 
     /// The only `access` line for a path. It is there as soon as the answer is, so this does not wait.

@@ -184,7 +184,8 @@ async fn stopping_lets_what_is_under_way_end() {
 
 #[tokio::test]
 async fn the_plain_port_only_leads_to_the_other() {
-    let port = crate::harness::ReservedPort::free();
+    let reserved = crate::harness::ReservedPort::new();
+    let port = reserved.number;
     let house = House::plan().set("listen", &format!("http = \"127.0.0.1:{port}\"")).open().await;
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     socket.write_all(b"GET /a?b=c HTTP/1.1\r\nHost: wiki.localhost\r\nConnection: close\r\n\r\n").await.unwrap();
