@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::error::{StoreError, bad_row};
 use super::feed::{self, Subject};
 use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
+use super::sessions::BEGUN;
 use crate::inventory::{DeviceId, Inventory, KeyFingerprint, SessionId, UserId};
 use crate::secret::Digest;
 
@@ -67,7 +68,12 @@ impl Follower {
             }
             let mut db = self.pool.acquire().await?;
             for change in &changes {
-                apply(&mut db, &self.inventory, &Subject::read(change)?).await?;
+                let subject = Subject::read(change)?;
+                if let (Subject::Session(id), BEGUN) = (&subject, change.what.as_str()) {
+                    // It begins from nothing: what had this name before has ended, even if only its successor can be seen now.
+                    self.inventory.drop_session(id);
+                }
+                apply(&mut db, &self.inventory, &subject).await?;
                 *position = change.seq;
             }
         }

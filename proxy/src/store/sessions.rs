@@ -250,7 +250,7 @@ async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>) -> Re
     .bind(kept)
     .execute(w.db())
     .await?;
-    w.changed(&Subject::Session(session.id.clone()), "begun").await
+    w.changed(&Subject::Session(session.id.clone()), BEGUN).await
 }
 
 /// Two tabs may fetch a cookie for the same host at once, so the one before stays good for a while; older ones do not.
@@ -293,3 +293,6 @@ fn purpose(session: &SessionId) -> String {
 const MOST_SESSIONS: i64 = 16;
 /// Cookies of one session for one host.
 const MOST_COOKIES: i64 = 4;
+
+/// What the feed says of a session that is new.
+pub(super) const BEGUN: &str = "begun";
