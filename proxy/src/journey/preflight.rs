@@ -24,11 +24,6 @@ pub(super) fn at_the_gate(routed: &Routed, story: &mut Story) -> Option<Result<O
     Some(Ok(Outcome::Own(answer(routed))))
 }
 
-/// Whether this is a preflight that the app answers itself.
-pub(super) fn forwarded(routed: &Routed) -> bool {
-    routed.request.kind == Kind::Preflight && routed.app.cors_preflight == CorsPreflight::Forward
-}
-
 fn answer(routed: &Routed) -> Response<Body> {
     let asked = &routed.request.headers;
     let mut response = own_response(StatusCode::NO_CONTENT, "text/plain", "");

@@ -127,7 +127,7 @@ async fn pass(
     let decider = world.decider.as_ref().ok_or(Refusal::NoPolicies)?;
 
     // identify_device, identify_user
-    let who = if routed.public || preflight::forwarded(&routed) {
+    let who = if routed.public || routed.is_forwarded_preflight() {
         Who::Anyone
     } else {
         let device = identify_device(core, client, world, &routed, story).await?;

@@ -263,3 +263,31 @@ async fn hosts_of_one_certificate_may_share_a_connection() {
     assert_eq!(reply.status(), 200);
     assert_eq!(house.record().only_access("/shared")["app"], "files");
 }
+
+#[tokio::test]
+async fn a_preflight_goes_to_the_app_that_answers_it_and_takes_nobody_along() {
+    let plan = House::plan().app("cors", "upstream = [\"{wiki}\"]\ncors_preflight = \"forward\"");
+    let house = plan.open().await;
+    let asks = [
+        ("origin", "https://elsewhere.example"),
+        ("access-control-request-method", "PUT"),
+        ("cookie", "of=somebody"),
+        ("authorization", "Bearer of-somebody"),
+    ];
+    let stranger = house.stranger();
+    allowed(&stranger.send(Method::OPTIONS, &house.url("cors", "/preflight"), &asks, "").await);
+    let seen = house.wiki.only("/preflight");
+    for name in ["cookie", "authorization", "x-forwarded-user", "sekisho-assertion"] {
+        assert_eq!(seen.header(name), None, "{name}");
+    }
+    let line = house.record().only_access("/preflight");
+    assert_eq!((&line["app"], &line["user"]), (&"cors".into(), &Value::Null));
+
+    // Its twins: no preflight, not this method, not this app.
+    for (app, method, headers) in
+        [("cors", Method::OPTIONS, &asks[..1]), ("cors", Method::PUT, &asks[..]), ("wiki", Method::OPTIONS, &asks[..])]
+    {
+        refused(&stranger.send(method, &house.url(app, "/twin"), headers, "").await, 403);
+    }
+    assert!(!house.wiki.has_seen("/twin"));
+}
