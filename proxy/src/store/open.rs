@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::error::StoreError;
 use crate::secret::Sealer;
@@ -34,10 +35,27 @@ pub(super) async fn open(state: &Path, sealer: &Sealer) -> Result<Database, Stor
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
     // One connection writes at a time; the others read the change feed and listings meanwhile.
-    let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(2 * BUSY_TIMEOUT).connect_with(options).await?;
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(2 * BUSY_TIMEOUT)
+        .after_release(|connection, _| Box::pin(out_of_transaction(connection)))
+        .connect_with(options)
+        .await?;
     MIGRATIONS.run(&pool).await?;
     check_key(&pool, sealer).await?;
     Ok(Database { pool, _lock: lock })
+}
+
+/// Whether a connection may serve again.
+///
+/// A full disk makes SQLite roll the transaction back by itself (<https://www.sqlite.org/lang_transaction.html>, section 3);
+/// sqlx's own rollback then fails, and the connection would count as being in a transaction for ever.
+async fn out_of_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be waiting in the queue of the connection's thread: this goes behind it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the folder if need be, and sees to it that nobody else can change what is in it or serves from it.
