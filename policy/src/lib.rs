@@ -35,6 +35,7 @@ mod query;
 mod question;
 mod request;
 mod schema;
+mod schema_text;
 mod set;
 mod verdict;
 
@@ -46,5 +47,6 @@ pub use problem::{Place, Problem};
 pub use query::{AskedFor, Query};
 pub use request::{Action, Moment, RequestFacts, Usage, Weekday};
 pub use schema::SCHEMA;
+pub use schema_text::{MergedSchema, merged_schema};
 pub use set::{App, Catalogue, PolicySet, Source};
 pub use verdict::{Decision, DenyReason, EvaluationError, Verdict};

@@ -40,17 +40,7 @@ pub(crate) enum FactKind {
 impl Facts {
     /// Ours, with `additions`.
     pub(crate) fn load(additions: &[File<'_>]) -> Result<Self, Vec<Problem>> {
-        let mut whole = shipped()?;
-        let mut problems = Vec::new();
-        for source in additions {
-            match read_addition(source) {
-                Ok(addition) => problems.extend(merge(&mut whole, addition, source)),
-                Err(found) => problems.extend(found),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let whole = whole(additions)?;
         let posture = posture_facts(&whole);
         let broken =
             |error: String| vec![Problem::new(None, format!("the schema with its additions does not hold together: {error}"))];
@@ -58,6 +48,19 @@ impl Facts {
         let names = Names::find(&schema).map_err(|missing| broken(format!("`{missing}` is missing")))?;
         Ok(Self { schema, names, posture })
     }
+}
+
+/// Ours with `additions`, in JSON form.
+pub(crate) fn whole(additions: &[File<'_>]) -> Result<Value, Vec<Problem>> {
+    let mut whole = shipped()?;
+    let mut problems = Vec::new();
+    for source in additions {
+        match read_addition(source) {
+            Ok(addition) => problems.extend(merge(&mut whole, addition, source)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(whole) } else { Err(problems) }
 }
 
 /// The shipped schema in JSON form. It cannot fail: a test loads it.

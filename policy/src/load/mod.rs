@@ -138,6 +138,15 @@ fn build(
     Ok(Loaded { set: PolicySet { generation, facts, cells, ids, anonymous, canonical }, warnings })
 }
 
+/// Schema additions that are not to be read at all.
+pub(crate) fn too_deep_or_large(additions: &[Source]) -> Vec<Problem> {
+    let large: Vec<Problem> = additions.iter().filter_map(too_large).collect();
+    if !large.is_empty() {
+        return large;
+    }
+    additions.iter().filter_map(|source| depth::too_deep(&File::new(source), Grammar::Schema)).collect()
+}
+
 fn too_large(source: &Source) -> Option<Problem> {
     let bytes = source.text.len();
     (bytes > MAX_FILE_BYTES).then(|| {

@@ -9,6 +9,7 @@ use super::ca::CaCommand;
 use super::device::DeviceCommand;
 use super::enroll::EnrollCommand;
 use super::error::CommandError;
+use super::policy::PolicyCommand;
 #[cfg(feature = "quickstart")]
 use super::quickstart::QuickstartCommand;
 use super::reload::ReloadCommand;
@@ -39,6 +40,7 @@ enum Command {
     Serve(ServeCommand),
     Check(CheckCommand),
     Reload(ReloadCommand),
+    Policy(PolicyCommand),
     Status(StatusCommand),
     Device(DeviceCommand),
     Session(SessionCommand),
@@ -72,6 +74,7 @@ impl Cli {
             Command::Serve(command) => wait(command.run()),
             Command::Check(command) => command.run(),
             Command::Reload(command) => wait(command.run()),
+            Command::Policy(command) => command.run(),
             Command::Status(command) => wait(command.run()),
             Command::Device(command) => wait(command.run()),
             Command::Session(command) => wait(command.run()),
@@ -92,6 +95,7 @@ impl Command {
             Self::Serve(_) => Some("info"),
             Self::Check(_)
             | Self::Reload(_)
+            | Self::Policy(_)
             | Self::Status(_)
             | Self::Device(_)
             | Self::Session(_)

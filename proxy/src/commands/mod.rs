@@ -10,6 +10,7 @@ mod device;
 mod enroll;
 mod error;
 mod output;
+mod policy;
 #[cfg(feature = "quickstart")]
 mod quickstart;
 mod reach;
@@ -28,6 +29,7 @@ pub use device::DeviceCommand;
 pub use enroll::EnrollCommand;
 pub use error::CommandError;
 pub use output::{Table, print, print_json};
+pub use policy::PolicyCommand;
 #[cfg(feature = "quickstart")]
 pub use quickstart::QuickstartCommand;
 pub use reach::Reach;

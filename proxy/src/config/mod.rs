@@ -9,6 +9,7 @@ mod document;
 mod environment;
 mod host;
 mod load;
+mod outline;
 mod path;
 mod problem;
 mod raw;
@@ -25,6 +26,7 @@ pub use checked::{
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};
+pub use outline::Outline;
 pub use path::{PathRefusal, canonical as canonical_path};
 pub use problem::{Place, Problem};
 pub use units::{UnitError, duration as parse_duration};

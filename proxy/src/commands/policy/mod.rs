@@ -1,0 +1,37 @@
+//! `sekisho policy`: write, test and understand policies before they are live.
+//!
+//! Arrives: a folder of policies and the apps that it is for. Leaves: what was asked for on standard output, and the exit code:
+//! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Nothing here talks to a gate.
+
+mod place;
+mod schema;
+
+use clap::{Args, Subcommand};
+
+use self::schema::SchemaCommand;
+use super::error::CommandError;
+
+/// Write, test and understand policies before they are live.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sekisho policy schema > sekisho.cedarschema")]
+pub struct PolicyCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Schema(SchemaCommand),
+}
+
+impl PolicyCommand {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CommandError`] in words, with the exit code.
+    pub fn run(self) -> Result<(), CommandError> {
+        match self.what {
+            What::Schema(command) => command.run(),
+        }
+    }
+}

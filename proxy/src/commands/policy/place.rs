@@ -1,0 +1,110 @@
+//! Which policies a command is about, and for which apps.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use sekisho_policy::{App, Catalogue, Loaded, PolicySet};
+
+use crate::commands::error::CommandError;
+use crate::config::{self, Outline};
+use crate::decide::PolicyTexts;
+
+/// The options that say which policies are meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PlaceArgs {
+    /// The configuration: it names the folder of policies, the apps and the time zone
+    #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG", default_value = "sekisho.toml")]
+    config: PathBuf,
+    /// A folder of policies, in place of the one that the configuration names
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// An app with its tags, such as `wiki=internal,staff`; with these and `--dir` no configuration is read
+    #[arg(long = "app", value_name = "NAME[=TAG,…]", value_parser = app, requires = "dir")]
+    apps: Vec<App>,
+}
+
+/// Where the policies are and what they are for.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The folder of policies.
+    pub(super) dir: PathBuf,
+    /// The apps.
+    pub(super) catalogue: Catalogue,
+    /// Zone of `context.local_time` and `context.weekday`.
+    #[expect(dead_code, reason = "for the commands that decide")]
+    pub(super) zone: TimeZone,
+}
+
+impl PlaceArgs {
+    /// Finds the folder and the apps. Of the configuration only what policies need is judged.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, with every reason.
+    pub(super) fn find(&self) -> Result<Place, CommandError> {
+        if let Some(dir) = self.dir.clone().filter(|_| !self.apps.is_empty()) {
+            let catalogue = Catalogue { apps: self.apps.clone(), groups: None };
+            return Ok(Place { dir, catalogue, zone: TimeZone::UTC });
+        }
+        let outline = Outline::load(&self.config, config::environment()).map_err(|problems| {
+            let hint = if self.dir.is_some() { "\nname the apps with --app, or the configuration with --config" } else { "" };
+            CommandError::CheckFailed(format!("{}{hint}", lines(&problems)))
+        })?;
+        let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
+        let dir = self.dir.clone().unwrap_or(outline.policies_dir);
+        Ok(Place { dir, catalogue: Catalogue { apps, groups: None }, zone: outline.time_zone })
+    }
+}
+
+impl Place {
+    /// The texts of the folder.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn texts(&self) -> Result<PolicyTexts, CommandError> {
+        texts(&self.dir)
+    }
+
+    /// The checked set of the folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with every mistake.
+    #[expect(dead_code, reason = "for the commands that decide")]
+    pub(super) fn load(&self) -> Result<Loaded, CommandError> {
+        self.load_texts(&self.texts()?)
+    }
+
+    /// The checked set of any texts, for the apps of this place.
+    ///
+    /// # Errors
+    /// With every mistake.
+    pub(super) fn load_texts(&self, texts: &PolicyTexts) -> Result<Loaded, CommandError> {
+        PolicySet::load(&texts.policies, &texts.additions, &self.catalogue)
+            .map_err(|problems| CommandError::CheckFailed(lines(&problems)))
+    }
+}
+
+/// The texts of a folder of policies.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn texts(dir: &Path) -> Result<PolicyTexts, CommandError> {
+    PolicyTexts::read(dir).map_err(CommandError::failed)
+}
+
+/// Problems as people read them: each on lines of its own.
+pub(super) fn lines(problems: &[impl fmt::Display]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads `name=tag,tag`.
+fn app(text: &str) -> Result<App, String> {
+    let (name, tags) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err("write a name, and after `=` its tags".to_owned());
+    }
+    let tags: BTreeSet<String> = tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    Ok(App { name: name.to_owned(), tags })
+}

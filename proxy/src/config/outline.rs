@@ -1,0 +1,100 @@
+//! What policies need to know of the configuration: for tools that run where certificates, secrets and folders are not.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::problem::{At, Problem};
+use super::setting::Setting as _;
+use super::{document, environment, raw};
+
+/// The part of the configuration that policies depend on, read without judging the rest.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Folder of the policies (`[policies] dir`).
+    pub policies_dir: PathBuf,
+    /// Names and tags of the apps.
+    pub apps: Vec<(String, Vec<String>)>,
+    /// Zone of `context.local_time` and `context.weekday`.
+    pub time_zone: jiff::tz::TimeZone,
+}
+
+impl Outline {
+    /// Reads the file at `path` and lays the `SEKISHO_…` variables over it, as a start does.
+    ///
+    /// # Errors
+    /// What is wrong with the file's syntax, and with the settings that this needs.
+    pub fn load<I>(path: &Path, variables: I) -> Result<Self, Vec<Problem>>
+    where
+        I: IntoIterator<Item = (OsString, OsString)>,
+    {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![Problem::new(&At::default(), format!("{} cannot be read: {error}", path.display()))])?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new(".")), variables)
+    }
+
+    /// As [`Outline::load`], with the text at hand. Relative paths begin at `base`.
+    ///
+    /// # Errors
+    /// As of [`Outline::load`].
+    pub fn parse<I>(text: &str, base: &Path, variables: I) -> Result<Self, Vec<Problem>>
+    where
+        I: IntoIterator<Item = (OsString, OsString)>,
+    {
+        let mut problems = Vec::new();
+        let mut document = document::parse(text, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        drop(environment::lay_over(&mut document, variables, &mut Vec::new()));
+        let root = raw::Root::read(&document, At::default(), &mut problems);
+        problems.retain(|problem| NEEDED.iter().any(|needed| problem.path.starts_with(needed)));
+        let root = root.as_ref();
+        let written = root.and_then(|root| root.policies.as_ref()?.dir.as_ref());
+        let zone = root.and_then(|root| root.time_zone.as_ref());
+        let time_zone = zone.map_or(Ok(jiff::tz::TimeZone::UTC), |name| {
+            jiff::tz::TimeZone::get(&name.value)
+                .map_err(|_unknown| Problem::new(&name.at, format!("{:?} is not a time zone of this system", name.value)))
+        });
+        let apps = root.and_then(|root| root.app.as_ref()).map(|apps| apps.items.as_slice()).unwrap_or_default();
+        let apps = apps.iter().filter_map(|app| {
+            let tags = app.tags.iter().flat_map(|tags| &tags.items).map(|tag| tag.value.clone());
+            Some((app.name.as_ref()?.value.clone(), tags.collect()))
+        });
+        let apps = apps.collect();
+        match time_zone {
+            Ok(time_zone) if problems.is_empty() => {
+                Ok(Self { policies_dir: base.join(written.map_or("policies", |dir| &dir.value)), apps, time_zone })
+            }
+            Ok(_) => Err(problems),
+            Err(problem) => {
+                problems.push(problem);
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// The sections whose mistakes matter here.
+const NEEDED: &[&str] = &["app", "policies", "time_zone"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_policies_need_is_read_where_nothing_else_is_there() {
+        let text = "time_zone = \"Europe/Berlin\"\n[policies]\ndir = \"p\"\n[[app]]\nname = \"wiki\"\ntags = [\"internal\"]\n[[server_certificate]]\nchain = \"nowhere.pem\"\n";
+        let outline = Outline::parse(text, Path::new("/etc/sekisho"), Vec::new()).unwrap();
+        assert_eq!(outline.policies_dir, Path::new("/etc/sekisho/p"));
+        assert_eq!(outline.apps, [("wiki".to_owned(), vec!["internal".to_owned()])]);
+        assert_eq!(outline.time_zone.iana_name(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_those_parts_is_told() {
+        for text in ["time_zone = \"Mars\"", "[policies]\ndri = \"p\"", "[[app]]\nname = \"a\"\ntags = \"b\"", "["] {
+            assert!(Outline::parse(text, Path::new("."), Vec::new()).is_err(), "{text}");
+        }
+        assert!(Outline::parse("[limits]\nconections = 1", Path::new("."), Vec::new()).is_ok(), "`sekisho check` tells that");
+    }
+}
