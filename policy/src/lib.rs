@@ -25,6 +25,7 @@
 //! **any evaluation error refuses**, where Cedar would skip the policy that failed, a `forbid` included.
 
 mod cells;
+mod explain;
 mod facts;
 mod load;
 mod names;
@@ -39,6 +40,7 @@ mod schema_text;
 mod set;
 mod verdict;
 
+pub use explain::{PolicyInfo, StepUp};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_POLICIES};
 pub use path::MAX_PATH_SEGMENTS;

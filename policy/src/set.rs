@@ -7,12 +7,13 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Entities, PolicyId, Request, Response};
 
 use crate::cells::{Cells, Row};
+use crate::explain::About;
 use crate::facts::Identity;
 use crate::load::{self, Loaded};
 use crate::prepare::{Generation, PrepareError, Prepared};
 use crate::problem::Problem;
 use crate::question;
-use crate::request::RequestFacts;
+use crate::request::{Action, RequestFacts};
 use crate::schema::Facts;
 use crate::verdict::{Decision, DenyReason, EvaluationError, Verdict};
 
@@ -52,6 +53,8 @@ pub struct PolicySet {
     pub(crate) ids: HashMap<PolicyId, Arc<str>>,
     pub(crate) anonymous: Prepared,
     pub(crate) canonical: String,
+    /// The policies, to be shown and explained.
+    pub(crate) about: About,
 }
 
 impl Source {
@@ -132,6 +135,11 @@ impl PolicySet {
     /// for the same content in whatever order it was read: the thing to hash and to keep.
     pub fn canonical_text(&self) -> &str {
         &self.canonical
+    }
+
+    /// The policies whose scope lets the app and the action through.
+    pub(crate) fn candidate_ids(&self, app: &str, action: Action) -> impl Iterator<Item = &str> {
+        self.cells.row(app).into_iter().flat_map(move |row| row.candidates(action).policies()).map(|policy| policy.id().as_ref())
     }
 
     fn answer(

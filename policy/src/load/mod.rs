@@ -10,6 +10,7 @@ use cedar_policy::Policy;
 
 use self::depth::Grammar;
 use crate::cells::Cells;
+use crate::explain::About;
 use crate::prepare::{Generation, Prepared};
 use crate::problem::{File, Place, Problem};
 use crate::schema::{Facts, SCHEMA};
@@ -78,7 +79,7 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
     in_file_order(&mut problems, &policies, &additions);
     in_file_order(&mut warnings, &policies, &additions);
     match facts {
-        Some(facts) if problems.is_empty() => build(read, facts, catalogue, canonical, warnings),
+        Some(facts) if problems.is_empty() => build(read, &policies, facts, catalogue, canonical, warnings),
         _ => Err(problems),
     }
 }
@@ -113,10 +114,14 @@ impl Read {
         self.place_at(sources, self.start, self.len)
     }
 
+    /// As it is written.
+    fn text<'a>(&self, sources: &[File<'a>]) -> &'a str {
+        sources.get(self.file).and_then(|source| source.text.get(self.start..self.start + self.len)).unwrap_or_default()
+    }
+
     /// The place of the first `needle` in the policy, or of the policy where it is spelt otherwise.
     fn place_of(&self, sources: &[File<'_>], needle: &str) -> Option<Place> {
-        let text = sources.get(self.file).and_then(|source| source.text.get(self.start..self.start + self.len));
-        match text.and_then(|text| text.find(needle)) {
+        match self.text(sources).find(needle) {
             Some(at) => self.place_at(sources, self.start + at, needle.len()),
             None => self.place(sources),
         }
@@ -125,17 +130,21 @@ impl Read {
 
 fn build(
     read: Vec<Read>,
+    sources: &[File<'_>],
     facts: Facts,
     catalogue: &Catalogue,
     canonical: String,
     warnings: Vec<Problem>,
 ) -> Result<Loaded, Vec<Problem>> {
+    let about = About::new(
+        read.iter().map(|read| (Arc::from(read.id()), read.policy.clone(), read.place(sources), read.text(sources).into())),
+    );
     let policies: Vec<Policy> = read.into_iter().map(|read| read.policy).collect();
     let cells = Cells::new(&policies, catalogue, &facts).map_err(|error| vec![Problem::new(None, error.to_string())])?;
     let ids: HashMap<_, _> = policies.iter().map(|policy| (policy.id().clone(), Arc::from(policy.id().as_ref()))).collect();
     let generation = Generation::next();
     let anonymous = Prepared::anonymous(generation, &facts);
-    Ok(Loaded { set: PolicySet { generation, facts, cells, ids, anonymous, canonical }, warnings })
+    Ok(Loaded { set: PolicySet { generation, facts, cells, ids, anonymous, canonical, about }, warnings })
 }
 
 /// Schema additions that are not to be read at all.

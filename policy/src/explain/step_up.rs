@@ -1,0 +1,165 @@
+//! Whether another sign-in is all that is missing.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::looks::{Beside, Looks};
+use super::work::Work;
+use crate::facts::{Identity, Principal, SessionFacts};
+use crate::question::UNKNOWN_AGE_S;
+use crate::request::RequestFacts;
+use crate::set::PolicySet;
+use crate::verdict::{Decision, DenyReason};
+
+/// What a new sign-in has to bring, and then the request is permitted: found by deciding it so, forbids included.
+///
+/// It describes the whole sign-in to ask for, not only what the present one lacks: a new sign-in brings nothing of the old.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepUp {
+    /// The sign-in may be at most this old, in seconds; the most that is permitted, never 0. `None`: its age does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<u64>,
+    /// More than one factor has to be used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mfa: bool,
+    /// The authentication context class that it has to be of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// Authentication methods that all have to be used (RFC 8176). Nothing in OpenID Connect asks for a method by name: it is
+    /// for people to read.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub amr: BTreeSet<String>,
+}
+
+impl PolicySet {
+    /// Whether a fresher or stronger sign-in of the same person on the same device, alone, turns a denial into a permit; and
+    /// the least demanding one that does. `None` for what is permitted, for a program, which signs in nowhere, and where a
+    /// policy failed: that is not the sign-in's fault.
+    ///
+    /// It decides the question some dozen times; for a set with thousands of policies for one app it may give up.
+    pub fn step_up(&self, identity: &Identity, facts: &RequestFacts<'_>) -> Option<StepUp> {
+        let mut work = Work::new(self, facts, MAX_WORK);
+        step_up(&mut work, identity)
+    }
+}
+
+/// Most policies to look at, over all evaluations.
+const MAX_WORK: usize = 20_000;
+
+pub(super) fn step_up(work: &mut Work<'_>, identity: &Identity) -> Option<StepUp> {
+    if !matches!(identity.principal, Principal::User(_)) {
+        return None;
+    }
+    match work.decide_now(identity)?.decision {
+        Decision::Allow | Decision::Deny(DenyReason::EvaluationFailed) => return None,
+        Decision::Deny(DenyReason::NoPermit | DenyReason::Forbidden) => {}
+    }
+    let looks = work.looks();
+    let asks = FACTS.iter().any(|fact| looks.get(fact).is_some());
+    if !asks {
+        return None;
+    }
+    for demand in demands(&looks) {
+        if !allowed(work, identity, &demand, 0)? {
+            continue;
+        }
+        let max_age_s = oldest(work, identity, &demand, &looks)?;
+        let found = StepUp { max_age_s, ..demand };
+        // What asks for nothing is no remedy: the present sign-in is refused for what it has, not for what it lacks.
+        if max_age_s != Some(0) && found != StepUp::default() {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// What could be asked for, the least first: each of factor, class and methods alone, then two of them, then all.
+fn demands(looks: &Looks) -> Vec<StepUp> {
+    let mfa = [false, true].into_iter().filter(|&mfa| !mfa || looks.get(MFA).is_some());
+    let acr: Vec<Option<String>> =
+        std::iter::once(None).chain(texts(looks, ACR).into_iter().filter(|acr| !acr.is_empty()).map(Some)).collect();
+    let amr: Vec<BTreeSet<String>> = std::iter::once(BTreeSet::new()).chain(methods(looks)).collect();
+    let mut demands = Vec::new();
+    for mfa in mfa {
+        for acr in &acr {
+            for amr in &amr {
+                demands.push(StepUp { max_age_s: None, mfa, acr: acr.clone(), amr: amr.clone() });
+            }
+        }
+    }
+    demands.sort_by_key(|demand| (usize::from(demand.mfa) + usize::from(demand.acr.is_some()) + demand.amr.len(), !demand.mfa));
+    demands
+}
+
+fn texts(looks: &Looks, fact: &str) -> BTreeSet<String> {
+    let beside = looks.get(fact).into_iter().flatten();
+    beside
+        .filter_map(|beside| match beside {
+            Beside::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Each method alone, and each set of them that a policy names.
+fn methods(looks: &Looks) -> BTreeSet<BTreeSet<String>> {
+    let sets = looks.get(AMR).into_iter().flatten().filter_map(|beside| match beside {
+        Beside::Texts(texts) => Some(texts.clone()),
+        _ => None,
+    });
+    texts(looks, AMR).into_iter().map(|text| BTreeSet::from([text])).chain(sets).collect()
+}
+
+/// The same person on the same device, after a sign-in that brought this and is this old. `None`: the work is used up.
+fn allowed(work: &mut Work<'_>, identity: &Identity, demand: &StepUp, age_s: i64) -> Option<bool> {
+    let mut then = identity.clone();
+    then.session = SessionFacts {
+        authenticated_at_ms: Some(work.now_ms().saturating_sub(age_s.saturating_mul(1000))),
+        mfa: demand.mfa,
+        acr: demand.acr.clone(),
+        amr: demand.amr.clone(),
+        provider: identity.session.provider.clone(),
+        binding: identity.session.binding.clone(),
+    };
+    work.allows(&then)
+}
+
+/// The greatest age up to which all is permitted, if the sign-in may not be as old as the present one; `None` inside: its age does not
+/// matter.
+///
+/// Ages between two that a policy names are alike, unless it calculates with them; so what is around the named ones is
+/// looked at from the youngest on, up to the first that is refused, and the place between that and the one before is halved
+/// until it is found. A condition may be a window: what is permitted again beyond the first refusal does not count.
+fn oldest(work: &mut Work<'_>, identity: &Identity, demand: &StepUp, looks: &Looks) -> Option<Option<u64>> {
+    let present =
+        identity.session.authenticated_at_ms.map_or(UNKNOWN_AGE_S, |at| (work.now_ms().saturating_sub(at) / 1000 + 1).max(1));
+    let named = looks.get(AUTH_AGE).into_iter().flatten().filter_map(|beside| match beside {
+        Beside::Number(number) => Some(*number),
+        _ => None,
+    });
+    let around = named.flat_map(|age| [age.saturating_sub(1), age, age.saturating_add(1)]);
+    let ages: BTreeSet<i64> = around.filter(|&age| 0 < age && age < present).chain([present]).collect();
+    let mut yes = 0;
+    for age in ages {
+        if allowed(work, identity, demand, age)? {
+            yes = age;
+            continue;
+        }
+        let mut no = age;
+        while no - yes > 1 {
+            let middle = yes + (no - yes) / 2;
+            if allowed(work, identity, demand, middle)? { yes = middle } else { no = middle }
+        }
+        return Some(u64::try_from(yes).ok());
+    }
+    Some(None)
+}
+
+const AUTH_AGE: &str = "context.session.auth_age_s";
+const MFA: &str = "context.session.mfa";
+const ACR: &str = "context.session.acr";
+const AMR: &str = "context.session.amr";
+
+/// What a sign-in decides.
+const FACTS: [&str; 4] = [AUTH_AGE, MFA, ACR, AMR];
