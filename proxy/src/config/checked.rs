@@ -101,6 +101,8 @@ pub struct IdentityProvider {
     pub claims: Vec<String>,
     /// `acr` values that mean more than one factor, beside `amr` (`mfa_acr`).
     pub mfa_acr: BTreeSet<String>,
+    /// `acr` values to ask for when a second factor is missing, the most wanted first (`mfa_acr_values`).
+    pub mfa_acr_values: Vec<String>,
     /// Root certificates of the provider's own https; empty: the system's.
     pub ca: Vec<CertificateDer<'static>>,
     /// Facts about a person are taken again after this long. Default 15 min.
@@ -109,6 +111,13 @@ pub struct IdentityProvider {
     pub keys_refresh: Duration,
     /// Known keys serve this long while the provider is down. Default 24 h (`keys_max_age`).
     pub keys_max_age: Duration,
+}
+
+impl IdentityProvider {
+    /// Whether an `acr` can stand in `acr_values`, a list with spaces between, and in a challenge without being escaped.
+    pub fn can_ask_for(acr: &str) -> bool {
+        (1..=256).contains(&acr.len()) && acr.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    }
 }
 
 /// Where a provider's signing keys come from.

@@ -42,6 +42,17 @@ pub enum Who {
     },
 }
 
+/// A request that policy does not let through. It comes back, so that its answer can suit it.
+#[derive(Debug)]
+pub struct Denied {
+    /// Why.
+    pub refusal: DecideRefusal,
+    /// The request.
+    pub request: Routed,
+    /// Who asked.
+    pub who: Who,
+}
+
 /// Questions made ready, per person and device. One per core, thread-confined.
 pub struct Prepared(RefCell<Cache<Key, Rc<sekisho_policy::Prepared>>>);
 
@@ -66,7 +77,7 @@ impl Decider {
     /// Asks policy about the request, and seals the two together if it says yes.
     ///
     /// # Errors
-    /// [`DecideRefusal`]: not permitted, forbidden, or not to be decided.
+    /// [`Denied`]: not permitted, forbidden, or not to be decided; with the request, which may still be good for something.
     pub fn ask(
         &self,
         routed: Routed,
@@ -74,23 +85,28 @@ impl Decider {
         connection: &SecureConnection,
         prepared: &Prepared,
         now: Timestamp,
-    ) -> Result<Allowed, DecideRefusal> {
+    ) -> Result<Allowed, Box<Denied>> {
         let question = facts::request(&routed, connection, now, &self.zone);
-        let (verdict, device, user) = match who {
-            Who::Anyone if routed.public => (self.set.decide(self.set.anonymous(), &question), None, None),
+        let verdict = match &who {
+            Who::Anyone if routed.public => Ok(self.set.decide(self.set.anonymous(), &question)),
             // Its configuration says that the app answers preflights itself; it gets them without anybody's credentials.
             Who::Anyone if routed.is_forwarded_preflight() => {
                 return Ok(Allowed::new(routed, Permit { user: None, device: None, policies: Arc::default() }));
             }
             // Nobody in particular may only ask for what is public, whatever a policy says.
-            Who::Anyone => return Err(undecided("nobody in particular asked for what is not public".to_owned())),
-            Who::Known { device, user } => {
-                let ready = self.prepare(&device, &user, prepared)?;
-                (self.set.decide(&ready, &question), Some(device), Some(user))
-            }
+            Who::Anyone => Err(undecided("nobody in particular asked for what is not public".to_owned())),
+            Who::Known { device, user } => self.prepare(device, user, prepared).map(|ready| self.set.decide(&ready, &question)),
         };
-        let policies = permitted_by(verdict)?;
-        Ok(Allowed::new(routed, Permit { user, device, policies }))
+        match verdict.and_then(permitted_by) {
+            Ok(policies) => {
+                let (device, user) = match who {
+                    Who::Anyone => (None, None),
+                    Who::Known { device, user } => (Some(device), Some(user)),
+                };
+                Ok(Allowed::new(routed, Permit { user, device, policies }))
+            }
+            Err(refusal) => Err(Box::new(Denied { refusal, request: routed, who })),
+        }
     }
 
     fn prepare(

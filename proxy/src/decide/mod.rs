@@ -9,6 +9,6 @@ mod folder;
 mod refusal;
 
 pub use allowed::{Allowed, Permit};
-pub use decider::{Decider, Prepared, Who};
+pub use decider::{Decider, Denied, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
 pub use refusal::DecideRefusal;

@@ -10,12 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::error::ForwardError;
 use super::exchange::Exchange;
-use crate::read::{BodyError, RequestBody as ClientBody};
+use crate::read::{BodyError, Content, RequestBody as ClientBody};
 
 /// The body of a request to an app. [`ClientBody`] bounds it and drops trailers.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl RequestBody {
     ///
     /// # Errors
     /// [`ForwardError::BodyTooLarge`] if more are declared.
-    pub(super) fn new(inner: Incoming, declared: Option<u64>, max: u64, exchange: Rc<Exchange>) -> Result<Self, ForwardError> {
+    pub(super) fn new(inner: Content, declared: Option<u64>, max: u64, exchange: Rc<Exchange>) -> Result<Self, ForwardError> {
         if declared == Some(0) || inner.is_end_stream() {
             return Ok(Self::empty(exchange));
         }

@@ -104,6 +104,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         groups_claim: Some("groups".to_owned()),
         claims: vec!["department".to_owned()],
         mfa_acr: BTreeSet::from(["gold".to_owned()]),
+        mfa_acr_values: Vec::new(),
         ca: Vec::new(),
         refresh: Duration::from_secs(15 * 60),
         keys_refresh: Duration::from_secs(600),

@@ -150,7 +150,13 @@ async fn pass(
     // decide
     story.asked(decider.hash());
     let now = core.gate.clock.now();
-    let allowed = decider.ask(routed, who, &client.secure, &core.prepared, now).inspect_err(|refusal| story.denied(refusal))?;
+    let allowed = match decider.ask(routed, who, &client.secure, &core.prepared, now) {
+        Ok(allowed) => allowed,
+        Err(denied) => {
+            story.denied(&denied.refusal);
+            return Err(denied.refusal.into());
+        }
+    };
     story.permitted(allowed.permit());
 
     // forward

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use super::content::Content;
 use super::guard::FramingRefusal;
 
 /// Bytes of a body that have passed so far. Stays readable when the body itself has been given away.
@@ -17,7 +17,7 @@ pub struct BodyMeter(Arc<AtomicU64>);
 
 /// A request's body with a bound. Trailers are dropped: they could speak for headers that were judged (RFC 9110 section 6.5.1).
 #[derive(Debug)]
-pub struct RequestBody<B = Incoming> {
+pub struct RequestBody<B = Content> {
     inner: B,
     left: u64,
     meter: BodyMeter,

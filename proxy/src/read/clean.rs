@@ -1,8 +1,8 @@
 //! A request that was read once, into types. The same object is decided on and forwarded.
 
 use http::{HeaderMap, Method, Version};
-use hyper::body::Incoming;
 
+use super::content::Content;
 use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::secret::{self, NoRandomness};
@@ -29,7 +29,7 @@ pub struct Clean {
     /// The protocol version that the client spoke.
     pub version: Version,
     /// The body, as the client sends it.
-    pub body: Incoming,
+    pub body: Content,
     /// What `Content-Length` declared; `None` for chunked or HTTP/2 bodies without it. `Some(0)` if there is no body.
     pub length: Option<u64>,
     /// For [`Kind::WebSocket`]: the client's end of the tunnel, once our answer has agreed to it.

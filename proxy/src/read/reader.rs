@@ -6,6 +6,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::clean::{Clean, Kind, RequestId};
+use super::content::Content;
 use super::guard::{BodyFraming, HeadFacts};
 use super::refusal::ReadRefusal;
 use super::{hygiene, target, websocket};
@@ -56,6 +57,7 @@ impl Reader {
         let (parts, body) = request.into_parts();
         let CleanHead { method, host, path, query, headers, kind, version } = self.head(parts, facts)?;
         let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
+        let body = Content::Streaming(body);
         Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
     }
 

@@ -1,5 +1,6 @@
 //! `[[identity_provider]]`
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
     let issuer = issuer(raw, checker);
     let client = client(raw, secrets, checker);
     let audience = checker.text(raw.audience.as_ref());
+    let mfa_acr = checker.texts(raw.mfa_acr.as_ref());
+    let mfa_acr_values = asked(raw, &mfa_acr, checker);
     let keys = keys(raw, checker);
     let ca = raw.ca.as_ref().map(|text| files::roots(text, checker)).unwrap_or_default();
     let refresh = checker.duration(raw.refresh.as_ref(), 15 * MINUTE, SECOND..=DAY);
@@ -37,7 +40,8 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
         client,
         groups_claim: checker.text(raw.groups_claim.as_ref()),
         claims: checker.texts(raw.claims.as_ref()),
-        mfa_acr: checker.texts(raw.mfa_acr.as_ref()),
+        mfa_acr,
+        mfa_acr_values,
         ca,
         refresh,
         keys_refresh,
@@ -71,6 +75,22 @@ fn issuer(raw: &raw::IdentityProvider, checker: &mut Checker) -> Option<String> 
         return Some(text.value.clone());
     }
     None
+}
+
+/// What a provider is asked for when a second factor is missing. `acr_values` is a list with spaces between.
+fn asked(raw: &raw::IdentityProvider, mfa_acr: &BTreeSet<String>, checker: &mut Checker) -> Vec<String> {
+    let can = |acr: &String| IdentityProvider::can_ask_for(acr);
+    let Some(list) = &raw.mfa_acr_values else {
+        return mfa_acr.iter().filter(|acr| can(acr)).cloned().collect();
+    };
+    if raw.client_id.is_none() {
+        checker.wrong(&list.at, "this has no effect without a `client_id`, which is what signs people in", "take it out");
+    }
+    for text in list.items.iter().filter(|text| !text.value.is_empty() && !can(&text.value)) {
+        let what = format!("{:?} cannot stand in a list with spaces between", text.value);
+        checker.wrong(&text.at, what, "write each value on its own, of visible ASCII without quotes and backslashes");
+    }
+    checker.texts(Some(list))
 }
 
 fn is_loopback(url: &url::Url) -> bool {

@@ -15,6 +15,7 @@ sections! {
         groups_claim: Text,
         claims: List<Text>,
         mfa_acr: List<Text>,
+        mfa_acr_values: List<Text>,
         ca: Text,
         refresh: Text,
         keys_refresh: Text,

@@ -24,6 +24,8 @@ pub struct Metadata {
     pub pkce: bool,
     /// Each callback says who sent it (RFC 9207): one that does not is refused.
     pub issuer_on_callback: bool,
+    /// It takes `claims`, by which an `acr` can be made essential (OpenID Connect Core 1.0, section 5.5.1.1).
+    pub claims_parameter: bool,
 }
 
 /// Where a client secret goes (RFC 6749, section 2.3.1).
@@ -60,6 +62,7 @@ struct Document {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
+    claims_parameter_supported: Option<bool>,
 }
 
 impl Metadata {
@@ -87,6 +90,7 @@ impl Metadata {
             secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
             pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),
             issuer_on_callback: document.authorization_response_iss_parameter_supported == Some(true),
+            claims_parameter: document.claims_parameter_supported == Some(true),
         })
     }
 }
