@@ -27,6 +27,7 @@
 mod cells;
 mod explain;
 mod facts;
+mod kept;
 mod load;
 mod names;
 mod path;
@@ -42,6 +43,7 @@ mod verdict;
 
 pub use explain::{PolicyInfo, StepUp};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
+pub use kept::{KeptSet, KeptSetError};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_POLICIES};
 pub use path::MAX_PATH_SEGMENTS;
 pub use prepare::{PrepareError, Prepared};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::basis::Basis;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::KnownUser;
 use crate::route::Routed;
@@ -24,6 +25,8 @@ pub struct Permit {
     pub device: Option<KnownDevice>,
     /// Ids of the policies that permitted it.
     pub policies: Arc<[Arc<str>]>,
+    /// What was decided by and on; `None` if policy was not asked.
+    pub basis: Option<Basis>,
 }
 
 impl Allowed {

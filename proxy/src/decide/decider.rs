@@ -10,6 +10,7 @@ use quick_cache::unsync::Cache;
 use sekisho_policy::{Decision, DenyReason, PolicySet, Verdict};
 
 use super::allowed::{Allowed, Permit};
+use super::basis::{Basis, Snapshots};
 use super::facts;
 use super::refusal::DecideRefusal;
 use crate::clock::Timestamp;
@@ -25,6 +26,8 @@ pub struct Decider {
     set: Arc<PolicySet>,
     /// Content hash of the policy set, as recorded.
     hash: Digest,
+    /// The same, as the record writes it.
+    hex: Arc<str>,
     zone: TimeZone,
 }
 
@@ -54,7 +57,14 @@ pub struct Denied {
 }
 
 /// Questions made ready, per person and device. One per core, thread-confined.
-pub struct Prepared(RefCell<Cache<Key, Rc<sekisho_policy::Prepared>>>);
+pub struct Prepared(RefCell<Cache<Key, Rc<Ready>>>);
+
+/// A person on a device, made ready.
+struct Ready {
+    prepared: sekisho_policy::Prepared,
+    /// The very facts that it was made from.
+    facts: Arc<Snapshots>,
+}
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -66,12 +76,18 @@ struct Key {
 impl Decider {
     /// Decides by `set`, whose content hash is `hash`, with local times of `zone`.
     pub fn new(set: Arc<PolicySet>, hash: Digest, zone: TimeZone) -> Self {
-        Self { set, hash, zone }
+        let hex = hash.to_string().into();
+        Self { set, hash, hex, zone }
     }
 
     /// Content hash of the policy set.
     pub fn hash(&self) -> Digest {
         self.hash
+    }
+
+    /// The policy set.
+    pub fn set(&self) -> &PolicySet {
+        &self.set
     }
 
     /// Asks policy about the request, and seals the two together if it says yes.
@@ -87,43 +103,53 @@ impl Decider {
         now: Timestamp,
     ) -> Result<Allowed, Box<Denied>> {
         let question = facts::request(&routed, connection, now, &self.zone);
+        let mut basis = Basis::new(Arc::clone(&self.hex), &question);
         let verdict = match &who {
             Who::Anyone if routed.public => Ok(self.set.decide(self.set.anonymous(), &question)),
             // Its configuration says that the app answers preflights itself; it gets them without anybody's credentials.
             Who::Anyone if routed.is_forwarded_preflight() => {
-                return Ok(Allowed::new(routed, Permit { user: None, device: None, policies: Arc::default() }));
+                return Ok(Allowed::new(routed, Permit { user: None, device: None, policies: Arc::default(), basis: None }));
             }
             // Nobody in particular may only ask for what is public, whatever a policy says.
-            Who::Anyone => Err(undecided("nobody in particular asked for what is not public".to_owned())),
-            Who::Known { device, user } => self.prepare(device, user, prepared).map(|ready| self.set.decide(&ready, &question)),
+            Who::Anyone => Err(undecided("nobody in particular asked for what is not public".to_owned(), None)),
+            Who::Known { device, user } => {
+                self.prepare(device, user, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
+            }
         };
-        match verdict.and_then(permitted_by) {
-            Ok(policies) => {
+        match verdict.and_then(|verdict| permitted_by(verdict, basis)) {
+            Ok((policies, basis)) => {
                 let (device, user) = match who {
                     Who::Anyone => (None, None),
                     Who::Known { device, user } => (Some(device), Some(user)),
                 };
-                Ok(Allowed::new(routed, Permit { user, device, policies }))
+                Ok(Allowed::new(routed, Permit { user, device, policies, basis: Some(basis) }))
             }
             Err(refusal) => Err(Box::new(Denied { refusal, request: routed, who })),
         }
     }
 
+    /// The person on the device, made ready; `basis` then knows the facts too.
     fn prepare(
         &self,
         device: &KnownDevice,
         user: &KnownUser,
         prepared: &Prepared,
-    ) -> Result<Rc<sekisho_policy::Prepared>, DecideRefusal> {
+        basis: &mut Basis,
+    ) -> Result<Rc<Ready>, DecideRefusal> {
         let key = Key { session: user.facts, device: device.facts, binding: user.binding };
         let mut cache = prepared.0.borrow_mut();
         if let Some(ready) = cache.get(&key)
-            && self.set.accepts(ready)
+            && self.set.accepts(&ready.prepared)
         {
+            basis.facts = Some(Arc::clone(&ready.facts));
             return Ok(Rc::clone(ready));
         }
-        let ready = self.set.prepare(&facts::identity(device, user)).map_err(|error| undecided(error.to_string()))?;
-        let ready = Rc::new(ready);
+        let identity = facts::identity(device, user);
+        let facts = Snapshots::of(&identity).map_err(|error| undecided(error.to_string(), None))?;
+        let facts = Arc::new(facts);
+        basis.facts = Some(Arc::clone(&facts));
+        let ready = self.set.prepare(&identity).map_err(|error| undecided(error.to_string(), Some(basis.clone())))?;
+        let ready = Rc::new(Ready { prepared: ready, facts });
         cache.insert(key, Rc::clone(&ready));
         Ok(ready)
     }
@@ -142,17 +168,18 @@ impl fmt::Debug for Prepared {
     }
 }
 
-fn permitted_by(verdict: Verdict) -> Result<Arc<[Arc<str>]>, DecideRefusal> {
+fn permitted_by(verdict: Verdict, basis: Basis) -> Result<(Arc<[Arc<str>]>, Basis), DecideRefusal> {
     match verdict.decision {
-        Decision::Allow => Ok(verdict.policies),
+        Decision::Allow => Ok((verdict.policies, basis)),
         Decision::Deny(reason) => Err(DecideRefusal {
             reason,
             policies: verdict.policies,
             errors: verdict.errors.iter().map(ToString::to_string).collect(),
+            basis: Some(basis),
         }),
     }
 }
 
-fn undecided(error: String) -> DecideRefusal {
-    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error] }
+fn undecided(error: String, basis: Option<Basis>) -> DecideRefusal {
+    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error], basis }
 }

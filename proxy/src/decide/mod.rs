@@ -3,12 +3,14 @@
 //! the client goes away.
 
 mod allowed;
+mod basis;
 mod decider;
 mod facts;
 mod folder;
 mod refusal;
 
 pub use allowed::{Allowed, Permit};
+pub use basis::{Basis, Snapshot, Snapshots};
 pub use decider::{Decider, Denied, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
 pub use refusal::DecideRefusal;

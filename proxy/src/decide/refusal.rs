@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sekisho_policy::DenyReason;
 
+use super::basis::Basis;
+
 /// A decision against a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy does not allow it: {}", .reason.as_str())]
@@ -14,4 +16,6 @@ pub struct DecideRefusal {
     pub policies: Arc<[Arc<str>]>,
     /// What could not be evaluated, for operators.
     pub errors: Vec<String>,
+    /// What was decided by and on; `None` if policy was not asked.
+    pub basis: Option<Basis>,
 }

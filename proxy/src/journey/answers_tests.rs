@@ -105,7 +105,7 @@ fn all() -> Vec<Refusal> {
     );
     all.extend(
         [DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed]
-            .map(|reason| Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new() })),
+            .map(|reason| Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new(), basis: None })),
     );
     all.extend(
         [

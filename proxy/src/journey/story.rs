@@ -1,19 +1,19 @@
 //! What is known of a request so far. Whatever happens, it ends as one `access` line.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{StatusCode, Version};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::App;
-use crate::decide::{DecideRefusal, Permit};
+use crate::decide::{Basis, DecideRefusal, Permit, Snapshots};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
-use crate::secret::Digest;
 use crate::tls::SecureConnection;
 
 /// Gathers the `access` line as the request passes from room to room. If it is dropped before the line was written (the client
@@ -25,6 +25,8 @@ pub(super) struct Story {
     id: RequestId,
     at: Timestamp,
     line: Access,
+    /// The facts that the line names by their hash.
+    facts: Option<Arc<Snapshots>>,
     told: bool,
     meter: Rc<Meter>,
 }
@@ -44,29 +46,11 @@ impl Story {
             request: id.to_string(),
             client: connection.client.to_string(),
             connection: connection.id,
-            device: None,
-            device_facts: None,
             certificate: connection.leaf.as_ref().map(|leaf| leaf.certificate.to_string()),
-            user: None,
-            session: None,
-            session_facts: None,
-            binding: None,
-            stolen_user: None,
-            stolen_session: None,
-            stolen_from: None,
-            app: None,
-            method: String::new(),
-            host: String::new(),
-            path: String::new(),
             protocol: format!("{version:?}"),
-            decision: Decision::Deny,
-            reason: String::new(),
-            policies: Vec::new(),
-            policy_set: None,
-            status: 0,
-            length: None,
+            ..Access::default()
         };
-        Self { recorder, clock, id, at, line, told: false, meter: Rc::default() }
+        Self { recorder, clock, id, at, line, facts: None, told: false, meter: Rc::default() }
     }
 
     /// The request's name.
@@ -107,7 +91,6 @@ impl Story {
     pub(super) fn device(&mut self, device: &KnownDevice) {
         let line = &mut self.line;
         line.device = Some(device.device.id.to_string());
-        line.device_facts = Some(device.facts.to_string());
     }
 
     /// The device is refused; who it is, is known all the same where its certificate says so.
@@ -133,7 +116,6 @@ impl Story {
         let line = &mut self.line;
         line.user = Some(user.session.user.to_string());
         line.session = Some(user.session.id.to_string());
-        line.session_facts = Some(user.facts.to_string());
         line.binding = Some(user.binding.as_str().to_owned());
     }
 
@@ -144,24 +126,26 @@ impl Story {
         self.line.stolen_from = Some(session.device.to_string());
     }
 
-    /// Policy was asked.
-    pub(super) fn asked(&mut self, policy_set: Digest) {
-        let line = &mut self.line;
-        line.policy_set = Some(policy_set.to_string());
-    }
-
     /// Policy said yes.
     pub(super) fn permitted(&mut self, permit: &Permit) {
         let line = &mut self.line;
         line.decision = Decision::Allow;
         "permitted".clone_into(&mut line.reason);
         line.policies = permit.policies.iter().map(ToString::to_string).collect();
+        self.rests_on(permit.basis.as_ref());
     }
 
     /// Policy said no.
     pub(super) fn denied(&mut self, refusal: &DecideRefusal) {
         let line = &mut self.line;
         line.policies = refusal.policies.iter().map(ToString::to_string).collect();
+        self.rests_on(refusal.basis.as_ref());
+    }
+
+    fn rests_on(&mut self, basis: Option<&Basis>) {
+        let Some(basis) = basis else { return };
+        self.line.rests_on(basis);
+        self.facts.clone_from(&basis.facts);
     }
 
     /// It is answered by the gate itself.
@@ -211,14 +195,14 @@ impl Story {
     pub(super) async fn answered(&mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
         self.line.status = status;
         self.line.length = length;
-        let written = self.recorder.access(&self.line).await;
+        let written = self.recorder.access(&self.line, self.facts.as_deref()).await;
         // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
         self.told = true;
         if let Err(error) = written {
             self.line.status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
             self.line.length = None;
             "record_unavailable".clone_into(&mut self.line.reason);
-            self.recorder.late(&self.line);
+            self.recorder.late(&self.line, self.facts.as_deref());
             return Err(error);
         }
         Ok(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)))
@@ -235,7 +219,7 @@ impl Drop for Story {
         if self.line.reason.is_empty() {
             "client_gone".clone_into(&mut self.line.reason);
         }
-        self.recorder.late(&self.line);
+        self.recorder.late(&self.line, self.facts.as_deref());
         drop(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)));
     }
 }

@@ -148,7 +148,6 @@ async fn pass(
     };
 
     // decide
-    story.asked(decider.hash());
     let now = core.gate.clock.now();
     let allowed = match decider.ask(routed, who, &client.secure, &core.prepared, now) {
         Ok(allowed) => allowed,

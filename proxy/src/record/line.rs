@@ -1,9 +1,13 @@
 //! The lines of the record: one JSON object each. No query, cookie, token or header value is ever in one.
 
+use sekisho_policy::{Action, Usage};
 use serde::{Deserialize, Serialize};
 
+use super::moment;
+use crate::decide::{Basis, Snapshot};
+
 /// What was decided on a request, and what it was answered. Written before the first byte of the answer.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct Access {
     /// RFC 3339, UTC: when the request's head had been read.
     pub at: String,
@@ -16,7 +20,7 @@ pub struct Access {
     /// Device id; absent if none was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// Content hash of the device's facts.
+    /// Content hash of the device's facts as policies saw them: a `facts` line of the same file has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_facts: Option<String>,
     /// `x5t#S256` of the certificate that was shown, hex; also when it was refused.
@@ -28,7 +32,7 @@ pub struct Access {
     /// Public name of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// Content hash of the session's facts.
+    /// Content hash of the facts about the person as policies saw them: a `facts` line of the same file has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_facts: Option<String>,
     /// What ties the credential to the device: `session`, `certificate` or `none`.
@@ -61,9 +65,18 @@ pub struct Access {
     /// Ids of the policies that decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
-    /// Content hash of the policy set that decided.
+    /// Content hash of the policy set that decided; absent if policy was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_set: Option<String>,
+    /// When policy was asked, with the offset of the configured zone. With the fields up to `usage` it is the whole question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<String>,
+    /// What would be done to the app, as policies call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// `requests_1m`, `bytes_1h` and `bytes_1d`, as policies saw them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<[u64; 3]>,
     /// Status of the answer.
     pub status: u16,
     /// Declared length of the answer's body in bytes; absent if not declared.
@@ -72,12 +85,13 @@ pub struct Access {
 }
 
 /// Whether a request was let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// It went to the app.
     Allow,
     /// It did not.
+    #[default]
     Deny,
     /// It was for the gate itself: sign-in and the like.
     Own,
@@ -132,6 +146,31 @@ pub struct Gap {
     pub at: String,
     /// `start` and `access` lines that were lost. Their requests were refused.
     pub lost: u64,
+}
+
+impl Access {
+    /// Notes what the decision rested on.
+    pub fn rests_on(&mut self, basis: &Basis) {
+        let Usage { requests_1m, bytes_1h, bytes_1d } = basis.usage;
+        self.policy_set = Some(basis.policy_set.as_ref().to_owned());
+        self.asked_at = Some(moment::write(basis.at));
+        self.action = Some(basis.action);
+        self.usage = Some([requests_1m, bytes_1h, bytes_1d]);
+        if let Some(facts) = &basis.facts {
+            self.device_facts = Some(facts.device.hex.as_ref().to_owned());
+            self.session_facts = Some(facts.session.hex.as_ref().to_owned());
+        }
+    }
+}
+
+/// Appends a `facts` line: facts that lines of this file name by their hash.
+///
+/// `facts` comes last, and what stands between it and the last brace is the very text that was hashed.
+pub(super) fn write_facts(at: &str, kind: &str, snapshot: &Snapshot, out: &mut Vec<u8>) {
+    let Snapshot { hex, json, .. } = snapshot;
+    for part in [r#"{"line":"facts","at":""#, at, r#"","kind":""#, kind, r#"","hash":""#, hex, r#"","facts":"#, json, "}\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// One line, with its kind in the field `line`.

@@ -1,14 +1,18 @@
-//! Arrives: what happened to a request. Leaves: lines in the record, on the disk's way before the first byte of an answer.
+//! Arrives: what happened to a request. Leaves: lines in the record, on the disk's way before the first byte of an answer, with all
+//! that it takes to make the decision again.
 //! Refused: any answer whose line cannot be written. If the client goes away, the drop guard still writes the `end`.
 
 mod guard;
 mod line;
 mod metrics;
+mod moment;
 mod recorder;
 mod segment;
+mod sets;
 
 pub use guard::{Ending, Open};
 pub use line::{Access, Decision, End, Gap, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
 pub use segment::{Segment, SyncSchedule};
+pub use sets::{SetError, SetShelf};

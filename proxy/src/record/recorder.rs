@@ -8,12 +8,15 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quick_cache::unsync::Cache;
 use tokio::sync::Notify;
 
-use super::line::{Access, End, Gap, Line, Start};
+use super::line::{Access, End, Gap, Line, Start, write_facts};
 use super::metrics::RecordMetrics;
 use super::segment::Segment;
 use crate::clock::Clock;
+use crate::decide::{Snapshot, Snapshots};
+use crate::secret::Digest;
 
 /// A core's way into the record. Thread-confined; clones share it.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ struct Desk {
 
 struct State {
     segment: Segment,
+    facts: Facts,
     /// Lines that somebody waits for.
     awaited: Vec<u8>,
     awaited_lines: u64,
@@ -51,6 +55,20 @@ struct State {
     lost: Option<u64>,
     /// The batch that is being gathered.
     batch: Rc<Batch>,
+}
+
+/// Facts that lines of this segment name by their hash.
+///
+/// INVARIANT (facts-first): no line that names facts is in a segment before the `facts` line that has them. So they are written at
+/// the head of a batch, and stay there until that batch is written.
+struct Facts {
+    /// `facts` lines that are not in the segment yet.
+    text: Vec<u8>,
+    lines: u64,
+    /// The hashes in `text`.
+    waiting: Vec<Digest>,
+    /// Hashes of what is in the segment. One that fell out of it is written again, which does no harm.
+    written: Cache<Digest, ()>,
 }
 
 /// Lines that are written together. Each who waits holds it, so that no later batch can answer for an earlier one.
@@ -66,6 +84,7 @@ impl Recorder {
         let recorder = Self(Rc::new(Desk {
             state: RefCell::new(State {
                 segment,
+                facts: Facts::new(),
                 awaited: Vec::with_capacity(16 * 1024),
                 awaited_lines: 0,
                 trailing: Vec::new(),
@@ -82,11 +101,14 @@ impl Recorder {
         recorder
     }
 
-    /// Writes the line, and returns when `write(2)` has returned for it.
+    /// Writes the line and the facts that it names, and returns when `write(2)` has returned for them.
     ///
     /// # Errors
     /// [`RecordError`]; the caller refuses the request.
-    pub async fn access(&self, line: &Access) -> Result<(), RecordError> {
+    pub async fn access(&self, line: &Access, facts: Option<&Snapshots>) -> Result<(), RecordError> {
+        if !self.keep(facts) {
+            return Err(RecordError::Unwritable);
+        }
         self.write(&Line::Access(line)).await
     }
 
@@ -105,8 +127,20 @@ impl Recorder {
 
     /// Hands in the `access` line of a request that was refused because it could not be written, or whose client went away
     /// before it was answered. It is kept like an `end`.
-    pub fn late(&self, line: &Access) {
-        self.hand_in(&Line::Access(line));
+    pub fn late(&self, line: &Access, facts: Option<&Snapshots>) {
+        if self.keep(facts) {
+            self.hand_in(&Line::Access(line));
+        } else {
+            self.0.metrics.failures.inc();
+        }
+    }
+
+    /// Whether the facts are in the segment, or will be before any line that is handed in from now on.
+    fn keep(&self, facts: Option<&Snapshots>) -> bool {
+        let Some(Snapshots { device, session }) = facts else { return true };
+        let mut state = self.0.state.borrow_mut();
+        let facts = &mut state.facts;
+        facts.keep("device", device, &self.0.clock) && facts.keep("session", session, &self.0.clock)
     }
 
     fn hand_in(&self, line: &Line<'_>) {
@@ -169,26 +203,28 @@ impl Desk {
     /// Appends what was gathered, and opens the next batch. Gives the file if it has to be forced to the disk.
     fn append(&self) -> Option<Appended> {
         let mut state = self.state.borrow_mut();
-        let State { segment, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
+        let State { segment, facts, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
         let gap = lost.map(|lost| Gap { at: self.clock.now().to_string(), lost });
-        let lines = *awaited_lines + *trailing_lines + u64::from(gap.is_some());
+        let lines = facts.lines + *awaited_lines + *trailing_lines + u64::from(gap.is_some());
         if lines == 0 {
             return None;
         }
-        // `end` lines first: they are about earlier requests. They stay if the write fails; awaited ones go, as their
+        // Facts, then `end` lines, which are about earlier requests. Both stay if the write fails; awaited lines go, as their
         // requests are refused, and their number stands in the next `gap` line.
-        let ends = trailing.len();
-        let whole = gap.is_none_or(|gap| Line::Gap(&gap).write_to(trailing).is_ok());
-        trailing.extend_from_slice(awaited);
-        let result = if whole { segment.append(trailing) } else { Err(io::ErrorKind::InvalidData.into()) };
+        let (first, ends) = (facts.text.len(), trailing.len());
+        let all = &mut facts.text;
+        all.append(trailing);
+        let whole = gap.is_none_or(|gap| Line::Gap(&gap).write_to(all).is_ok());
+        all.extend_from_slice(awaited);
+        let result = if whole { segment.append(all) } else { Err(io::ErrorKind::InvalidData.into()) };
         match &result {
             Ok(()) => {
                 self.metrics.lines.inc_by(lines);
-                self.metrics.bytes.inc_by(trailing.len() as u64);
+                self.metrics.bytes.inc_by(all.len() as u64);
                 #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 lines")]
                 self.metrics.batch.observe(lines as f64);
                 self.metrics.writable.set(1);
-                trailing.clear();
+                facts.are_written();
                 *trailing_lines = 0;
                 if lost.take().is_some() {
                     tracing::warn!(path = %segment.path().display(), "the record can be written again");
@@ -201,7 +237,8 @@ impl Desk {
                     tracing::error!(%error, path = %segment.path().display(), "the record cannot be written; access is refused until it can");
                 }
                 *lost = Some(lost.unwrap_or(0) + *awaited_lines);
-                trailing.truncate(ends);
+                all.truncate(first + ends);
+                trailing.extend(all.drain(first..));
             }
         }
         awaited.clear();
@@ -209,6 +246,34 @@ impl Desk {
         let file = (self.always_sync && result.is_ok()).then(|| segment.file());
         let written = std::mem::take(batch);
         Some((written, result.map_err(|_logged| RecordError::Unwritable), file))
+    }
+}
+
+impl Facts {
+    fn new() -> Self {
+        Self { text: Vec::new(), lines: 0, waiting: Vec::new(), written: Cache::new(REMEMBERED) }
+    }
+
+    /// Whether they are in the segment, or wait to be.
+    fn keep(&mut self, kind: &str, snapshot: &Snapshot, clock: &Clock) -> bool {
+        if self.written.get(&snapshot.hash).is_some() || self.waiting.contains(&snapshot.hash) {
+            return true;
+        }
+        if self.text.len() > TRAILING_BOUND {
+            return false;
+        }
+        write_facts(&clock.now().to_string(), kind, snapshot, &mut self.text);
+        self.lines += 1;
+        self.waiting.push(snapshot.hash);
+        true
+    }
+
+    fn are_written(&mut self) {
+        self.text.clear();
+        self.lines = 0;
+        for hash in self.waiting.drain(..) {
+            self.written.insert(hash, ());
+        }
     }
 }
 
@@ -233,6 +298,8 @@ impl fmt::Debug for Recorder {
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Bytes of lines that are kept while the record cannot be written.
 const TRAILING_BOUND: usize = 4 * 1024 * 1024;
+/// Hashes of facts that a core knows to be in its segment: about 1 MiB.
+const REMEMBERED: usize = 16 * 1024;
 
 async fn write_batches(desk: Weak<Desk>) {
     loop {
@@ -252,6 +319,7 @@ async fn write_batches(desk: Weak<Desk>) {
 #[cfg(test)]
 mod tests {
     use prometheus::Registry;
+    use sekisho_policy::{DeviceFacts, Identity, Principal, SessionFacts, UserFacts};
     use tokio::task::LocalSet;
 
     use super::*;
@@ -324,6 +392,58 @@ mod tests {
             let text = std::fs::read_to_string(path).unwrap();
             assert!(text.contains("\"refused\"") && !text.contains("\"r1\""), "{text}");
             assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1}"#), "{text}");
+        });
+    }
+
+    fn access(request: &str) -> Access {
+        Access { request: request.into(), ..Access::default() }
+    }
+
+    fn facts_of(user: &str) -> Snapshots {
+        let principal = Principal::User(UserFacts { id: user.into(), ..UserFacts::default() });
+        Snapshots::of(&Identity { principal, device: DeviceFacts::default(), session: SessionFacts::default() }).unwrap()
+    }
+
+    /// What each line names: its kind, then its request or its hash's beginning.
+    fn told(path: &std::path::Path) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        lines
+            .map(|line| (word(&line["line"]), word(if line["line"] == "facts" { &line["hash"] } else { &line["request"] })))
+            .collect()
+    }
+
+    #[test]
+    fn facts_are_written_once_and_before_what_names_them() {
+        on_a_core(|recorder, _metrics, path| async move {
+            let (ana, bob) = (facts_of("corp/ana"), facts_of("corp/bob"));
+            recorder.end(&end("r0"));
+            recorder.access(&access("r1"), Some(&ana)).await.unwrap();
+            recorder.access(&access("r2"), Some(&ana)).await.unwrap();
+            recorder.late(&access("r3"), Some(&bob));
+            recorder.access(&access("r4"), Some(&bob)).await.unwrap();
+            let lines = told(&path);
+            let at = |what: &str| lines.iter().position(|(_, name)| name == what).unwrap();
+            assert_eq!(lines.iter().filter(|(kind, _)| kind == "facts").count(), 3, "bob has the same device as ana: {lines:?}");
+            assert!(at(&ana.device.hex) < at("r1") && at(&ana.session.hex) < at("r1") && at(&bob.session.hex) < at("r3"));
+        });
+    }
+
+    #[test]
+    fn facts_that_could_not_be_written_are_written_when_they_can() {
+        on_a_core(|recorder, metrics, path| async move {
+            let ana = facts_of("corp/ana");
+            recorder.0.state.borrow_mut().segment.refuse_writes(true);
+            assert_eq!(recorder.access(&access("r1"), Some(&ana)).await, Err(RecordError::Unwritable));
+            recorder.late(&access("r1"), Some(&ana));
+            recorder.0.state.borrow_mut().segment.refuse_writes(false);
+            while metrics.writable.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            recorder.access(&access("r2"), Some(&ana)).await.unwrap();
+            let kinds: Vec<_> = told(&path).into_iter().map(|(kind, _)| kind).collect();
+            assert_eq!(kinds, ["facts", "facts", "access", "gap", "access"]);
         });
     }
 

@@ -46,7 +46,14 @@ impl AsRef<[u8]> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Every line of the record has some: one write of 64 digits, not 64 of one.
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+            }
+        }
+        f.write_str(str::from_utf8(&hex).map_err(|_ascii| fmt::Error)?)
     }
 }
 
@@ -85,6 +92,10 @@ impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()
     }
+}
+
+fn digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 fn nibble(digit: u8) -> Result<u8, ParseDigestError> {

@@ -75,6 +75,7 @@ impl Live {
         let config = Arc::new(config);
         let policies = policies::load(&config)?;
         let world = self.parts.world(Arc::clone(&config), Some(&policies), Some(&old))?;
+        policies::keep_for_the_record(&config, &policies).map_err(|problem| vec![problem])?;
         let report = report(&old, &world, &policies, waiting);
         if let Err(problem) = policies::keep(&config, &policies) {
             tracing::warn!(problem, "the live policies could not be kept for the next start");

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::decide::{Decider, PolicyTexts};
+use crate::record::SetShelf;
 use crate::secret::Digest;
 
 /// A policy set that may go live, with the texts that it was made of.
@@ -81,6 +82,14 @@ pub(super) fn keep(config: &Config, live: &Loaded) -> Result<(), String> {
     let kept = Kept { policies: pairs(&live.texts.policies), additions: pairs(&live.texts.additions) };
     let text = serde_json::to_vec(&kept).map_err(|error| error.to_string())?;
     sekisho_certs::files::write_private(&kept_at(&config.state), &text).map_err(|error| error.to_string())
+}
+
+/// Keeps a set beside the record, for whoever asks later why it decided as it did. To be called before it goes live.
+///
+/// # Errors
+/// In words; the set must not go live.
+pub(super) fn keep_for_the_record(config: &Config, policies: &Loaded) -> Result<(), String> {
+    SetShelf::of(&config.audit.dir).keep(policies.decider.set()).map_err(|error| format!("audit.dir: {error}"))
 }
 
 fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {

@@ -62,6 +62,9 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     // The authority comes first: `world` and enrolment need it.
     parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
     let policies = policies_at_start(&config, &metrics, clock.now());
+    if let Some(policies) = &policies {
+        policies::keep_for_the_record(&config, policies).map_err(|problem| StartError(vec![problem]))?;
+    }
     let world = parts.world(Arc::clone(&config), policies.as_ref(), None).map_err(StartError)?;
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),

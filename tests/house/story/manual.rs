@@ -76,7 +76,7 @@ async fn every_field_of_the_record_is_in_the_manual_and_the_recipes_work() {
     house.record().end_of(&access["request"]).await;
 
     let page = page("monitoring.md");
-    for kind in ["access", "start", "end"] {
+    for kind in ["access", "start", "end", "facts"] {
         let told = first_cells(&page, &format!("`{kind}`"));
         let mut written = BTreeSet::new();
         for line in house.record().lines().iter().filter(|line| line["line"] == kind) {
