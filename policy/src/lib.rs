@@ -30,6 +30,7 @@ mod facts;
 mod kept;
 mod load;
 mod names;
+mod near;
 mod path;
 mod prepare;
 mod problem;
@@ -39,6 +40,7 @@ mod request;
 mod schema;
 mod schema_text;
 mod set;
+pub mod testing;
 mod verdict;
 
 pub use explain::{PolicyInfo, StepUp};

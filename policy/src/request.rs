@@ -134,6 +134,14 @@ impl Moment {
         };
         Self { unix_ms, local_ms: u32::try_from(unix_ms.rem_euclid(DAY_MS)).unwrap_or(0), weekday }
     }
+
+    /// A moment as `zone` sees it. A time that the calendar does not have is seen as UTC would, as is an unknown zone's.
+    pub fn in_zone(unix_ms: i64, zone: &jiff::tz::TimeZone) -> Self {
+        let Ok(instant) = jiff::Timestamp::from_millisecond(unix_ms) else { return Self::utc(unix_ms) };
+        // As if the clock on the wall stood in Greenwich.
+        let offset_ms = i64::from(zone.to_offset(instant).seconds()) * 1000;
+        Self { unix_ms, ..Self::utc(unix_ms.saturating_add(offset_ms)) }
+    }
 }
 
 impl Weekday {
@@ -156,6 +164,14 @@ const DAY_MS: i64 = 86_400_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zone_has_its_own_day_and_hour() {
+        let tokyo = jiff::tz::TimeZone::fixed(jiff::tz::offset(9));
+        // 2026-09-21T20:00:00Z is five o'clock of Tuesday there.
+        let there = Moment::in_zone(1_790_020_800_000, &tokyo);
+        assert_eq!((there.unix_ms, there.local_ms, there.weekday), (1_790_020_800_000, 5 * 3_600_000, Weekday::Tuesday));
+    }
 
     #[test]
     fn utc_moments_know_their_day_and_hour() {

@@ -131,6 +131,12 @@ impl PolicySet {
         ids
     }
 
+    /// Whether the policy of this id permits; a `forbid`, and what is not in the set, does not.
+    pub fn permits(&self, id: &str) -> bool {
+        let policy = self.cells.every().policy(&PolicyId::new(id));
+        policy.is_some_and(|policy| policy.effect() == cedar_policy::Effect::Permit)
+    }
+
     /// Everything that its verdicts rest on beside the facts (schema, additions, policies, catalogue) as one text, the same
     /// for the same content in whatever order it was read: the thing to hash and to keep.
     pub fn canonical_text(&self) -> &str {

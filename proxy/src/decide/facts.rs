@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Weekday as CivilWeekday;
 use jiff::tz::TimeZone;
 use sekisho_policy as policy;
 
@@ -109,26 +108,9 @@ fn fact(value: &FactValue) -> policy::FactValue {
     }
 }
 
-/// A time that the calendar does not have falls back to UTC, as an unknown zone offset would.
+/// The time of a decision, as the configured zone sees it.
 pub(super) fn moment(now: Timestamp, zone: &TimeZone) -> policy::Moment {
-    let Ok(instant) = jiff::Timestamp::from_millisecond(now.0) else { return policy::Moment::utc(now.0) };
-    let local = zone.to_datetime(instant);
-    let time = local.time();
-    let local_ms = (u32::try_from(time.hour()).unwrap_or(0) * 3600
-        + u32::try_from(time.minute()).unwrap_or(0) * 60
-        + u32::try_from(time.second()).unwrap_or(0))
-        * 1000
-        + u32::try_from(time.millisecond()).unwrap_or(0);
-    let weekday = match local.date().weekday() {
-        CivilWeekday::Monday => policy::Weekday::Monday,
-        CivilWeekday::Tuesday => policy::Weekday::Tuesday,
-        CivilWeekday::Wednesday => policy::Weekday::Wednesday,
-        CivilWeekday::Thursday => policy::Weekday::Thursday,
-        CivilWeekday::Friday => policy::Weekday::Friday,
-        CivilWeekday::Saturday => policy::Weekday::Saturday,
-        CivilWeekday::Sunday => policy::Weekday::Sunday,
-    };
-    policy::Moment { unix_ms: now.0, local_ms, weekday }
+    policy::Moment::in_zone(now.0, zone)
 }
 
 #[cfg(test)]

@@ -1,0 +1,74 @@
+//! Policy tests: questions and the answers that are expected, in TOML, put to the very engine that decides requests.
+//!
+//! Arrives: a checked [`PolicySet`] and files of cases. Leaves: a [`Report`], with what no case touches; and the other way round,
+//! a [`Query`] as such a case. Refused: files that say anything that is not understood, every mistake at once, with its place.
+//!
+//! ```toml
+//! [users.ana]
+//! groups = ["hr"]
+//!
+//! [[case]]
+//! name = "HR reads payroll"
+//! user = "ana"
+//! app = "payroll"
+//! expect = "allow"
+//!
+//! [[case]]
+//! name = "not from a laptop that is not encrypted"
+//! like = "HR reads payroll"
+//! device.posture.disk_encrypted = false
+//! expect = "deny"
+//! ```
+
+mod draft;
+mod facts;
+mod read;
+pub(crate) mod reader;
+mod run;
+pub(crate) mod span;
+mod suite;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use jiff::tz::TimeZone;
+
+pub use self::run::{Difference, Outcome, Report, Untouched};
+pub use self::suite::{Case, Expected, MAX_CASES};
+
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::set::{Catalogue, PolicySet, Source};
+use crate::verdict::Verdict;
+
+/// What tests are run on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tester<'a> {
+    /// The policies.
+    pub set: &'a PolicySet,
+    /// What they were loaded for.
+    pub catalogue: &'a Catalogue,
+    /// The configured zone: of `now`, `local_time` and `weekday`.
+    pub zone: &'a TimeZone,
+}
+
+impl Tester<'_> {
+    /// Reads the cases of `sources`, in order.
+    ///
+    /// # Errors
+    /// Every mistake in every file.
+    pub fn read(&self, sources: &[Source]) -> Result<Vec<Case>, Vec<Problem>> {
+        suite::read(self, sources)
+    }
+
+    /// Puts every case to the policies.
+    pub fn run(&self, cases: Vec<Case>) -> Report {
+        run::run(self.set, cases)
+    }
+
+    /// A question as a case that [`Tester::read`] reads back to the same question, `[[case]]` and a line break at the end
+    /// included. It expects `verdict`. What it leaves out is as it is in a case that does not say so.
+    pub fn write(&self, name: &str, query: &Query, verdict: &Verdict) -> String {
+        write::case(self, name, query, verdict)
+    }
+}
