@@ -43,7 +43,7 @@ mod set;
 pub mod testing;
 mod verdict;
 
-pub use explain::{PolicyInfo, StepUp};
+pub use explain::{By, Change, Effort, Explanation, Lifted, Nearly, PolicyInfo, StepUp, Way};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 pub use kept::{KeptSet, KeptSetError};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_POLICIES};

@@ -69,7 +69,7 @@ fn ages(known: &KnownParts, now_ms: i64) -> Result<[(String, Value); 2], Questio
 }
 
 /// Whole seconds, rounded up so that nothing seems fresher than it is.
-fn age_s(since_ms: Option<i64>, now_ms: i64) -> i64 {
+pub(crate) fn age_s(since_ms: Option<i64>, now_ms: i64) -> i64 {
     let Some(age_ms) = since_ms.and_then(|since| now_ms.checked_sub(since)) else {
         return UNKNOWN_AGE_S;
     };

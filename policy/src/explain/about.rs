@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Effect, Policy};
 
-use super::looks::Looks;
+use super::parts::Parts;
 use crate::problem::Place;
 use crate::set::PolicySet;
 
@@ -39,12 +39,12 @@ pub(crate) struct Entry {
     place: Option<Place>,
     text: Box<str>,
     /// Worked out when somebody asks first: most policies never refuse anybody.
-    looks: OnceLock<Looks>,
+    parts: OnceLock<Parts>,
 }
 
 impl About {
     pub(crate) fn new(policies: impl Iterator<Item = (Arc<str>, Policy, Option<Place>, Box<str>)>) -> Self {
-        let entry = |(id, policy, place, text)| (id, Entry { policy, place, text, looks: OnceLock::new() });
+        let entry = |(id, policy, place, text)| (id, Entry { policy, place, text, parts: OnceLock::new() });
         Self { policies: policies.map(entry).collect() }
     }
 
@@ -54,8 +54,8 @@ impl About {
 }
 
 impl Entry {
-    pub(crate) fn looks(&self) -> &Looks {
-        self.looks.get_or_init(|| Looks::of(&self.policy))
+    pub(crate) fn parts(&self) -> &Parts {
+        self.parts.get_or_init(|| Parts::of(&self.policy))
     }
 
     pub(crate) fn permits(&self) -> bool {

@@ -70,6 +70,14 @@ impl Looks {
         self.0.get(fact)
     }
 
+    /// The numbers that the fact is compared with.
+    pub(crate) fn numbers(&self, fact: &str) -> impl Iterator<Item = i64> {
+        self.get(fact).into_iter().flatten().filter_map(|beside| match beside {
+            Beside::Number(number) => Some(*number),
+            _ => None,
+        })
+    }
+
     fn add(&mut self, fact: &str, beside: impl IntoIterator<Item = Beside>) {
         self.0.entry(fact.to_owned()).or_default().extend(beside);
     }

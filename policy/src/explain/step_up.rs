@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::looks::{Beside, Looks};
+use super::widest::widest;
 use super::work::Work;
 use crate::facts::{Identity, Principal, SessionFacts};
-use crate::question::UNKNOWN_AGE_S;
+use crate::question::age_s;
 use crate::request::RequestFacts;
 use crate::set::PolicySet;
 use crate::verdict::{Decision, DenyReason};
@@ -44,14 +45,14 @@ impl PolicySet {
     }
 }
 
-/// Most policies to look at, over all evaluations.
+/// Most work: some ten milliseconds.
 const MAX_WORK: usize = 20_000;
 
 pub(super) fn step_up(work: &mut Work<'_>, identity: &Identity) -> Option<StepUp> {
     if !matches!(identity.principal, Principal::User(_)) {
         return None;
     }
-    match work.decide_now(identity)?.decision {
+    match work.decide_as(identity)?.decision {
         Decision::Allow | Decision::Deny(DenyReason::EvaluationFailed) => return None,
         Decision::Deny(DenyReason::NoPermit | DenyReason::Forbidden) => {}
     }
@@ -122,38 +123,15 @@ fn allowed(work: &mut Work<'_>, identity: &Identity, demand: &StepUp, age_s: i64
         provider: identity.session.provider.clone(),
         binding: identity.session.binding.clone(),
     };
-    work.allows(&then)
+    work.decide_as(&then).map(|verdict| verdict.is_allowed())
 }
 
-/// The greatest age up to which all is permitted, if the sign-in may not be as old as the present one; `None` inside: its age does not
-/// matter.
-///
-/// Ages between two that a policy names are alike, unless it calculates with them; so what is around the named ones is
-/// looked at from the youngest on, up to the first that is refused, and the place between that and the one before is halved
-/// until it is found. A condition may be a window: what is permitted again beyond the first refusal does not count.
+/// The greatest age up to which all is permitted, if the sign-in may not be as old as the present one; `None` inside: its age
+/// does not matter.
 fn oldest(work: &mut Work<'_>, identity: &Identity, demand: &StepUp, looks: &Looks) -> Option<Option<u64>> {
-    let present =
-        identity.session.authenticated_at_ms.map_or(UNKNOWN_AGE_S, |at| (work.now_ms().saturating_sub(at) / 1000 + 1).max(1));
-    let named = looks.get(AUTH_AGE).into_iter().flatten().filter_map(|beside| match beside {
-        Beside::Number(number) => Some(*number),
-        _ => None,
-    });
-    let around = named.flat_map(|age| [age.saturating_sub(1), age, age.saturating_add(1)]);
-    let ages: BTreeSet<i64> = around.filter(|&age| 0 < age && age < present).chain([present]).collect();
-    let mut yes = 0;
-    for age in ages {
-        if allowed(work, identity, demand, age)? {
-            yes = age;
-            continue;
-        }
-        let mut no = age;
-        while no - yes > 1 {
-            let middle = yes + (no - yes) / 2;
-            if allowed(work, identity, demand, middle)? { yes = middle } else { no = middle }
-        }
-        return Some(u64::try_from(yes).ok());
-    }
-    Some(None)
+    let present = age_s(identity.session.authenticated_at_ms, work.now_ms());
+    let oldest = widest(looks.numbers(AUTH_AGE), present, |age| allowed(work, identity, demand, age))?;
+    Some(oldest.and_then(|age| u64::try_from(age).ok()))
 }
 
 const AUTH_AGE: &str = "context.session.auth_age_s";

@@ -1,43 +1,61 @@
 //! Deciding what would be if, within bounds.
 
+use std::sync::Arc;
+
+use cedar_policy::{Entities, Request};
+
+use super::about::Entry;
+use super::looks::Looks;
 use crate::facts::Identity;
 use crate::query::{AskedFor, Query};
+use crate::question;
 use crate::request::RequestFacts;
 use crate::set::PolicySet;
 use crate::verdict::Verdict;
 
-use super::about::Entry;
-use super::looks::Looks;
-
-/// One request, to be decided again and again with other facts, until the work is used up. An evaluation costs as much as
-/// there are policies that can be about the request.
+/// One request, to be decided again and again with other facts, until the work is used up.
+///
+/// Work is counted in policies evaluated, about a microsecond each; putting a question costs as much as [`QUESTION`] of them.
 pub(super) struct Work<'a> {
-    set: &'a PolicySet,
+    pub(super) set: &'a PolicySet,
     asked: AskedFor,
-    /// The policies whose scope lets app and action through, by id.
-    candidates: Vec<(&'a std::sync::Arc<str>, &'a Entry)>,
+    /// The policies whose scope lets app and action through, sorted by id.
+    candidates: Vec<Candidate<'a>>,
     left: usize,
     pub(super) evaluations: usize,
     pub(super) cut_short: bool,
 }
 
+/// A policy that can be about the request.
+pub(super) type Candidate<'a> = (&'a Arc<str>, &'a Entry);
+
+/// A question as Cedar takes it.
+pub(crate) struct Question {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
+/// What it costs to put one question.
+const QUESTION: usize = 100;
+
 impl<'a> Work<'a> {
     pub(super) fn new(set: &'a PolicySet, facts: &RequestFacts<'_>, most: usize) -> Self {
-        let mut candidates: Vec<_> = set.candidate_ids(facts.app, facts.action).filter_map(|id| set.about.get(id)).collect();
+        let mut candidates: Vec<Candidate<'a>> =
+            set.candidate_ids(facts.app, facts.action).filter_map(|id| set.about.get(id)).collect();
         candidates.sort_by_key(|(id, _)| *id);
         Self { set, asked: facts.into(), candidates, left: most, evaluations: 0, cut_short: false }
     }
 
     /// The policies that can be about the request, sorted by id.
-    pub(super) fn candidates(&self) -> &[(&'a std::sync::Arc<str>, &'a Entry)] {
+    pub(super) fn candidates(&self) -> &[Candidate<'a>] {
         &self.candidates
     }
 
     /// What any of them looks at. Empty if there are so many that no evaluation could follow.
     pub(super) fn looks(&mut self) -> Looks {
         let mut looks = Looks::default();
-        if self.spend() {
-            self.candidates.iter().for_each(|(_, entry)| looks.extend(entry.looks()));
+        if self.spend(self.candidates.len()) {
+            self.candidates.iter().for_each(|(_, entry)| looks.extend(&entry.parts().looks()));
         }
         looks
     }
@@ -46,38 +64,50 @@ impl<'a> Work<'a> {
         self.asked.at.unix_ms
     }
 
-    pub(super) fn asked(&self) -> &AskedFor {
-        &self.asked
-    }
-
     /// The verdict on this request by `identity`; `None` when the work is used up, or the facts stand for nobody.
-    pub(super) fn decide_now(&mut self, identity: &Identity) -> Option<Verdict> {
-        if !self.spend() {
+    pub(super) fn decide_as(&mut self, identity: &Identity) -> Option<Verdict> {
+        if !self.spend(QUESTION + self.candidates.len()) {
             return None;
         }
+        self.evaluations += 1;
         let prepared = self.set.prepare(identity).ok()?;
         Some(self.set.decide(&prepared, &self.asked.facts()))
     }
 
     /// The verdict on another question about the same app and action.
     pub(super) fn decide(&mut self, query: &Query) -> Option<Verdict> {
-        if !self.spend() {
+        if !self.spend(QUESTION + self.candidates.len()) {
             return None;
         }
+        self.evaluations += 1;
         self.set.decide_query(query).ok()
     }
 
-    /// Whether this request by `identity` is permitted.
-    pub(super) fn allows(&mut self, identity: &Identity) -> Option<bool> {
-        self.decide_now(identity).map(|verdict| verdict.is_allowed())
+    /// Another question about the same app and action, to be put to single conditions.
+    pub(super) fn question(&mut self, query: &Query) -> Option<Question> {
+        if !self.spend(QUESTION) {
+            return None;
+        }
+        let facts = query.request.facts();
+        let row = self.set.cells.row(facts.app)?;
+        let owned;
+        let prepared = match &query.who {
+            None => self.set.anonymous(),
+            Some(identity) => {
+                owned = self.set.prepare(identity).ok()?;
+                &owned
+            }
+        };
+        let request = question::build(prepared, &facts, row.uid(), &self.set.facts).ok()?;
+        let entities = question::entities(prepared, row.entities()).ok()?;
+        Some(Question { request, entities })
     }
 
-    fn spend(&mut self) -> bool {
-        let cost = self.candidates.len().max(1);
+    /// Whether there is so much work left; it is used up then.
+    pub(super) fn spend(&mut self, cost: usize) -> bool {
         match self.left.checked_sub(cost) {
             Some(left) => {
                 self.left = left;
-                self.evaluations += 1;
                 true
             }
             None => {

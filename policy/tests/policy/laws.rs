@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use sekisho_policy::{
-    Action, App, Catalogue, Decision, DenyReason, FactValue, Identity, PolicySet, Prepared, Principal, RequestFacts,
-    ServiceFacts, Source, Verdict,
+    Action, App, AskedFor, Catalogue, Change, Decision, DenyReason, Effort, FactValue, Identity, PolicySet, Prepared, Principal,
+    Query, RequestFacts, ServiceFacts, Source, Verdict, Way,
 };
 
 use super::support::{lines, someone};
@@ -63,6 +63,19 @@ proptest! {
     }
 
     #[test]
+    fn each_way_to_yes_is_one_and_no_part_of_it_is(policies in policies(10), questions in proptest::collection::vec(question(), 1..6)) {
+        let set = load(&policies);
+        for asked in &questions {
+            for way in ways(&set, asked) {
+                prop_assert!(naively(&set, &query(asked).changed(&way.changes)), "{} {:?}", way.in_short(), asked);
+                for part in parts(&way.changes) {
+                    prop_assert!(!naively(&set, &query(asked).changed(&part)), "{} needs less: {:?}", way.in_short(), part);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn without_a_permit_nothing_is_allowed(forbids in proptest::collection::vec(policy("forbid"), 0..6), asked in question()) {
         prop_assert!(!answer(&load(&forbids), &asked).is_allowed());
     }
@@ -82,6 +95,35 @@ fn the_questions_have_all_answers() {
         }
     }
     assert!(seen.len() == 4 && seen.values().all(|&count| count > 20), "{seen:?}");
+}
+
+/// The law of ways would hold of a search that finds none.
+#[test]
+fn where_one_fact_or_two_would_do_a_way_is_found() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut one, mut two) = (0, 0);
+    for _ in 0..60 {
+        let policies = policies(10).new_tree(&mut runner).unwrap().current();
+        let set = load(&policies);
+        for _ in 0..10 {
+            let asked = question().new_tree(&mut runner).unwrap().current();
+            if !matches!(answer(&set, &asked).decision, Decision::Deny(DenyReason::NoPermit | DenyReason::Forbidden)) {
+                continue;
+            }
+            let ways = ways(&set, &asked);
+            let told = format!("{asked:?}\n{}", policies.join("\n"));
+            let singles: Vec<Query> = TWEAKS.iter().map(|tweak| tweaked(query(&asked), tweak)).collect();
+            if singles.iter().any(|query| naively(&set, query)) {
+                assert!(ways.iter().any(|way| way.changes.len() == 1), "{told}");
+                one += 1;
+            } else if singles.iter().any(|query| TWEAKS.iter().any(|tweak| naively(&set, &tweaked(query.clone(), tweak)))) {
+                assert!(ways.iter().any(|way| way.changes.len() == 2), "{told}");
+                two += 1;
+            }
+        }
+    }
+    assert!(one > 20 && two > 2, "{one} {two}");
 }
 
 #[test]
@@ -224,11 +266,69 @@ fn load(policies: &[String]) -> PolicySet {
 }
 
 fn put<'a>(set: &PolicySet, asked: &'a Asked) -> (Option<Prepared>, RequestFacts<'a>) {
+    let facts = put_facts(asked);
+    (asked.who.as_ref().map(|who| set.prepare(who).unwrap()), facts)
+}
+
+fn put_facts(asked: &Asked) -> RequestFacts<'_> {
     let mut facts = RequestFacts::new(asked.app, asked.action);
     facts.path = asked.path;
     facts.usage.bytes_1h = asked.bytes_1h;
     facts.usage.requests_1m = asked.requests_1m;
-    (asked.who.as_ref().map(|who| set.prepare(who).unwrap()), facts)
+    facts
+}
+
+/// All facts that the conditions below look at and that can change.
+const TWEAKS: [&str; 9] = ["mfa", "disk", "own", "+g0", "+g1", "-g0", "-g1", "bytes", "requests"];
+
+fn tweaked(mut query: Query, tweak: &str) -> Query {
+    match tweak {
+        "bytes" => query.request.usage.bytes_1h = 0,
+        "requests" => query.request.usage.requests_1m = 0,
+        _ => {}
+    }
+    if let Some(who) = &mut query.who {
+        let user = match &mut who.principal {
+            Principal::User(user) => Some(user),
+            Principal::Service(_) => None,
+        };
+        match (tweak, user) {
+            ("disk", _) => {
+                who.device.posture.insert("disk_encrypted".to_owned(), FactValue::Flag(true));
+            }
+            ("mfa", Some(_)) => who.session.mfa = true,
+            ("own", Some(user)) => who.device.owner = Some(user.id.clone()),
+            ("+g0" | "+g1", Some(user)) => {
+                user.groups.insert(tweak.trim_start_matches('+').to_owned());
+            }
+            ("-g0" | "-g1", Some(user)) => {
+                user.groups.remove(tweak.trim_start_matches('-'));
+            }
+            _ => {}
+        }
+    }
+    query
+}
+
+fn query(asked: &Asked) -> Query {
+    let facts = put_facts(asked);
+    Query { who: asked.who.clone(), request: AskedFor::from(&facts) }
+}
+
+fn ways(set: &PolicySet, asked: &Asked) -> Vec<Way> {
+    set.explain(&query(asked), Effort::THOROUGH).unwrap().ways
+}
+
+/// All parts of `changes` but the whole.
+fn parts(changes: &[Change]) -> Vec<Vec<Change>> {
+    let all = 0..(1_usize << changes.len()) - 1;
+    all.map(|chosen| changes.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, one)| one.clone()).collect())
+        .collect()
+}
+
+fn naively(set: &PolicySet, query: &Query) -> bool {
+    let prepared = query.who.as_ref().map(|who| set.prepare(who).unwrap());
+    set.decide_naively(prepared.as_ref().unwrap_or_else(|| set.anonymous()), &query.request.facts()).is_allowed()
 }
 
 fn answer(set: &PolicySet, asked: &Asked) -> Verdict {
