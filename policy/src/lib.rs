@@ -24,7 +24,11 @@
 //! Two rules stand above what Cedar does by itself. Whatever nothing permits is denied, and `forbid` wins, as in Cedar; but
 //! **any evaluation error refuses**, where Cedar would skip the policy that failed, a `forbid` included.
 
+mod asked;
+mod cedar_facts;
 mod cells;
+mod compile;
+mod engine;
 mod explain;
 mod facts;
 mod kept;

@@ -21,8 +21,22 @@ pub(crate) fn prefixes(path: &str) -> Option<Vec<&str>> {
     Some(found)
 }
 
+/// Whether [`prefixes`] has an answer.
+pub(crate) fn is_short_enough(path: &str) -> bool {
+    // Most paths have fewer bytes than that, and so no need to be looked at.
+    path.len() < MAX_PATH_SEGMENTS
+        || path.bytes().filter(|&byte| byte == b'/').count() < MAX_PATH_SEGMENTS + usize::from(path.starts_with('/'))
+}
+
+/// Whether `above` is among the [`prefixes`] of `path`: the path itself, or one above it.
+pub(crate) fn is_at_or_under(path: &str, above: &str) -> bool {
+    above == "/" || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !above.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -38,5 +52,17 @@ mod tests {
     fn endless_paths_have_no_prefixes() {
         assert!(prefixes(&"/a".repeat(MAX_PATH_SEGMENTS)).is_some());
         assert!(prefixes(&"/a".repeat(MAX_PATH_SEGMENTS + 1)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn one_prefix_is_found_without_making_them_all(path in "[/a]{0,12}", above in "[/a]{0,6}") {
+            prop_assert_eq!(is_at_or_under(&path, &above), prefixes(&path).unwrap().contains(&above.as_str()));
+        }
+
+        #[test]
+        fn length_is_judged_without_making_them_all(path in "a?(/|/a){55,70}") {
+            prop_assert_eq!(is_short_enough(&path), prefixes(&path).is_some());
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! What is known of who asks, made ready once for many questions.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpression as Value};
-
-use crate::facts::{DeviceFacts, FactValue, Identity, Principal, SessionFacts};
-use crate::names::{Names, uid};
-use crate::question::datetime;
+use crate::cedar_facts::CedarFacts;
+use crate::compile::{Entity, Keys};
+use crate::facts::{DeviceFacts, FactValue, Identity, Principal};
 use crate::schema::{FactKind, Facts, PostureFact};
 
 /// Facts about a principal, their device and session, ready for questions to the [`PolicySet`](crate::PolicySet) that made it.
@@ -16,16 +14,12 @@ use crate::schema::{FactKind, Facts, PostureFact};
 /// It holds times, not ages, so it stays right while nothing but the clock changes.
 pub struct Prepared {
     generation: Generation,
-    pub(crate) principal: Entity,
-    pub(crate) known: Option<KnownParts>,
-}
-
-/// The parts of the context that only a known principal has, without the ages.
-pub(crate) struct KnownParts {
-    pub(crate) device: Vec<(String, Value)>,
-    pub(crate) posture_at_ms: Option<i64>,
-    pub(crate) session: Vec<(String, Value)>,
-    pub(crate) authenticated_at_ms: Option<i64>,
+    identity: Option<Identity>,
+    /// What is known of each declared posture fact, in the order of the declarations.
+    posture: Box<[Option<FactValue>]>,
+    keys: KeySet,
+    /// The same as Cedar takes it: made when Cedar is first asked, which is seldom.
+    cedar: OnceLock<Result<CedarFacts, PrepareError>>,
 }
 
 /// The facts cannot stand for anybody.
@@ -43,6 +37,13 @@ pub enum PrepareError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
+/// The entities that somebody is or is in, of those that policies name: their numbers, and one bit for each.
+#[derive(Debug)]
+pub(crate) struct KeySet {
+    sorted: Box<[u32]>,
+    bits: Box<[u64]>,
+}
+
 impl Generation {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -51,110 +52,111 @@ impl Generation {
 }
 
 impl Prepared {
-    pub(crate) fn new(generation: Generation, facts: &Facts, identity: &Identity) -> Result<Self, PrepareError> {
-        let known = KnownParts {
-            device: device(&identity.device, facts)?,
-            posture_at_ms: identity.device.posture_at_ms,
-            session: session(&identity.session),
-            authenticated_at_ms: identity.session.authenticated_at_ms,
+    pub(crate) fn new(generation: Generation, facts: &Facts, keys: &Keys, identity: &Identity) -> Result<Self, PrepareError> {
+        let uid = uid(Some(identity));
+        if uid.id.is_empty() {
+            return Err(PrepareError::NoId);
+        }
+        let groups = match &identity.principal {
+            Principal::User(user) => Some(&user.groups),
+            Principal::Service(_) => None,
         };
-        let principal = principal(&identity.principal, &facts.names)?;
-        // Checked here, once: questions then add it to their entities without looking again.
-        Entities::from_entities([principal.clone()], Some(&facts.schema)).map_err(inexpressible)?;
-        Ok(Self { generation, principal, known: Some(known) })
+        let groups = groups.into_iter().flatten().filter_map(|group| keys.find("Group", group));
+        Ok(Self {
+            generation,
+            posture: facts.posture.iter().map(|fact| posture_value(fact, &identity.device)).collect(),
+            keys: KeySet::new(keys.find(uid.kind, uid.id).into_iter().chain(groups).collect(), keys.len()),
+            identity: Some(identity.clone()),
+            cedar: OnceLock::new(),
+        })
     }
 
-    pub(crate) fn anonymous(generation: Generation, facts: &Facts) -> Self {
-        Self { generation, principal: Entity::with_uid(uid(&facts.names.anonymous, "anyone")), known: None }
+    pub(crate) fn anonymous(generation: Generation, keys: &Keys) -> Self {
+        let uid = uid(None);
+        Self {
+            generation,
+            identity: None,
+            posture: Box::default(),
+            keys: KeySet::new(keys.find(uid.kind, uid.id).into_iter().collect(), keys.len()),
+            cedar: OnceLock::new(),
+        }
     }
 
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
+
+    /// Who it is; `None` is anybody.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    pub(crate) fn uid(&self) -> Entity<'_> {
+        uid(self.identity.as_ref())
+    }
+
+    pub(crate) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    pub(crate) fn posture(&self) -> &[Option<FactValue>] {
+        &self.posture
+    }
+
+    /// The facts as Cedar takes them.
+    pub(crate) fn cedar(&self, schema: &Facts) -> Result<&CedarFacts, PrepareError> {
+        let made = self.cedar.get_or_init(|| CedarFacts::new(self.identity.as_ref(), schema));
+        made.as_ref().map_err(Clone::clone)
+    }
 }
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let principal = self.principal.uid().to_string();
-        f.debug_struct("Prepared").field("generation", &self.generation).field("principal", &principal).finish_non_exhaustive()
+        let Entity { kind, id } = self.uid();
+        f.debug_struct("Prepared")
+            .field("generation", &self.generation)
+            .field("principal", &format_args!("{kind}::{id:?}"))
+            .finish_non_exhaustive()
     }
 }
 
-fn principal(principal: &Principal, names: &Names) -> Result<Entity, PrepareError> {
-    match principal {
-        Principal::User(user) => {
-            let attributes = [("email", &user.email), ("name", &user.name)];
-            let groups = user.groups.iter().map(|group| uid(&names.group, group)).collect();
-            entity(&names.user, &user.id, &attributes, groups, &user.claims)
+impl KeySet {
+    fn new(mut keys: Vec<u32>, of: usize) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut bits = vec![0_u64; of.div_ceil(64)];
+        for &key in &keys {
+            if let Some(word) = bits.get_mut(key as usize / 64) {
+                *word |= 1 << (key % 64);
+            }
         }
-        Principal::Service(service) => {
-            entity(&names.service, &service.id, &[("name", &service.name)], Vec::new(), &service.claims)
-        }
+        Self { sorted: keys.into(), bits: bits.into() }
     }
-}
 
-fn entity(
-    kind: &EntityTypeName,
-    id: &str,
-    attributes: &[(&str, &Option<String>)],
-    parents: Vec<EntityUid>,
-    claims: &BTreeMap<String, BTreeSet<String>>,
-) -> Result<Entity, PrepareError> {
-    if id.is_empty() {
-        return Err(PrepareError::NoId);
+    pub(crate) fn contains(&self, key: u32) -> bool {
+        self.bits.get(key as usize / 64).is_some_and(|word| word >> (key % 64) & 1 == 1)
     }
-    let attributes =
-        attributes.iter().filter_map(|(name, value)| Some(((*name).to_owned(), Value::new_string((*value).clone()?))));
-    let tags = claims.iter().map(|(name, values)| (name.clone(), texts(values)));
-    Entity::new_with_tags(uid(kind, id), attributes, parents, tags).map_err(inexpressible)
-}
 
-fn device(facts: &DeviceFacts, schema: &Facts) -> Result<Vec<(String, Value)>, PrepareError> {
-    let owner = facts.owner.as_deref().unwrap_or_default();
-    let declared = schema.posture.iter();
-    let posture = declared.filter_map(|fact| Some((fact.name.clone(), posture_value(fact, facts)?)));
-    Ok(vec![
-        ("id".to_owned(), text(&facts.id)),
-        ("owner".to_owned(), Value::new_entity_uid(uid(&schema.names.user, owner))),
-        ("authority".to_owned(), text(&facts.authority)),
-        ("platform".to_owned(), text(&facts.platform)),
-        ("managed".to_owned(), Value::new_bool(facts.managed)),
-        ("shared".to_owned(), Value::new_bool(facts.shared)),
-        ("key_protection".to_owned(), text(&facts.key_protection)),
-        ("enrolled_at".to_owned(), datetime(facts.enrolled_at_ms)),
-        ("posture".to_owned(), Value::new_record(posture).map_err(inexpressible)?),
-    ])
+    pub(crate) fn sorted(&self) -> &[u32] {
+        &self.sorted
+    }
 }
 
 /// What a device says of a declared fact. Another type than the declared one is not a fact: it counts as unknown.
-fn posture_value(fact: &PostureFact, device: &DeviceFacts) -> Option<Value> {
+pub(crate) fn posture_value(fact: &PostureFact, device: &DeviceFacts) -> Option<FactValue> {
     match (fact.kind, device.posture.get(&fact.name)) {
-        (FactKind::Flag, Some(FactValue::Flag(flag))) => Some(Value::new_bool(*flag)),
-        (FactKind::Number, Some(FactValue::Number(number))) => Some(Value::new_long(*number)),
-        (FactKind::Text, Some(FactValue::Text(value))) => Some(text(value)),
-        (FactKind::Flag, _) if fact.required => Some(Value::new_bool(false)),
+        (FactKind::Flag, Some(value @ FactValue::Flag(_)))
+        | (FactKind::Number, Some(value @ FactValue::Number(_)))
+        | (FactKind::Text, Some(value @ FactValue::Text(_))) => Some(value.clone()),
+        (FactKind::Flag, _) if fact.required => Some(FactValue::Flag(false)),
         _ => None,
     }
 }
 
-fn session(facts: &SessionFacts) -> Vec<(String, Value)> {
-    vec![
-        ("mfa".to_owned(), Value::new_bool(facts.mfa)),
-        ("acr".to_owned(), text(facts.acr.as_deref().unwrap_or_default())),
-        ("amr".to_owned(), texts(&facts.amr)),
-        ("provider".to_owned(), text(&facts.provider)),
-        ("binding".to_owned(), text(&facts.binding)),
-    ]
-}
-
-fn text(text: &str) -> Value {
-    Value::new_string(text.to_owned())
-}
-
-fn texts(values: &BTreeSet<String>) -> Value {
-    Value::new_set(values.iter().map(|value| text(value)))
-}
-
-fn inexpressible(error: impl fmt::Display) -> PrepareError {
-    PrepareError::Inexpressible(error.to_string())
+fn uid(identity: Option<&Identity>) -> Entity<'_> {
+    match identity.map(|identity| &identity.principal) {
+        Some(Principal::User(user)) => Entity { kind: "User", id: &user.id },
+        Some(Principal::Service(service)) => Entity { kind: "Service", id: &service.id },
+        None => Entity { kind: "Anonymous", id: "anyone" },
+    }
 }

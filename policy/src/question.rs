@@ -4,8 +4,9 @@ use std::fmt;
 
 use cedar_policy::{Context, Entities, EntityUid, Request, RestrictedExpression as Value};
 
+use crate::cedar_facts::{CedarFacts, KnownParts};
 use crate::path;
-use crate::prepare::{KnownParts, Prepared};
+use crate::prepare::PrepareError;
 use crate::request::{Moment, RequestFacts, Usage};
 use crate::schema::Facts;
 
@@ -24,37 +25,49 @@ pub(crate) enum QuestionError {
     Inexpressible(String),
     #[error("the facts do not fit the schema: {0}")]
     Unfit(String),
+    #[error(transparent)]
+    Who(#[from] PrepareError),
 }
 
-/// The question whether `prepared` may do what `facts` say to `app`. Checked against the schema.
+/// The question whether `who` may do what `facts` say to `app`. Checked against the schema.
 pub(crate) fn build(
-    prepared: &Prepared,
+    who: &CedarFacts,
     facts: &RequestFacts<'_>,
     app: &EntityUid,
     schema: &Facts,
 ) -> Result<Request, QuestionError> {
     let mut parts = vec![("request".to_owned(), request(facts)?), ("usage".to_owned(), usage(facts.usage)?)];
     parts.extend(moment(facts.at));
-    if let Some(known) = &prepared.known {
+    if let Some(known) = &who.known {
         parts.extend(ages(known, facts.at.unix_ms)?);
     }
     let context = Context::from_pairs(parts).map_err(inexpressible)?;
     let action = schema.names.action(facts.action).clone();
-    Request::new(prepared.principal.uid(), action, app.clone(), context, Some(&schema.schema))
+    Request::new(who.principal.uid(), action, app.clone(), context, Some(&schema.schema))
         .map_err(|error| QuestionError::Unfit(error.to_string()))
 }
 
 /// The principal, beside the app and the actions in `base`. The principal was checked against the schema when it was prepared.
-pub(crate) fn entities(prepared: &Prepared, base: &Entities) -> Result<Entities, QuestionError> {
-    base.clone().add_entities([prepared.principal.clone()], None).map_err(inexpressible)
+pub(crate) fn entities(who: &CedarFacts, base: &Entities) -> Result<Entities, QuestionError> {
+    base.clone().add_entities([who.principal.clone()], None).map_err(inexpressible)
 }
 
 /// A point in time, cut to the years that Cedar can write.
 pub(crate) fn datetime(unix_ms: i64) -> Value {
-    const YEAR_1: i64 = -62_135_596_800_000;
-    const YEAR_9999: i64 = 253_402_300_799_999;
-    let time = jiff::Timestamp::from_millisecond(unix_ms.clamp(YEAR_1, YEAR_9999)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let time = jiff::Timestamp::from_millisecond(instant_ms(unix_ms)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     Value::new_datetime(format!("{time:.3}"))
+}
+
+/// A point in time, cut to the years that Cedar can write and that the calendar holds in every zone.
+pub(crate) fn instant_ms(unix_ms: i64) -> i64 {
+    const YEAR_1: i64 = -62_135_596_800_000;
+    const YEAR_9999: i64 = 253_402_128_000_000;
+    unix_ms.clamp(YEAR_1, YEAR_9999)
+}
+
+/// A count as Cedar's numbers hold it.
+pub(crate) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn ages(known: &KnownParts, now_ms: i64) -> Result<[(String, Value); 2], QuestionError> {
@@ -94,7 +107,7 @@ fn request(facts: &RequestFacts<'_>) -> Result<Value, QuestionError> {
 }
 
 fn usage(usage: Usage) -> Result<Value, QuestionError> {
-    let count = |count: u64| Value::new_long(i64::try_from(count).unwrap_or(i64::MAX));
+    let count = |number| Value::new_long(count(number));
     Value::new_record([
         ("requests_1m".to_owned(), count(usage.requests_1m)),
         ("bytes_1h".to_owned(), count(usage.bytes_1h)),

@@ -107,6 +107,21 @@ impl Action {
         }
     }
 
+    /// Its place in [`Action::ALL`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Connect => 2,
+            Self::Public => 3,
+        }
+    }
+
+    /// A bit of its own.
+    pub(crate) fn bit(self) -> u8 {
+        1 << self.index()
+    }
+
     /// Whether it belongs to the group `Action::"use"`.
     pub fn is_use(self) -> bool {
         self != Self::Public

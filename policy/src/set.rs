@@ -1,15 +1,18 @@
 //! A set of policies that has been checked, and the question to it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Entities, PolicyId, Request, Response};
+use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet as CedarPolicySet, Request, Response};
 
+use crate::asked::Asked;
 use crate::cells::{Cells, Row};
+use crate::engine::{self, Memo};
 use crate::explain::About;
 use crate::facts::Identity;
 use crate::load::{self, Loaded};
+use crate::path;
 use crate::prepare::{Generation, PrepareError, Prepared};
 use crate::problem::Problem;
 use crate::question;
@@ -49,8 +52,7 @@ pub struct PolicySet {
     pub(crate) generation: Generation,
     pub(crate) facts: Facts,
     pub(crate) cells: Cells,
-    /// The ids, as the verdict gives them out.
-    pub(crate) ids: HashMap<PolicyId, Arc<str>>,
+    pub(crate) memo: Memo,
     pub(crate) anonymous: Prepared,
     pub(crate) canonical: String,
     /// The policies, to be shown and explained.
@@ -86,7 +88,7 @@ impl PolicySet {
     /// # Errors
     /// When the facts cannot stand for anybody.
     pub fn prepare(&self, identity: &Identity) -> Result<Prepared, PrepareError> {
-        Prepared::new(self.generation, &self.facts, identity)
+        Prepared::new(self.generation, &self.facts, self.cells.keys(), identity)
     }
 
     /// Whether `prepared` was made by this very set.
@@ -100,35 +102,49 @@ impl PolicySet {
     }
 
     /// Decides. A `prepared` of another set is refused, as is anything else that cannot be decided.
+    ///
+    /// The policies are compiled when the set is loaded; what cannot be decided in that form, a policy that fails included,
+    /// is put to Cedar.
     pub fn decide(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Verdict {
-        self.answer(prepared, facts, |request, row, entities| {
-            Authorizer::new().is_authorized(request, row.candidates(facts.action), entities)
-        })
+        self.decide_compiled(prepared, facts).unwrap_or_else(|| self.decide_by_cedar(prepared, facts))
+    }
+
+    /// What the compiled policies say; `None` where Cedar has to be asked. For tests and measurements: the verdict that
+    /// counts is that of [`PolicySet::decide`].
+    pub fn decide_compiled(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Option<Verdict> {
+        // Cedar says what is wrong with a question that nobody should put.
+        let fits = prepared.identity().is_some() == facts.action.is_use() && path::is_short_enough(facts.path);
+        let row = self.cells.row(facts.app).filter(|_| fits && self.accepts(prepared))?;
+        let asked = Asked { prepared, facts, row, posture: &self.facts.posture };
+        engine::decide(&self.cells, &self.memo, &asked).ok()
     }
 
     /// Decides with Cedar's own authorizer over every policy of the set: the slow way, which [`PolicySet::decide`] has to
     /// agree with in everything. For tests, benchmarks and comparison.
     pub fn decide_naively(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Verdict {
         self.answer(prepared, facts, |request, _, entities| {
-            Authorizer::new().is_authorized(request, self.cells.every(), entities)
+            Ok(Authorizer::new().is_authorized(request, self.cells.every(), entities))
         })
     }
 
     /// How many policies it holds.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.cells.rules().len()
     }
 
     /// Whether it holds none, and so denies everything.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.cells.rules().is_empty()
     }
 
     /// The ids of its policies, sorted.
     pub fn policy_ids(&self) -> Vec<Arc<str>> {
-        let mut ids: Vec<_> = self.ids.values().cloned().collect();
-        ids.sort_unstable();
-        ids
+        self.cells.rules().iter().map(|rule| Arc::clone(rule.id())).collect()
+    }
+
+    /// The ids of the policies that are not compiled, sorted: whatever they can be about is decided by Cedar.
+    pub fn uncompiled(&self) -> Vec<Arc<str>> {
+        self.cells.rules().iter().filter(|rule| !rule.is_compiled()).map(|rule| Arc::clone(rule.id())).collect()
     }
 
     /// Whether the policy of this id permits; a `forbid`, and what is not in the set, does not.
@@ -145,14 +161,27 @@ impl PolicySet {
 
     /// The policies whose scope lets the app and the action through.
     pub(crate) fn candidate_ids(&self, app: &str, action: Action) -> impl Iterator<Item = &str> {
-        self.cells.row(app).into_iter().flat_map(move |row| row.candidates(action).policies()).map(|policy| policy.id().as_ref())
+        let cells = self.cells.row(app).into_iter().flat_map(move |row| self.cells.cells(row, action));
+        let all = cells.flat_map(|cell| cell.forbids.all().chain(cell.permits.all()));
+        all.filter_map(|at| self.cells.rule(at)).map(|rule| &**rule.id())
+    }
+
+    /// Cedar's answer over the policies whose scope can match.
+    fn decide_by_cedar(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Verdict {
+        self.answer(prepared, facts, |request, row, entities| {
+            let cells = self.cells.cells(row, facts.action);
+            let candidates = cells.flat_map(|cell| cell.forbids.of(prepared).chain(cell.permits.of(prepared)));
+            let policies = candidates.filter_map(|at| self.cells.policy(at)).cloned();
+            let policies = CedarPolicySet::from_policies(policies).map_err(|error| error.to_string())?;
+            Ok(Authorizer::new().is_authorized(request, &policies, entities))
+        })
     }
 
     fn answer(
         &self,
         prepared: &Prepared,
         facts: &RequestFacts<'_>,
-        ask: impl FnOnce(&Request, &Row, &Entities) -> Response,
+        ask: impl FnOnce(&Request, &Row, &Entities) -> Result<Response, String>,
     ) -> Verdict {
         if !self.accepts(prepared) {
             return Verdict::unanswerable("the facts were prepared for another policy set".to_owned());
@@ -160,12 +189,25 @@ impl PolicySet {
         let Some(row) = self.cells.row(facts.app) else {
             return Verdict::unanswerable(format!("the app `{}` is not in the catalogue of this policy set", facts.app));
         };
-        let question = question::build(prepared, facts, row.uid(), &self.facts)
-            .and_then(|request| Ok((request, question::entities(prepared, row.entities())?)));
-        match question {
-            Ok((request, entities)) => self.verdict(&ask(&request, row, &entities)),
-            Err(error) => Verdict::unanswerable(error.to_string()),
+        let response = self.question(prepared, facts, row).and_then(|(request, entities)| ask(&request, row, &entities));
+        match response {
+            Ok(response) => self.verdict(&response),
+            Err(error) => Verdict::unanswerable(error),
         }
+    }
+
+    /// The question and the entities as Cedar takes them.
+    pub(crate) fn question(
+        &self,
+        prepared: &Prepared,
+        facts: &RequestFacts<'_>,
+        row: &Row,
+    ) -> Result<(Request, Entities), String> {
+        let app = row.cedar(&self.facts)?;
+        let who = prepared.cedar(&self.facts).map_err(|error| error.to_string())?;
+        let request = question::build(who, facts, &app.uid, &self.facts).map_err(|error| error.to_string())?;
+        let entities = question::entities(who, &app.entities).map_err(|error| error.to_string())?;
+        Ok((request, entities))
     }
 
     fn verdict(&self, response: &Response) -> Verdict {
@@ -197,7 +239,8 @@ impl PolicySet {
     }
 
     fn id(&self, id: &PolicyId) -> Arc<str> {
-        self.ids.get(id).cloned().unwrap_or_else(|| Arc::from(id.to_string()))
+        let id: &str = id.as_ref();
+        self.cells.find(id).map_or_else(|| Arc::from(id), |rule| Arc::clone(rule.id()))
     }
 }
 

@@ -8,7 +8,6 @@ use super::about::Entry;
 use super::looks::Looks;
 use crate::facts::Identity;
 use crate::query::{AskedFor, Query};
-use crate::question;
 use crate::request::RequestFacts;
 use crate::set::PolicySet;
 use crate::verdict::Verdict;
@@ -98,8 +97,7 @@ impl<'a> Work<'a> {
                 &owned
             }
         };
-        let request = question::build(prepared, &facts, row.uid(), &self.set.facts).ok()?;
-        let entities = question::entities(prepared, row.entities()).ok()?;
+        let (request, entities) = self.set.question(prepared, &facts, row).ok()?;
         Some(Question { request, entities })
     }
 

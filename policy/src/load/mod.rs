@@ -10,6 +10,7 @@ use cedar_policy::Policy;
 
 use self::depth::Grammar;
 use crate::cells::Cells;
+use crate::engine::Memo;
 use crate::explain::About;
 use crate::prepare::{Generation, Prepared};
 use crate::problem::{File, Place, Problem};
@@ -141,10 +142,10 @@ fn build(
     );
     let policies: Vec<Policy> = read.into_iter().map(|read| read.policy).collect();
     let cells = Cells::new(&policies, catalogue, &facts).map_err(|error| vec![Problem::new(None, error.to_string())])?;
-    let ids: HashMap<_, _> = policies.iter().map(|policy| (policy.id().clone(), Arc::from(policy.id().as_ref()))).collect();
+    let memo = Memo::new(policies.len());
     let generation = Generation::next();
-    let anonymous = Prepared::anonymous(generation, &facts);
-    Ok(Loaded { set: PolicySet { generation, facts, cells, ids, anonymous, canonical, about }, warnings })
+    let anonymous = Prepared::anonymous(generation, cells.keys());
+    Ok(Loaded { set: PolicySet { generation, facts, cells, memo, anonymous, canonical, about }, warnings })
 }
 
 /// Schema additions that are not to be read at all.
