@@ -19,6 +19,22 @@ pub struct ProblemDetails<'a> {
     pub remedy: Option<&'a str>,
     /// Which request.
     pub request_id: &'a str,
+    /// Another sign-in would help.
+    pub step_up: Option<ProblemStepUp<'a>>,
+}
+
+/// What another sign-in has to bring, for programs (RFC 9470).
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ProblemStepUp<'a> {
+    /// Seconds since the person gave proof of themselves, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u64>,
+    /// Authentication context classes, the most wanted first, with spaces between.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub acr_values: &'a str,
+    /// The address to open in the browser; `None` for whoever shows tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<&'a str>,
 }
 
 /// The members of RFC 9457, section 3.1, and ours. The type is `about:blank`: the status says what kind it is, and the title
@@ -33,6 +49,8 @@ struct Document<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<&'a str>,
+    #[serde(flatten)]
+    step_up: Option<ProblemStepUp<'a>>,
 }
 
 /// The document.
@@ -48,6 +66,7 @@ pub fn problem_json(problem: &ProblemDetails<'_>) -> Result<String, serde_json::
         instance: problem.request_id,
         reason: problem.reason,
         remedy: problem.remedy,
+        step_up: problem.step_up,
     })
 }
 
@@ -63,6 +82,7 @@ mod tests {
             reason: "device_unknown",
             remedy: None,
             request_id: "00112233445566778899aabbccddeeff",
+            step_up: None,
         };
         let bare = problem_json(&problem).unwrap();
         assert_eq!(
@@ -71,5 +91,8 @@ mod tests {
         );
         let helpful = problem_json(&ProblemDetails { remedy: Some("enrol it"), ..problem }).unwrap();
         assert!(helpful.ends_with(r#","remedy":"enrol it"}"#), "{helpful}");
+        let step_up = ProblemStepUp { max_age: Some(5), acr_values: "", sign_in: Some("https://gate.example/") };
+        let again = problem_json(&ProblemDetails { step_up: Some(step_up), ..problem }).unwrap();
+        assert!(again.ends_with(r#","max_age":5,"sign_in":"https://gate.example/"}"#), "{again}");
     }
 }

@@ -18,6 +18,7 @@ use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
 use crate::route::Routed;
 use crate::secret::Digest;
+use crate::sign_in::Wanted;
 use crate::tls::SecureConnection;
 
 /// The live policy set, with what it needs to be asked. Immutable; a reload makes a new one.
@@ -126,6 +127,20 @@ impl Decider {
             }
             Err(refusal) => Err(Box::new(Denied { refusal, request: routed, who })),
         }
+    }
+
+    /// The sign-in that alone would turn a denial of this request into a permit, if there is one. For denials: it decides the
+    /// question some dozen times.
+    pub fn step_up(
+        &self,
+        routed: &Routed,
+        device: &KnownDevice,
+        user: &KnownUser,
+        connection: &SecureConnection,
+        now: Timestamp,
+    ) -> Option<Wanted> {
+        let question = facts::request(routed, connection, now, &self.zone);
+        self.set.step_up(&facts::identity(device, user), &question).map(facts::wanted)
     }
 
     /// The person on the device, made ready; `basis` then knows the facts too.

@@ -11,6 +11,7 @@ use crate::identify_user::KnownUser;
 use crate::inventory::{ClaimValue, Device, FactValue, Owner, Session};
 use crate::read::Kind;
 use crate::route::Routed;
+use crate::sign_in::Wanted;
 use crate::tls::SecureConnection;
 
 /// The part of the question that stays the same while session and device do.
@@ -34,6 +35,11 @@ pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identi
             binding: user.binding.as_str().to_owned(),
         },
     }
+}
+
+/// What another sign-in has to bring.
+pub(super) fn wanted(needed: policy::StepUp) -> Wanted {
+    Wanted { max_age: needed.max_age_s, mfa: needed.mfa, acr: needed.acr, amr: needed.amr }
 }
 
 /// The part that changes from request to request.

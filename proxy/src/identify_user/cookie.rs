@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
-use crate::secret::Digest;
+use crate::secret::{Digest, Secret};
 
 /// One of our cookies. The prefix makes browsers keep it to one host, https and the whole of it (RFC 6265bis, section 4.1.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,20 @@ impl Cookie {
     /// Looks for it in one `Cookie` header.
     pub fn sent_in(self, header: Option<&str>) -> Sent {
         self.among(header.into_iter().map(str::as_bytes))
+    }
+
+    /// A key that only the browser has that sent the cookie: made from its value, of which the gate keeps no more than a digest.
+    pub fn key_in(self, header: Option<&str>) -> Option<Secret<[u8; 32]>> {
+        let Sent::Token(_) = self.sent_in(header) else { return None };
+        let values = header?.split(';').filter_map(|pair| pair.trim().strip_prefix(self.name())?.strip_prefix('='));
+        values.map(|value| Self::key_of(value.as_bytes())).next()
+    }
+
+    /// As [`Cookie::key_in`], for a cookie's value that is about to be given to a browser.
+    pub fn key_of(value: &[u8]) -> Secret<[u8; 32]> {
+        // A label that no cookie's value begins with: the key is not the digest that is kept.
+        let labelled = Secret::new([b"sekisho: a key from a cookie\0", value].concat());
+        Secret::new(Digest::of(labelled.expose()).0)
     }
 
     fn among<'a>(self, headers: impl Iterator<Item = &'a [u8]>) -> Sent {
@@ -126,6 +140,16 @@ mod tests {
         assert_eq!(sent(&format!("__Host-sekisho={TOKEN}; __Host-sekisho={TOKEN}")), Sent::Malformed);
         assert_eq!(sent(&format!("__Host-sekisho=x; __Host-sekisho={TOKEN}")), Sent::Malformed);
         assert_eq!(sent(&format!("__Host-sekisho={TOKEN}; __Host-sekisho=")), Sent::Malformed);
+    }
+
+    #[test]
+    fn the_key_is_neither_the_value_nor_its_digest() {
+        let sent = format!("a=1; __Host-sekisho={TOKEN}; b=2");
+        let key = Cookie::Session.key_in(Some(&sent)).unwrap();
+        assert_eq!(key.expose(), Cookie::key_of(TOKEN.as_bytes()).expose());
+        assert_ne!(*key.expose(), Digest::of(TOKEN.as_bytes()).0);
+        assert!(Cookie::Attempt.key_in(Some(&sent)).is_none());
+        assert!(Cookie::Session.key_in(Some(&format!("{sent}; __Host-sekisho={TOKEN}"))).is_none());
     }
 
     #[test]

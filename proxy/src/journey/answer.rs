@@ -11,7 +11,7 @@ use crate::identify_user::UserRefusal;
 use crate::inventory::SessionOver;
 use crate::read::ReadRefusal;
 use crate::route::RouteRefusal;
-use crate::sign_in::SignInRefusal;
+use crate::sign_in::{FormFate, Needed, SignInRefusal, StepUpRefusal};
 
 use super::refusal::Refusal;
 
@@ -48,6 +48,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
         Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
         Refusal::SignIn(why) => sign_in(why),
+        Refusal::StepUp(why) => step_up(why),
         Refusal::Enrol(why) => {
             row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
         }
@@ -221,6 +222,14 @@ fn sign_in(why: &SignInRefusal) -> Answer {
             };
         }
         SignInRefusal::Session(why) => return user(*why),
+        SignInRefusal::StepUp { problem, form } => {
+            let sent = if *form { " What you were sending was not sent." } else { "" };
+            let detail = format!("{}{sent}", sentence(&problem.to_string()));
+            return row(StatusCode::FORBIDDEN, why.as_str(), STEP_UP_FAILED, detail, STEP_UP_AGAIN);
+        }
+        SignInRefusal::FormGone => {
+            return row(StatusCode::GONE, why.as_str(), "There is nothing to send", sentence(&why.to_string()), FORM_GONE);
+        }
         SignInRefusal::Method => (StatusCode::METHOD_NOT_ALLOWED, RETRY_CLIENT),
         SignInRefusal::Malformed | SignInRefusal::Query(_) => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
         SignInRefusal::NoProvider => (StatusCode::NOT_FOUND, TELL_ADMINISTRATOR),
@@ -241,6 +250,63 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         | SignInRefusal::NoRandomness(_) => (StatusCode::SERVICE_UNAVAILABLE, RETRY_LATER),
     };
     row(status, why.as_str(), "You could not be signed in", sentence(&why.to_string()), remedy)
+}
+
+fn step_up(why: &StepUpRefusal) -> Answer {
+    match why {
+        StepUpRefusal::Needed(needed) => {
+            let remedy = match needed.form {
+                _ if needed.way.is_none() => "Get a token from a sign-in that brings this.",
+                FormFate::None => "Sign in again; you come back to the page.",
+                FormFate::Kept => {
+                    "Sign in again. What you were sending is kept for a few minutes, and is sent when you say so."
+                }
+                FormFate::TooLarge => {
+                    "What you were sending was not sent, and is too large to be kept. Sign in again, then send it anew."
+                }
+                FormFate::OtherSite => {
+                    "What you were sending was not sent, as it came from another site's page. Sign in again, then go to the app."
+                }
+                FormFate::Unfit => {
+                    "What you were sending was not sent, and could not be kept. Sign in again, then send it anew."
+                }
+            };
+            row(StatusCode::UNAUTHORIZED, "step_up", "Please sign in again", needed_words(needed), remedy)
+        }
+        StepUpRefusal::NotAgain => row(
+            StatusCode::FORBIDDEN,
+            "step_up_failed",
+            STEP_UP_FAILED,
+            "You have just signed in again, and it was not enough for this.".to_owned(),
+            STEP_UP_AGAIN,
+        ),
+        StepUpRefusal::CannotAsk => row(
+            StatusCode::FORBIDDEN,
+            "step_up_unavailable",
+            "A stronger sign-in is needed",
+            "For this you have to sign in in a stronger way, and the gate does not know how to ask your identity provider for it."
+                .to_owned(),
+            "Sign out, and sign in with a second factor. If you are not asked for one, tell an administrator the request id.",
+        ),
+    }
+}
+
+/// What a sign-in has to bring, for a person.
+fn needed_words(needed: &Needed) -> String {
+    let age = needed.asked.max_age.map(|seconds| match seconds {
+        0..=119 => format!("no longer than {seconds} seconds ago"),
+        _ => format!("no longer than {} minutes ago", seconds.div_ceil(60)),
+    });
+    let strong = match (needed.mfa, needed.asked.acr_values.is_empty()) {
+        (true, _) => Some("with a second factor"),
+        (false, false) => Some("in a stronger way"),
+        (false, true) => None,
+    };
+    match (age, strong) {
+        (Some(age), Some(strong)) => format!("For this you have to have signed in {age}, {strong}."),
+        (Some(how), None) => format!("For this you have to have signed in {how}."),
+        (None, how) => format!("For this you have to have signed in {}.", how.unwrap_or("again")),
+    }
 }
 
 fn decide(why: &DecideRefusal) -> Answer {
@@ -317,4 +383,7 @@ const ENROL: &str =
     "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
 const SIGN_IN: &str = "Sign in, then try again.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
+const STEP_UP_FAILED: &str = "Signing in again did not help";
+const STEP_UP_AGAIN: &str = "Try again in a minute. If it goes on, tell an administrator the request id.";
+const FORM_GONE: &str = "It was sent already, thrown away, or kept too long, or you are somebody else now. Look in the app, and send it anew if need be.";
 const OTHER_CERTIFICATE: &str = "Choose the certificate of an enrolled device, or enrol this device.";

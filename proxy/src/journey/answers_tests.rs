@@ -20,7 +20,7 @@ use crate::inventory::{DeviceId, SessionOver};
 use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
-use crate::sign_in::SignInRefusal;
+use crate::sign_in::{Asked, FormFate, Needed, SignInRefusal, StepUpProblem, StepUpRefusal, Way};
 
 fn all() -> Vec<Refusal> {
     let device: DeviceId = "lap-7".parse().unwrap();
@@ -153,9 +153,29 @@ fn all() -> Vec<Refusal> {
             SignInRefusal::Code,
             SignInRefusal::HandOver,
             SignInRefusal::CrossSite,
+            SignInRefusal::FormGone,
+            SignInRefusal::StepUp { problem: StepUpProblem::NotFresh, form: true },
+            SignInRefusal::StepUp { problem: StepUpProblem::OneFactor, form: false },
+            SignInRefusal::StepUp { problem: StepUpProblem::OtherClass, form: false },
+            SignInRefusal::StepUp { problem: StepUpProblem::OtherMethod, form: false },
+            SignInRefusal::StepUp { problem: StepUpProblem::Unmet, form: false },
         ]
         .map(Refusal::SignIn),
     );
+    all.extend([StepUpRefusal::NotAgain, StepUpRefusal::CannotAsk].map(Refusal::StepUp));
+    let way = Way { location: "https://gate.example/.sekisho/sign-in?step_up=x".to_owned(), set_cookies: Vec::new() };
+    let asked = |max_age, acr: &[&str]| Asked { max_age, acr_values: acr.iter().map(|&acr| acr.to_owned()).collect() };
+    let ways = [
+        (asked(Some(899), &[]), false, None, FormFate::None),
+        (asked(Some(90), &["gold"]), true, Some(&way), FormFate::None),
+        (asked(None, &["gold"]), true, Some(&way), FormFate::Kept),
+        (asked(None, &["gold"]), false, Some(&way), FormFate::TooLarge),
+        (asked(Some(60), &["gold"]), false, Some(&way), FormFate::OtherSite),
+        (asked(Some(60), &[]), false, Some(&way), FormFate::Unfit),
+    ];
+    all.extend(ways.map(|(asked, mfa, way, form)| {
+        Refusal::StepUp(StepUpRefusal::Needed(Box::new(Needed { asked, mfa, way: way.cloned(), form })))
+    }));
     all
 }
 

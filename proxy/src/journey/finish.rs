@@ -16,12 +16,15 @@ use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
 use super::travel::Outcome;
-use crate::console::{Action, PROBLEM_JSON, ProblemDetails, RefusalPage, Tone, content_security_policy, problem_json};
+use crate::console::{
+    Action, PROBLEM_JSON, ProblemDetails, ProblemStepUp, RefusalPage, Tone, content_security_policy, problem_json,
+};
 use crate::forward::{Tunnel, TunnelEnd};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::Cookie;
 use crate::read::{GuardHandle, Turn};
 use crate::record::{Decision, Ending, Open};
+use crate::sign_in::{Needed, StepUpRefusal};
 
 /// What the end needs beside the outcome.
 pub(super) struct Finish<'a> {
@@ -100,7 +103,11 @@ impl Finish<'_> {
             // Mostly the provider's settings: who mends them needs more than the page that somebody else saw.
             tracing::info!(request = %story.id(), reason = answer.reason, error = %why, "somebody could not be signed in");
         }
-        let mut response = self.refusal_response(&answer, &story.id().to_string());
+        let needed = match refusal {
+            Refusal::StepUp(StepUpRefusal::Needed(needed)) => Some(&**needed),
+            _ => None,
+        };
+        let mut response = self.refusal_response(&answer, needed, &story.id().to_string());
         match refusal {
             Refusal::User(why) => self.credential_headers(*why, &mut response),
             Refusal::Enrol(why) => {
@@ -116,13 +123,17 @@ impl Finish<'_> {
         response
     }
 
-    fn refusal_response(&self, answer: &Answer, request_id: &str) -> Response<Body> {
+    fn refusal_response(&self, answer: &Answer, needed: Option<&Needed>, request_id: &str) -> Response<Body> {
+        let way = needed.and_then(|needed| needed.way.as_ref());
         let text = if self.manner.pages {
-            let sign_in = [Action::link("Sign in", "/.sekisho/sign-in")];
+            let sign_in = match way {
+                Some(way) => [Action::link("Sign in again", &way.location)],
+                None => [Action::link("Sign in", "/.sekisho/sign-in")],
+            };
             let actions: &[Action<'_>] = if answer.status == StatusCode::UNAUTHORIZED { &sign_in } else { &[] };
             let page = RefusalPage {
                 host: self.client.secure.sni.as_ref().map_or("", |host| host.as_str()),
-                tone: if answer.status.is_server_error() { Tone::Wait } else { Tone::Stop },
+                tone: if answer.status.is_server_error() || way.is_some() { Tone::Wait } else { Tone::Stop },
                 title: answer.title,
                 what: &answer.detail,
                 remedy: Some(answer.remedy),
@@ -135,7 +146,14 @@ impl Finish<'_> {
             };
             page.render().map(|html| (HTML, html)).map_err(|error| error.to_string())
         } else {
+            let acr_values = needed.map(|needed| needed.asked.acr_values.join(" ")).unwrap_or_default();
+            let step_up = needed.map(|needed| ProblemStepUp {
+                max_age: needed.asked.max_age,
+                acr_values: &acr_values,
+                sign_in: way.map(|way| way.location.as_str()),
+            });
             let problem = ProblemDetails {
+                step_up,
                 status: answer.status,
                 detail: &answer.detail,
                 reason: answer.reason,
@@ -150,6 +168,12 @@ impl Finish<'_> {
         });
         let mut response = own_response(answer.status, kind, text);
         let headers = response.headers_mut();
+        if let Some(challenge) = needed.and_then(|needed| HeaderValue::from_str(&challenge(needed)).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        for cookie in way.iter().flat_map(|way| &way.set_cookies).filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+            headers.append(SET_COOKIE, cookie);
+        }
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -207,10 +231,30 @@ impl Finish<'_> {
 
     /// The one answer that is not in the record, because nothing can be.
     fn unrecorded(&self, refusal: &Refusal) -> Response<Body> {
-        let mut response = self.refusal_response(&answer(refusal), "unrecorded");
+        let mut response = self.refusal_response(&answer(refusal), None, "unrecorded");
         self.framing(&mut response);
         response
     }
+}
+
+/// What a token or session lacks (RFC 9470, section 3). Nothing in it needs to be escaped: see
+/// [`IdentityProvider::can_ask_for`](crate::config::IdentityProvider::can_ask_for).
+fn challenge(needed: &Needed) -> String {
+    let asked = &needed.asked;
+    let description = match (asked.max_age, asked.acr_values.is_empty()) {
+        (Some(_), true) => "a more recent sign-in is required",
+        (Some(_), false) => "a more recent and stronger sign-in is required",
+        (None, _) => "a stronger sign-in is required",
+    };
+    let mut challenge =
+        format!(r#"Bearer realm="sekisho", error="insufficient_user_authentication", error_description="{description}""#);
+    if let Some(seconds) = asked.max_age {
+        challenge.push_str(&format!(r#", max_age="{seconds}""#));
+    }
+    if !asked.acr_values.is_empty() {
+        challenge.push_str(&format!(r#", acr_values="{}""#, asked.acr_values.join(" ")));
+    }
+    challenge
 }
 
 /// An answer made here. Nothing of it may be kept, framed or guessed at.

@@ -22,6 +22,7 @@ mod own;
 mod preflight;
 mod refusal;
 mod reply;
+mod step_up;
 mod story;
 mod travel;
 

@@ -50,6 +50,7 @@ pub(super) async fn handle(
         OwnPath::SignIn => visit(core, world, own, Endpoint::SignIn, visitor, story).await?,
         OwnPath::Callback => visit(core, world, own, Endpoint::Callback, visitor, story).await?,
         OwnPath::SignOut => visit(core, world, own, Endpoint::SignOut, visitor, story).await?,
+        OwnPath::SendAgain => visit(core, world, own, Endpoint::SendAgain, visitor, story).await?,
         OwnPath::Whoami => reads(&own.request).map(|()| whoami(&visitor))?,
         OwnPath::Jwks => reads(&own.request).map(|()| jwks(world))?,
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
@@ -207,5 +208,5 @@ pub(super) fn page(html: Result<String, askama::Error>) -> Response<Body> {
 }
 
 const SMALL_BODY: usize = 64 * 1024;
-const SMALL_BODY_TIME: Duration = Duration::from_secs(15);
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SMALL_BODY_TIME: Duration = Duration::from_secs(15);
+pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -8,7 +8,7 @@ use crate::identify_user::UserRefusal;
 use crate::read::{FramingRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
-use crate::sign_in::SignInRefusal;
+use crate::sign_in::{SignInRefusal, StepUpRefusal};
 
 use super::control::ControlError;
 
@@ -45,6 +45,9 @@ pub enum Refusal {
     /// Signing in did not work.
     #[error(transparent)]
     SignIn(#[from] SignInRefusal),
+    /// Another sign-in is needed.
+    #[error(transparent)]
+    StepUp(#[from] StepUpRefusal),
     /// Enrolling did not work.
     #[error(transparent)]
     Enrol(#[from] EnrolRefusal),

@@ -14,6 +14,7 @@ use crate::identify_user::KnownUser;
 use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
+use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
 /// Gathers the `access` line as the request passes from room to room. If it is dropped before the line was written (the client
@@ -146,6 +147,11 @@ impl Story {
         let Some(basis) = basis else { return };
         self.line.rests_on(basis);
         self.facts.clone_from(&basis.facts);
+    }
+
+    /// Another sign-in is asked for.
+    pub(super) fn step_up(&mut self, asked: &Asked) {
+        self.line.step_up = Some(asked.clone());
     }
 
     /// It is answered by the gate itself.

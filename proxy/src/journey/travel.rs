@@ -18,8 +18,9 @@ use super::manner::Manner;
 use super::own;
 use super::preflight;
 use super::refusal::Refusal;
+use super::step_up;
 use super::story::Story;
-use crate::decide::{Allowed, Who};
+use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::cookie::{Cookie, Sent};
@@ -110,7 +111,7 @@ async fn pass(
     story.read(&clean);
 
     // route
-    let routed = match world.router.route(clean, &client.secure) {
+    let mut routed = match world.router.route(clean, &client.secure) {
         Ok(RouteOutcome::App(routed)) => routed,
         Ok(RouteOutcome::Own(own)) => return own::handle(core, client, world, own, story).await,
         Err(unrouted) => {
@@ -127,12 +128,16 @@ async fn pass(
     let decider = world.decider.as_ref().ok_or(Refusal::NoPolicies)?;
 
     // identify_device, identify_user
+    let mut resent = None;
     let who = if routed.public || routed.is_forwarded_preflight() {
         Who::Anyone
     } else {
         let device = identify_device(core, client, world, &routed, story).await?;
         match identify_user(core, world, &routed, &device, story).await {
-            Ok(user) => Who::Known { device, user },
+            Ok(user) => {
+                resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
+                Who::Known { device, user }
+            }
             Err(Refusal::User(why))
                 if why.sign_in_helps() && manner.navigates && world.providers.for_sign_in().next().is_some() =>
             {
@@ -153,9 +158,12 @@ async fn pass(
         Ok(allowed) => allowed,
         Err(denied) => {
             story.denied(&denied.refusal);
-            return Err(denied.refusal.into());
+            return step_up::instead(core, client, world, decider, *denied, manner, resent, story).await;
         }
     };
+    if let (Some(form), Permit { user: Some(user), device: Some(device), .. }) = (resent, allowed.permit()) {
+        world.sign_in.use_form(&form, &user.session, &device.device.id, &allowed.request().app.name, now)?;
+    }
     story.permitted(allowed.permit());
 
     // forward
@@ -216,7 +224,7 @@ async fn forward(core: &Core, client: &Client, world: &World, allowed: Allowed, 
 }
 
 /// Where a person wanted to go.
-fn target(routed: &Routed) -> String {
+pub(super) fn target(routed: &Routed) -> String {
     match &routed.request.query {
         Some(query) => format!("{}?{query}", routed.request.path),
         None => routed.request.path.to_string(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moment;
 use crate::decide::{Basis, Snapshot};
+use crate::sign_in::Asked;
 
 /// What was decided on a request, and what it was answered. Written before the first byte of the answer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
@@ -77,6 +78,9 @@ pub struct Access {
     /// `requests_1m`, `bytes_1h` and `bytes_1d`, as policies saw them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<[u64; 3]>,
+    /// What was asked of another sign-in: `max_age` in seconds, `acr_values`; absent if none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<Asked>,
     /// Status of the answer.
     pub status: u16,
     /// Declared length of the answer's body in bytes; absent if not declared.

@@ -11,6 +11,8 @@ pub enum OwnPath {
     Callback,
     /// `sign-out`
     SignOut,
+    /// `send-again`
+    SendAgain,
     /// `whoami`
     Whoami,
     /// `enroll`
@@ -34,6 +36,7 @@ impl OwnPath {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
             "sign-out" => Self::SignOut,
+            "send-again" => Self::SendAgain,
             "whoami" => Self::Whoami,
             "enroll" => Self::Enroll,
             "jwks.json" => Self::Jwks,
@@ -49,6 +52,7 @@ impl OwnPath {
             Self::SignIn => "sign_in",
             Self::Callback => "callback",
             Self::SignOut => "sign_out",
+            Self::SendAgain => "send_again",
             Self::Whoami => "whoami",
             Self::Enroll => "enroll",
             Self::Jwks => "jwks",

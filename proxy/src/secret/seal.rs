@@ -85,6 +85,15 @@ impl Sealer {
         Ok(Self { key })
     }
 
+    /// With a key that somebody else keeps.
+    ///
+    /// # Errors
+    /// [`CannotSeal`] if the provider fails.
+    pub fn with_key(key: &Secret<[u8; 32]>) -> Result<Self, CannotSeal> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key.expose()).map_err(|_unspecified| CannotSeal)?;
+        Ok(Self { key })
+    }
+
     /// Seals `plaintext` for `purpose` under a new random 96-bit nonce.
     ///
     /// The form is: one byte of version, 12 of nonce, the ciphertext, 16 of tag.

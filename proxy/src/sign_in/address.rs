@@ -90,5 +90,17 @@ fn authority(host: &Host, port: Option<u16>) -> String {
     port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
 }
 
+impl ReturnTo {
+    /// Path and query.
+    pub(super) fn path_and_query(&self) -> &str {
+        &self.path_and_query
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test(host: &Host, path_and_query: &str) -> Self {
+        Self { host: host.clone(), path_and_query: path_and_query.to_owned() }
+    }
+}
+
 /// A longer deep link would not fit into the headers of common servers.
 const MAX_RETURN: usize = 4096;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::provider::{AttemptSecrets, Conversation, Demand, metadata};
 use super::query::{self, Query};
 use super::refusal::SignInRefusal;
-use super::service::{Attempt, HandOver, SignIn, WayBack, attempt_cookie};
+use super::service::{Attempt, Goal, HandOver, SignIn, WayBack, attempt_cookie};
 use super::visit::{Choice, Endpoint, PageKind, Reply, Visit};
 use crate::clock::Timestamp;
 use crate::identify_device::KnownDevice;
@@ -18,6 +18,9 @@ impl SignIn {
     pub(super) async fn begin(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
         let device = visit.device.as_ref().ok_or(SignInRefusal::NoDevice)?;
         let query = Query::parse(visit.query.as_deref())?;
+        if let Some(ticket) = query.get("step_up") {
+            return self.begin_step_up(ticket, visit, device).await;
+        }
         let way_back = self.way_back(&query);
         match self.session_of(visit, device) {
             Ok(live) => return self.lead_back(&live.session.id, device, way_back, visit.now),
@@ -27,8 +30,8 @@ impl SignIn {
         let mut able = self.providers.for_sign_in();
         match (query.get("provider"), able.next(), able.next()) {
             (_, None, _) => Err(SignInRefusal::NoProvider),
-            (Some(name), ..) => self.start(self.provider(name)?, way_back, &Demand::default(), visit, device).await,
-            (None, Some(only), None) => self.start(only, way_back, &Demand::default(), visit, device).await,
+            (Some(name), ..) => self.start(self.provider(name)?, way_back, &Demand::default(), None, visit, device).await,
+            (None, Some(only), None) => self.start(only, way_back, &Demand::default(), None, visit, device).await,
             (None, ..) => Ok(Reply::page(self.chooser(&query))),
         }
     }
@@ -37,11 +40,12 @@ impl SignIn {
     ///
     /// # Errors
     /// [`SignInRefusal::ProviderDown`], [`SignInRefusal::ProviderUnfit`].
-    async fn start(
+    pub(super) async fn start(
         &self,
         provider: &Arc<Provider>,
         way_back: WayBack,
         demand: &Demand,
+        goal: Option<Arc<Goal>>,
         visit: &Visit,
         device: &KnownDevice,
     ) -> Result<Reply, SignInRefusal> {
@@ -53,17 +57,18 @@ impl SignIn {
             verifier: Secret::new(secret::token()?),
         };
         let location = conversation.authorization(&secrets, demand);
-        let (browser, cookie) = attempt_cookie(visit.cookies.as_deref())?;
+        let browser = attempt_cookie(visit.cookies.as_deref())?;
         let state = Digest::of(secrets.state.expose().as_bytes());
         let attempt = Attempt {
-            browser,
+            browser: browser.digest,
             provider: Arc::clone(&provider.settings.name),
             nonce: secrets.nonce,
             verifier: secrets.verifier,
             way_back,
+            goal,
         };
         self.under_way.attempts.put(state, &device.device.id, attempt, visit.now);
-        Ok(Reply::redirect(location).with_cookie(cookie))
+        Ok(Reply::redirect(location).with_cookie(browser.set))
     }
 
     /// On to where the person wanted to go, with a hand-over code if that is an app's host.
@@ -81,7 +86,7 @@ impl SignIn {
             _ => return Ok(Reply::redirect(self.addresses.location(&way_back.to))),
         };
         let code = secret::token()?;
-        let hand_over = HandOver { session: session.clone(), to: way_back.to, app_browser };
+        let hand_over = HandOver { session: session.clone(), to: way_back.to, app_browser, form: way_back.form };
         self.under_way.hand_overs.put(Digest::of(code.as_bytes()), &device.device.id, hand_over, now);
         let callback = self.addresses.endpoint(&app, Endpoint::Callback);
         Ok(Reply::redirect(format!("{callback}?{}", query::write([("code", code.as_str())]))))
@@ -94,7 +99,7 @@ impl SignIn {
 
     fn way_back(&self, query: &Query) -> WayBack {
         let app_browser = query.get("attempt").and_then(|digest| digest.parse().ok());
-        WayBack { to: self.addresses.parse(query.get("to")), app_browser }
+        WayBack { to: self.addresses.parse(query.get("to")), app_browser, form: None }
     }
 
     fn chooser(&self, query: &Query) -> PageKind {

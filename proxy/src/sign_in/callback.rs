@@ -6,11 +6,12 @@ use super::id_token::{self, Expected};
 use super::kept::Kept;
 use super::metrics::Outcome;
 use super::provider::{Conversation, Exchanged, metadata};
-use super::query::Query;
+use super::query::{self, Query};
 use super::refusal::{IdTokenProblem, SignInRefusal};
 use super::service::{Attempt, SignIn};
 use super::shelf::NotTaken;
-use super::visit::{Reply, Visit};
+use super::visit::{Endpoint, Reply, Visit};
+use super::wanted::StepUpProblem;
 use crate::clock::Timestamp;
 use crate::config::IdentityProvider;
 use crate::identify_device::KnownDevice;
@@ -31,11 +32,16 @@ impl SignIn {
         let provider = self.provider(&attempt.provider)?;
         let finished = self.finish(&query, &attempt, provider, device, visit.now).await;
         self.metrics.ended(&attempt.provider, Outcome::of(&finished), visit.now);
+        let mut way_back = attempt.way_back;
+        way_back.form = attempt.goal.and_then(|goal| {
+            let session = finished.as_ref().map(|live| &*live.session);
+            self.stepped_up(&goal, &device.device.id, session, visit.now)
+        });
         let live = finished?;
         self.end_session_before(visit, device, &live.session.id).await;
         let session = &live.session;
         let cookie = self.session_cookie(&session.id, session.expires_at, &visit.host, visit.now).await?;
-        Ok(self.lead_back(&session.id, device, attempt.way_back, visit.now)?.with_cookie([cookie]))
+        Ok(self.lead_back(&session.id, device, way_back, visit.now)?.with_cookie([cookie]))
     }
 
     /// A hand-over code, in the browser and on the device that it was made for.
@@ -56,8 +62,16 @@ impl SignIn {
         let live = self.registrar.inventory().session(&hand_over.session).ok_or(SignInRefusal::HandOver)?;
         live.usable(visit.now, self.config.sign_in.idle_timeout).map_err(|_over| SignInRefusal::HandOver)?;
         let session = &live.session;
+        self.end_session_before(visit, device, &session.id).await;
         let cookie = self.session_cookie(&session.id, session.expires_at, &visit.host, visit.now).await?;
-        Ok(Reply::redirect(self.addresses.location(&hand_over.to)).with_cookie([cookie]))
+        let location = match &hand_over.form {
+            None => self.addresses.location(&hand_over.to),
+            Some(form) => {
+                let page = self.addresses.endpoint(&visit.host, Endpoint::SendAgain);
+                format!("{page}?{}", query::write([("form", form.as_str())]))
+            }
+        };
+        Ok(Reply::redirect(location).with_cookie([cookie]))
     }
 
     fn take_attempt(&self, state: &str, visit: &Visit, device: &KnownDevice) -> Result<Attempt, SignInRefusal> {
@@ -88,12 +102,20 @@ impl SignIn {
         check_issuer(query, provider, &metadata)?;
         if let Some(error) = query.get("error") {
             tracing::info!(provider = %attempt.provider, ?error, "the provider answered with an error");
-            return Err(if error == "access_denied" { SignInRefusal::Declined } else { SignInRefusal::ProviderError });
+            return Err(match (error, &attempt.goal) {
+                ("access_denied", _) => SignInRefusal::Declined,
+                // OpenID Connect Core Unmet Authentication Requirements 1.0.
+                ("unmet_authentication_requirements", Some(goal)) => goal.failed(StepUpProblem::Unmet),
+                _ => SignInRefusal::ProviderError,
+            });
         }
         let code = query.get("code").filter(|code| !code.is_empty()).ok_or(SignInRefusal::Malformed)?;
         let conversation = Conversation::with(provider, &metadata, &self.redirect_uri())?;
         let exchanged = conversation.exchange(code, &attempt.verifier).await?;
         let person = who(&conversation, &exchanged, provider, attempt, code, now).await?;
+        if let Some(goal) = &attempt.goal {
+            goal.wanted.met_by(&person, now).map_err(|problem| goal.failed(problem))?;
+        }
         let session = self.new_session(person, provider, device, now)?;
         let kept = Kept { id_token: exchanged.id_token.expose().clone() }.to_bytes();
         Ok(self.registrar.start_session(session, kept, "signed in").await?)

@@ -10,6 +10,53 @@ use crate::clock::Timestamp;
 pub struct SignInMetrics {
     sign_ins: IntCounterVec,
     last_success: GaugeVec,
+    step_ups: IntCounterVec,
+}
+
+/// What came of a denial that a fresher or stronger sign-in would turn into a permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepUpOutcome {
+    /// A browser was asked to sign in again.
+    Asked,
+    /// A program was told what its token or session lacks.
+    Challenged,
+    /// Somebody signed in again as it was needed.
+    Succeeded,
+    /// So did somebody else: their own session began.
+    OtherUser,
+    /// What came back from the provider was not fresh or strong enough.
+    Failed,
+    /// Nothing of use came back from the provider.
+    Abandoned,
+    /// It was not asked for again, as it had not helped a moment ago.
+    NotAgain,
+    /// There are no words to ask the provider with.
+    CannotAsk,
+    /// A form was kept.
+    FormKept,
+    /// A form could not be kept.
+    FormNotKept,
+    /// A kept form was sent to its app.
+    FormSent,
+}
+
+impl StepUpOutcome {
+    /// Label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Challenged => "challenged",
+            Self::Succeeded => "succeeded",
+            Self::OtherUser => "other_user",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+            Self::NotAgain => "not_again",
+            Self::CannotAsk => "cannot_ask",
+            Self::FormKept => "form_kept",
+            Self::FormNotKept => "form_not_kept",
+            Self::FormSent => "form_sent",
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -64,9 +111,18 @@ impl SignInMetrics {
             ),
             &["provider"],
         )?;
+        let step_ups = IntCounterVec::new(
+            Opts::new("sekisho_step_up_total", "Denials that another sign-in would turn into a permit, and what came of them."),
+            &["app", "outcome"],
+        )?;
+        registry.register(Box::new(step_ups.clone()))?;
         registry.register(Box::new(sign_ins.clone()))?;
         registry.register(Box::new(last_success.clone()))?;
-        Ok(Self { sign_ins, last_success })
+        Ok(Self { sign_ins, last_success, step_ups })
+    }
+
+    pub(super) fn step_up(&self, app: &str, outcome: StepUpOutcome) {
+        self.step_ups.with_label_values(&[app, outcome.as_str()]).inc();
     }
 
     pub(super) fn ended(&self, provider: &str, outcome: Outcome, now: Timestamp) {

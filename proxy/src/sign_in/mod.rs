@@ -9,6 +9,7 @@
 mod address;
 mod begin;
 mod callback;
+mod form;
 mod id_token;
 mod kept;
 mod metrics;
@@ -18,13 +19,18 @@ mod refusal;
 mod service;
 mod shelf;
 mod sign_out;
+mod step_up;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod visit;
+mod wanted;
 
-pub use metrics::{Outcome, SignInMetrics};
+pub use form::{Field, FormId, MAX_FORM, NewForm, OpenForm};
+pub use metrics::{Outcome, SignInMetrics, StepUpOutcome};
 pub use query::BadQuery;
 pub use refusal::{IdTokenProblem, SignInRefusal};
 pub use service::SignIn;
+pub use step_up::{CameFrom, FormFate, Needed, Sending, StepUp, StepUpRefusal, Way};
 pub use visit::{Choice, Endpoint, PageKind, Reply, Visit};
+pub use wanted::{Asked, StepUpProblem, Wanted};

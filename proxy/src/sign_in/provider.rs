@@ -4,13 +4,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode, Uri};
-use openidconnect::core::{CoreAuthPrompt, CoreResponseType};
+use openidconnect::core::CoreResponseType;
 use openidconnect::{
     AsyncHttpClient, AuthType, AuthUrl, AuthenticationContextClass, AuthenticationFlow, AuthorizationCode, ClientId,
     ClientSecret, CsrfToken, ErrorResponseType, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::refusal::SignInRefusal;
 use super::tokens::OidcClient;
@@ -23,8 +23,6 @@ use crate::secret::Secret;
 /// What is asked of a provider beyond a sign-in: empty for an ordinary one, more for a step-up (RFC 9470).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Demand {
-    /// `prompt=login`: ask for the credentials again.
-    pub(super) again: bool,
     /// `max_age` in seconds: ask again if they were given longer ago.
     pub(super) max_age: Option<u64>,
     /// `acr_values`, the most wanted first.
@@ -93,14 +91,18 @@ impl<'a> Conversation<'a> {
             .authorize_url(flow, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(self.settings.scopes.iter().cloned().map(Scope::new));
-        if demand.again {
-            request = request.add_prompt(CoreAuthPrompt::Login);
-        }
         if let Some(seconds) = demand.max_age {
             request = request.set_max_age(std::time::Duration::from_secs(seconds));
         }
-        for value in &demand.acr_values {
-            request = request.add_auth_context_value(AuthenticationContextClass::new(value.clone()));
+        if self.metadata.claims_parameter && !demand.acr_values.is_empty() {
+            // Essential: the provider has to reach it or say no. `acr_values` only wishes (OpenID Connect Core 1.0, section
+            // 5.5.1.1), and what both together mean is not defined.
+            let essential = json!({ "id_token": { "acr": { "essential": true, "values": demand.acr_values } } });
+            request = request.add_extra_param("claims", essential.to_string());
+        } else {
+            for value in &demand.acr_values {
+                request = request.add_auth_context_value(AuthenticationContextClass::new(value.clone()));
+            }
         }
         request.url().0.into()
     }

@@ -2,6 +2,7 @@
 
 use super::metrics::Outcome;
 use super::query::BadQuery;
+use super::wanted::StepUpProblem;
 use crate::identify_user::UserRefusal;
 use crate::identify_user::claims::{ClaimProblem, GroupsProblem};
 use crate::identify_user::jws::JwsProblem;
@@ -65,6 +66,17 @@ pub enum SignInRefusal {
     /// The hand-over code is used, too old, or was made for another host, device or browser.
     #[error("the hand-over from the sign-in page is over; please open the page again")]
     HandOver,
+    /// Somebody signed in again, but not as it was needed.
+    #[error("signing in again was not enough: {problem}")]
+    StepUp {
+        /// What is wrong with it.
+        problem: StepUpProblem,
+        /// A form was waiting for it, and is let go.
+        form: bool,
+    },
+    /// A kept form is used, too old, or of another person, device, host or browser.
+    #[error("what you were sending is not kept any more")]
+    FormGone,
     /// A form of another site.
     #[error("the request came from another site")]
     CrossSite,
@@ -132,6 +144,8 @@ impl SignInRefusal {
             Self::IdToken(_) => "sign_in_id_token",
             Self::Groups(_) => "sign_in_groups",
             Self::HandOver => "sign_in_hand_over",
+            Self::StepUp { .. } => "step_up_failed",
+            Self::FormGone => "form_gone",
             Self::CrossSite => "sign_in_cross_site",
             Self::Session(refusal) => refusal.as_str(),
             Self::Store(_) => "sign_in_store",

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use http::Method;
 
 use super::address::{Addresses, ReturnTo};
+use super::form::{FormId, Forms};
 use super::metrics::SignInMetrics;
 use super::query;
 use super::refusal::SignInRefusal;
 use super::shelf::Shelf;
+use super::step_up::Ticket;
 use super::visit::{Endpoint, Reply, Visit};
+use super::wanted::{StepUpProblem, Wanted};
 use crate::clock::Timestamp;
 use crate::config::{Config, Host};
 use crate::identify_device::KnownDevice;
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Provider, Providers};
 use crate::identify_user::{UserRefusal, session};
-use crate::inventory::{LiveSession, SessionId};
+use crate::inventory::{LiveSession, SessionId, UserId};
 use crate::secret::{self, Digest, Secret};
 use crate::store::Registrar;
 
@@ -39,6 +43,14 @@ pub(super) struct UnderWay {
     pub(super) attempts: Shelf<Attempt>,
     /// By the digest of the code.
     pub(super) hand_overs: Shelf<HandOver>,
+    /// Browsers that are sent to sign in again, by the digest of what they bring.
+    pub(super) tickets: Shelf<Ticket>,
+    /// What was signed in for again, and with which session: not asked for again at once.
+    pub(super) tried: Shelf<()>,
+    /// Forms that are to be sent again.
+    pub(super) forms: Forms,
+    /// Names tickets; `None` if there was no randomness.
+    pub(super) ticket_key: Option<hmac::Key>,
 }
 
 /// An attempt to sign in, while the browser is at the provider.
@@ -50,6 +62,19 @@ pub(super) struct Attempt {
     pub(super) nonce: Secret<String>,
     pub(super) verifier: Secret<String>,
     pub(super) way_back: WayBack,
+    /// What this sign-in is for, if not only for a session.
+    pub(super) goal: Option<Arc<Goal>>,
+}
+
+/// What a person signs in again for.
+#[derive(Debug)]
+pub(super) struct Goal {
+    pub(super) app: Arc<str>,
+    pub(super) user: UserId,
+    /// The session that was not enough.
+    pub(super) session: SessionId,
+    pub(super) wanted: Wanted,
+    pub(super) form: Option<FormId>,
 }
 
 /// Where the person wanted to go.
@@ -58,6 +83,8 @@ pub(super) struct WayBack {
     pub(super) to: ReturnTo,
     /// Digest of the attempt cookie at the app's host; without it the app's host has to give one first.
     pub(super) app_browser: Option<Digest>,
+    /// A form to send again there.
+    pub(super) form: Option<FormId>,
 }
 
 /// A session on its way from the sign-in host to an app's host.
@@ -66,12 +93,13 @@ pub(super) struct HandOver {
     pub(super) session: SessionId,
     pub(super) to: ReturnTo,
     pub(super) app_browser: Digest,
+    pub(super) form: Option<FormId>,
 }
 
 impl SignIn {
     /// For `config`, with its providers.
     pub fn new(config: Arc<Config>, providers: Arc<Providers>, registrar: Registrar, metrics: SignInMetrics) -> Self {
-        let under_way = Arc::new(UnderWay { attempts: Shelf::new(ATTEMPT), hand_overs: Shelf::new(HAND_OVER) });
+        let under_way = Arc::new(UnderWay::new());
         Self { addresses: Addresses::of(&config), config, providers, registrar, metrics, under_way }
     }
 
@@ -101,12 +129,15 @@ impl SignIn {
         match (visit.endpoint, at_gate) {
             (Endpoint::SignOut, _) if visit.method == Method::POST => self.sign_out(&visit).await,
             (Endpoint::SignOut, _) if reads => self.ask_to_sign_out(&visit),
+            (Endpoint::SendAgain, false) if visit.method == Method::POST => self.drop_form(&visit),
             // HEAD would use up what GET is meant to use.
             _ if visit.method != Method::GET => Err(SignInRefusal::Method),
             (Endpoint::SignIn, true) => self.begin(&visit).await,
             (Endpoint::SignIn, false) => self.challenge(&visit.host, "/", visit.cookies.as_deref()),
             (Endpoint::Callback, true) => self.callback(&visit).await,
             (Endpoint::Callback, false) => self.take_over(&visit).await,
+            (Endpoint::SendAgain, false) => self.show_form(&visit),
+            (Endpoint::SendAgain, true) => Err(SignInRefusal::FormGone),
             (Endpoint::SignOut, _) => Err(SignInRefusal::Method),
         }
     }
@@ -122,10 +153,10 @@ impl SignIn {
         if host == self.addresses.gate() {
             return Ok(Reply::redirect(format!("{gate}?{}", query::write([("to", to.as_str())]))));
         }
-        let (browser, cookie) = attempt_cookie(cookies)?;
-        let attempt = browser.to_string();
+        let browser = attempt_cookie(cookies)?;
+        let attempt = browser.digest.to_string();
         let parameters = query::write([("to", to.as_str()), ("attempt", attempt.as_str())]);
-        Ok(Reply::redirect(format!("{gate}?{parameters}")).with_cookie(cookie))
+        Ok(Reply::redirect(format!("{gate}?{parameters}")).with_cookie(browser.set))
     }
 
     /// The session that the visit's cookie opens on its host.
@@ -159,14 +190,46 @@ impl SignIn {
     }
 }
 
-/// The digest of the browser's attempt cookie; if it has none, one for it to keep.
-pub(super) fn attempt_cookie(cookies: Option<&str>) -> Result<(Digest, Option<String>), SignInRefusal> {
-    if let Sent::Token(browser) = Cookie::Attempt.sent_in(cookies) {
-        return Ok((browser, None));
+impl Goal {
+    /// The sign-in was not what it was for.
+    pub(super) fn failed(&self, problem: StepUpProblem) -> SignInRefusal {
+        SignInRefusal::StepUp { problem, form: self.form.is_some() }
+    }
+}
+
+impl UnderWay {
+    fn new() -> Self {
+        Self {
+            attempts: Shelf::new(ATTEMPT),
+            hand_overs: Shelf::new(HAND_OVER),
+            tickets: Shelf::new(ATTEMPT),
+            tried: Shelf::new(QUIET),
+            forms: Forms::new(),
+            ticket_key: hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new()).ok(),
+        }
+    }
+}
+
+/// A browser, as its attempt cookie tells it from others.
+#[derive(Debug)]
+pub(super) struct Browser {
+    pub(super) digest: Digest,
+    /// A key that only the browser has: see [`Cookie::key_in`].
+    pub(super) key: Secret<[u8; 32]>,
+    /// `Set-Cookie`, if it has no attempt cookie yet.
+    pub(super) set: Option<String>,
+}
+
+/// The browser's attempt cookie; if it has none, one for it to keep.
+pub(super) fn attempt_cookie(cookies: Option<&str>) -> Result<Browser, SignInRefusal> {
+    if let Sent::Token(digest) = Cookie::Attempt.sent_in(cookies)
+        && let Some(key) = Cookie::Attempt.key_in(cookies)
+    {
+        return Ok(Browser { digest, key, set: None });
     }
     let token = secret::token()?;
-    let cookie = Cookie::Attempt.set(&token, ATTEMPT_COOKIE_SECONDS);
-    Ok((Digest::of(token.as_bytes()), Some(cookie)))
+    let set = Some(Cookie::Attempt.set(&token, ATTEMPT_COOKIE_SECONDS));
+    Ok(Browser { digest: Digest::of(token.as_bytes()), key: Cookie::key_of(token.as_bytes()), set })
 }
 
 /// Time at the provider.
@@ -174,6 +237,9 @@ const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 
 /// Time for one redirect.
 const HAND_OVER: Duration = Duration::from_secs(60);
+
+/// A sign-in that did not help is not asked for again for so long: no browser goes round in circles.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// The attempt cookie opens nothing; it only tells browsers apart. Longer than an attempt, so that tabs can share it.
 const ATTEMPT_COOKIE_SECONDS: u64 = 24 * 3600;

@@ -13,6 +13,8 @@ use crate::secret::Digest;
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
     lifetime: Duration,
+    per_device: usize,
+    in_all: usize,
     entries: Mutex<HashMap<Digest, Entry<T>>>,
 }
 
@@ -34,17 +36,24 @@ pub(super) enum NotTaken {
 
 impl<T> Shelf<T> {
     pub(super) fn new(lifetime: Duration) -> Self {
-        Self { lifetime, entries: Mutex::default() }
+        Self::bounded(lifetime, MAX_PER_DEVICE, MAX_IN_ALL)
+    }
+
+    /// For things that are larger than others.
+    pub(super) fn bounded(lifetime: Duration, per_device: usize, in_all: usize) -> Self {
+        Self { lifetime, per_device, in_all, entries: Mutex::default() }
     }
 
     /// Keeps `value` for whoever brings the token with this digest.
     pub(super) fn put(&self, token: Digest, device: &DeviceId, value: T, now: Timestamp) {
         let mut entries = self.entries();
         entries.retain(|_, entry| !entry.is_over(now, self.lifetime));
+        // What takes the place of the same pushes out nothing.
+        entries.remove(&token);
         let of_device = entries.values().filter(|entry| entry.device == *device).count();
-        let oldest = if of_device >= MAX_PER_DEVICE {
+        let oldest = if of_device >= self.per_device {
             oldest(&entries, |entry| entry.device == *device)
-        } else if entries.len() >= MAX_IN_ALL {
+        } else if entries.len() >= self.in_all {
             oldest(&entries, |_| true)
         } else {
             None
@@ -69,6 +78,20 @@ impl<T> Shelf<T> {
             return Err(NotTaken::NotTheirs);
         }
         entries.remove(token).map(|entry| entry.value).ok_or(NotTaken::Absent)
+    }
+
+    /// Looks at what was kept, which stays; `read` gives nothing if it is not for whoever asks.
+    pub(super) fn peek<R>(
+        &self,
+        token: &Digest,
+        device: &DeviceId,
+        now: Timestamp,
+        read: impl FnOnce(&T) -> Option<R>,
+    ) -> Result<R, NotTaken> {
+        let entries = self.entries();
+        let entry = entries.get(token).filter(|entry| !entry.is_over(now, self.lifetime)).ok_or(NotTaken::Absent)?;
+        let theirs = Some(entry).filter(|entry| entry.device == *device);
+        theirs.and_then(|entry| read(&entry.value)).ok_or(NotTaken::NotTheirs)
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Digest, Entry<T>>> {
@@ -132,6 +155,21 @@ mod tests {
         assert_eq!(shelf.take(&token(1), &device("lap"), end, |_| true), Err(NotTaken::Absent));
         assert_eq!(shelf.take(&token(1), &device("lap"), Timestamp(9), |_| true), Err(NotTaken::Absent), "a clock set back");
         assert_eq!(shelf.take(&token(1), &device("lap"), Timestamp(end.0 - 1), |_| true), Ok("a"));
+    }
+
+    #[test]
+    fn what_is_looked_at_stays_and_the_same_again_takes_its_place() {
+        let shelf = Shelf::bounded(MINUTE, 2, 3);
+        for (number, value, at) in [(1, "a", 1), (2, "b", 2), (1, "c", 3)] {
+            shelf.put(token(number), &device("lap"), value, Timestamp(at));
+        }
+        let peek = |number, name: &str| shelf.peek(&token(number), &device(name), Timestamp(4), |value| Some(*value));
+        assert_eq!((peek(1, "lap"), peek(1, "lap"), peek(2, "lap")), (Ok("c"), Ok("c"), Ok("b")));
+        assert_eq!(peek(1, "other"), Err(NotTaken::NotTheirs));
+        assert_eq!(peek(3, "lap"), Err(NotTaken::Absent));
+        assert_eq!(shelf.peek(&token(1), &device("lap"), Timestamp(3).plus(MINUTE), |_| Some(())), Err(NotTaken::Absent));
+        shelf.put(token(3), &device("lap"), "d", Timestamp(4));
+        assert_eq!(peek(2, "lap"), Err(NotTaken::Absent), "two for each device");
     }
 
     #[test]

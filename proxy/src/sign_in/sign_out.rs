@@ -8,6 +8,7 @@ use url::Url;
 use super::kept::Kept;
 use super::refusal::SignInRefusal;
 use super::service::SignIn;
+use super::step_up::CameFrom;
 use super::visit::{Endpoint, PageKind, Reply, Visit};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::{Cookie, Sent};
@@ -23,7 +24,7 @@ impl SignIn {
 
     /// Ends the sign-in with every host's cookie, here and at the provider.
     pub(super) async fn sign_out(&self, visit: &Visit) -> Result<Reply, SignInRefusal> {
-        if !self.is_own(visit) {
+        if !self.is_own_page(&visit.host, CameFrom { origin: visit.origin.as_deref(), fetch_site: visit.fetch_site.as_deref() }) {
             return Err(SignInRefusal::CrossSite);
         }
         let Some(live) = self.leaving(visit)? else { return Ok(signed_out(visit)) };
@@ -52,13 +53,6 @@ impl SignIn {
             Err(refusal @ UserRefusal::OtherDevice) => Err(SignInRefusal::Session(refusal)),
             Err(_over) => Ok(None),
         }
-    }
-
-    /// Whether the form is a page of ours: browsers say so in one of two ways.
-    fn is_own(&self, visit: &Visit) -> bool {
-        let own_origin = visit.origin.as_ref().map(|origin| *origin == self.addresses.origin(&visit.host));
-        let own_site = visit.fetch_site.as_ref().map(|site| site == "same-origin");
-        matches!((own_origin, own_site), (Some(true), None | Some(true)) | (None, Some(true)))
     }
 
     async fn id_token_of(&self, session: &SessionId) -> Option<String> {

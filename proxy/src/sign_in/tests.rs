@@ -4,4 +4,5 @@ mod house;
 mod liar;
 mod lies;
 mod sign_out;
+mod step_up;
 mod way;

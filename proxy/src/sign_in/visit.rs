@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
+use super::form::{Field, FormId};
+use super::step_up::Way;
 use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::identify_device::KnownDevice;
@@ -41,6 +43,8 @@ pub enum Endpoint {
     Callback,
     /// `/.sekisho/sign-out`.
     SignOut,
+    /// `/.sekisho/send-again`, at an app's host.
+    SendAgain,
 }
 
 /// What the browser gets. Sent with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`; the page that asks
@@ -69,6 +73,21 @@ pub enum PageKind {
     ConfirmSignOut,
     /// Nobody is signed in here (any more).
     SignedOut,
+    /// A form that was kept, to look at before it is sent.
+    SendAgain {
+        /// The app's host.
+        host: Host,
+        /// Where it goes.
+        path: String,
+        /// The same with the query.
+        target: String,
+        /// Bytes of it.
+        bytes: u64,
+        /// What is in it, without values.
+        fields: Vec<Field>,
+        /// Sends it, posted to `target` as [`FormId::FIELD`]; posted to this page, it is thrown away.
+        form: FormId,
+    },
 }
 
 /// A provider to choose.
@@ -84,6 +103,11 @@ impl Reply {
     /// Leads on, with GET.
     pub(super) fn redirect(location: String) -> Self {
         Self { status: StatusCode::FOUND, location: Some(location), set_cookies: Vec::new(), page: None }
+    }
+
+    /// Leads to a fresher or stronger sign-in.
+    pub fn to_sign_in(way: &Way) -> Self {
+        Self::redirect(way.location.clone()).with_cookie(way.set_cookies.iter().cloned())
     }
 
     pub(super) fn page(page: PageKind) -> Self {
@@ -103,6 +127,7 @@ impl Endpoint {
             Self::SignIn => "/.sekisho/sign-in",
             Self::Callback => "/.sekisho/callback",
             Self::SignOut => "/.sekisho/sign-out",
+            Self::SendAgain => "/.sekisho/send-again",
         }
     }
 }

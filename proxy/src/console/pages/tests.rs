@@ -29,6 +29,16 @@ fn pages(text: &'static str, target: &'static str) -> Vec<(&'static str, String)
     let choices = [ProviderChoice { name: text, issuer: text, target: Target::new(target) }];
     let chooser = ChooserPage { host: text, destination: Some(text), choices: &choices };
     let signed_out = SignedOutPage { host: text, still_at: Some(text), sign_in: link, provider_sign_out: Some(post) };
+    let send_again = SendAgainPage {
+        host: text,
+        path: text,
+        target: Target::new(target),
+        bytes: 7,
+        fields: &facts,
+        name: text,
+        value: text,
+        discard: Target::new(target),
+    };
     let enrol = EnrolPage { host: text, device: Some(text), command: text, approval: true };
     let groups = [text, text];
     let apps = [AppLink { name: text, host: text, target: Target::new(target) }];
@@ -44,6 +54,7 @@ fn pages(text: &'static str, target: &'static str) -> Vec<(&'static str, String)
         ("refusal", refusal.render().unwrap()),
         ("chooser", chooser.render().unwrap()),
         ("signed_out", signed_out.render().unwrap()),
+        ("send_again", send_again.render().unwrap()),
         ("enrol", enrol.render().unwrap()),
         ("landing", landing.render().unwrap()),
     ]

@@ -126,8 +126,8 @@ impl House {
     /// How many attempts ended so.
     pub(super) fn counted(&self, outcome: &str) -> u64 {
         let families = self.registry.gather();
-        let family = families.iter().find(|family| family.name() == "sekisho_sign_ins_total");
-        let metrics = family.into_iter().flat_map(|family| family.get_metric());
+        let family = families.iter().filter(|family| matches!(family.name(), "sekisho_sign_ins_total" | "sekisho_step_up_total"));
+        let metrics = family.flat_map(|family| family.get_metric());
         let of = metrics.filter(|metric| metric.get_label().iter().any(|label| label.value() == outcome));
         of.map(|metric| metric.get_counter().get_value() as u64).sum()
     }
@@ -145,8 +145,8 @@ impl Browser {
     pub(super) async fn follow(&mut self, house: &House, reply: &Reply) -> Result<Reply, SignInRefusal> {
         let url = Url::parse(reply.location.as_ref().unwrap()).unwrap();
         assert_eq!((url.scheme(), url.port()), ("https", Some(8443)));
-        let endpoint =
-            [Endpoint::SignIn, Endpoint::Callback, Endpoint::SignOut].into_iter().find(|known| known.path() == url.path());
+        let known = [Endpoint::SignIn, Endpoint::Callback, Endpoint::SignOut, Endpoint::SendAgain];
+        let endpoint = known.into_iter().find(|known| known.path() == url.path());
         self.get(house, url.host_str().unwrap(), endpoint.unwrap(), url.query().unwrap_or_default()).await
     }
 
@@ -198,12 +198,12 @@ impl Browser {
         Ok(reply)
     }
 
-    fn cookie_header(&self, host: &str) -> Option<String> {
+    pub(super) fn cookie_header(&self, host: &str) -> Option<String> {
         let jar = self.cookies.get(host)?;
         Some(jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; "))
     }
 
-    fn keep(&mut self, host: &str, reply: &Reply) {
+    pub(super) fn keep(&mut self, host: &str, reply: &Reply) {
         let jar = self.cookies.entry(host.to_owned()).or_default();
         for cookie in &reply.set_cookies {
             assert!(cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="), "{cookie}");

@@ -1,0 +1,189 @@
+//! A denial that a fresher or stronger sign-in would turn into a permit: browsers are sent to sign in again, programs are told
+//! what is missing (RFC 9470).
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, ORIGIN, REFERER};
+use http::{HeaderMap, HeaderName, Method};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::connection::Client;
+use super::gate::{Core, World};
+use super::manner::Manner;
+use super::own::{self, SMALL_BODY_TIME};
+use super::refusal::Refusal;
+use super::story::Story;
+use super::travel::{Outcome, target};
+use crate::decide::{Decider, Denied, Who};
+use crate::forward::ForwardError;
+use crate::identify_device::KnownDevice;
+use crate::identify_user::{Binding, KnownUser};
+use crate::read::{Content, Kind};
+use crate::route::Routed;
+use crate::secret::Secret;
+use crate::sign_in::{
+    CameFrom, FormFate, FormId, MAX_FORM, Needed, NewForm, Reply, Sending, StepUp, StepUpOutcome, StepUpRefusal,
+};
+
+/// What becomes of a request that policy denied. `resent`: it was a kept form, which is kept still.
+pub(super) async fn instead(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    decider: &Decider,
+    denied: Denied,
+    manner: Manner,
+    resent: Option<FormId>,
+    story: &mut Story,
+) -> Result<Outcome, Refusal> {
+    let Denied { refusal, request: routed, who } = denied;
+    let Who::Known { device, user } = who else { return Err(refusal.into()) };
+    let now = core.gate.clock.now();
+    let Some(wanted) = decider.step_up(&routed, &device, &user, &client.secure, now) else { return Err(refusal.into()) };
+    let (sign_in, app, session) = (&world.sign_in, routed.app.clone(), &*user.session);
+    let count = |outcome| sign_in.count_step_up(&app.name, outcome);
+    let Some(asked) = sign_in.asked(&session.user.provider, &wanted) else {
+        count(StepUpOutcome::CannotAsk);
+        return Err(StepUpRefusal::CannotAsk.into());
+    };
+    story.step_up(&asked);
+    let needed = |way, form| Refusal::from(StepUpRefusal::Needed(Box::new(Needed { asked, mfa: wanted.mfa, way, form })));
+    if user.binding != Binding::Session {
+        count(StepUpOutcome::Challenged);
+        return Err(needed(None, FormFate::None));
+    }
+    if sign_in.tried_lately(session, &device.device.id, &wanted, now) {
+        count(StepUpOutcome::NotAgain);
+        return Err(StepUpRefusal::NotAgain.into());
+    }
+    let there = target(&routed);
+    let host = routed.request.host.clone();
+    let cookies = own::cookies(&routed.request.headers);
+    let page = sign_in.page_on(&host, text(&routed.request.headers, REFERER));
+    let (sending, fate) = sending(world, routed, &there, manner, resent).await;
+    count(match fate {
+        FormFate::None if manner.pages => StepUpOutcome::Asked,
+        FormFate::None => StepUpOutcome::Challenged,
+        FormFate::Kept => StepUpOutcome::FormKept,
+        FormFate::TooLarge | FormFate::OtherSite | FormFate::Unfit => StepUpOutcome::FormNotKept,
+    });
+    let back_to = if manner.navigates || fate == FormFate::Kept { &there } else { &page };
+    let way = sign_in.step_up(StepUp {
+        wanted: &wanted,
+        session,
+        device: &device.device.id,
+        app: &app.name,
+        host: &host,
+        back_to,
+        cookies: cookies.as_deref(),
+        form: sending,
+        now,
+    })?;
+    if manner.navigates {
+        let reply = Reply::to_sign_in(&way);
+        return Ok(Outcome::Challenge(reply, needed(Some(way), fate)));
+    }
+    Err(needed(Some(way), fate))
+}
+
+/// If the request is the click that sends a kept form, puts that form in its place; gives its name.
+pub(super) async fn resent(
+    world: &World,
+    routed: &mut Routed,
+    device: &KnownDevice,
+    user: &KnownUser,
+    core: &Core,
+) -> Result<Option<FormId>, Refusal> {
+    let request = &routed.request;
+    let clicked = request.method == Method::POST
+        && request.kind == Kind::Plain
+        && request.length == Some(FormId::BODY_LENGTH)
+        && text(&request.headers, CONTENT_TYPE) == Some(URLENCODED)
+        && !request.headers.contains_key(EXPECT)
+        && user.binding == Binding::Session;
+    if !clicked {
+        return Ok(None);
+    }
+    let body = std::mem::replace(&mut routed.request.body, Content::Whole(None));
+    let body = match tokio::time::timeout(SMALL_BODY_TIME, body.collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => return Err(ForwardError::ClientStalled.into()),
+    };
+    let Some(id) = FormId::from_body(&body) else {
+        // A form of the app that is as long by chance.
+        routed.request.body = body.into();
+        return Ok(None);
+    };
+    let request = &mut routed.request;
+    if !world.sign_in.is_own_page(&request.host, came_from(&request.headers)) {
+        return Err(crate::sign_in::SignInRefusal::CrossSite.into());
+    }
+    let there = target(routed);
+    let request = &mut routed.request;
+    let cookies = own::cookies(&request.headers);
+    let now = core.gate.clock.now();
+    let (session, device) = (&*user.session, &device.device.id);
+    let form = world.sign_in.form_to_send(&id, &there, session, device, &request.host, cookies.as_deref(), now)?;
+    let Ok(content_type) = http::HeaderValue::from_str(&form.content_type) else {
+        return Err(crate::sign_in::SignInRefusal::FormGone.into());
+    };
+    request.headers.insert(CONTENT_TYPE, content_type);
+    request.length = Some(form.length());
+    request.body = form.into_body().into();
+    Ok(Some(id))
+}
+
+/// What the browser was sending, if it can be kept; and what becomes of it.
+async fn sending(world: &World, routed: Routed, there: &str, manner: Manner, resent: Option<FormId>) -> (Sending, FormFate) {
+    if let Some(id) = resent {
+        return (Sending::Kept(id), FormFate::Kept);
+    }
+    let request = &routed.request;
+    if !manner.pages || matches!(request.method, Method::GET | Method::HEAD) {
+        return (Sending::Nothing, FormFate::None);
+    }
+    if !world.sign_in.is_own_page(&request.host, came_from(&request.headers)) {
+        return (Sending::Nothing, FormFate::OtherSite);
+    }
+    let content_type = text(&request.headers, CONTENT_TYPE).filter(|kind| is_form(kind)).map(str::to_owned);
+    let plain = !request.headers.contains_key(CONTENT_ENCODING) && !request.headers.contains_key(EXPECT);
+    let fit = request.method == Method::POST && plain && world.sign_in.can_return_to(&request.host, there);
+    let Some(content_type) = content_type.filter(|_| fit) else { return (Sending::Nothing, FormFate::Unfit) };
+    match whole(routed).await {
+        Ok(body) => (Sending::Form(NewForm { content_type, body: Secret::new(body.to_vec()) }), FormFate::Kept),
+        Err(fate) => (Sending::Nothing, fate),
+    }
+}
+
+async fn whole(routed: Routed) -> Result<Bytes, FormFate> {
+    if routed.request.length.is_some_and(|length| length > MAX_FORM as u64) {
+        return Err(FormFate::TooLarge);
+    }
+    let body = Limited::new(routed.request.body, MAX_FORM).collect();
+    match tokio::time::timeout(SMALL_BODY_TIME, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(FormFate::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(FormFate::Unfit),
+    }
+}
+
+/// What a form of HTML can be sent as, but for plain text.
+fn is_form(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let known = [URLENCODED, "multipart/form-data"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+    known && content_type.len() <= 256
+}
+
+fn came_from(headers: &HeaderMap) -> CameFrom<'_> {
+    CameFrom { origin: text(headers, ORIGIN), fetch_site: text(headers, own::FETCH_SITE) }
+}
+
+/// A header that stands there once.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+const URLENCODED: &str = "application/x-www-form-urlencoded";
