@@ -13,7 +13,7 @@ const PAGE: &str = include_str!("../../../../docs/configuration.md");
 const PAGES: &[(&str, usize)] = &[
     (PAGE, 4),
     (include_str!("../../../../docs/devices.md"), 2),
-    (include_str!("../../../../docs/sign-in.md"), 3),
+    (include_str!("../../../../docs/sign-in.md"), 4),
     (include_str!("../../../../docs/protect-your-app.md"), 4),
     (include_str!("../../../../README.md"), 1),
 ];
