@@ -38,6 +38,8 @@ mod near;
 mod path;
 mod prepare;
 mod problem;
+#[cfg(feature = "prove")]
+pub mod prove;
 mod query;
 mod question;
 mod request;

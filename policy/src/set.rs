@@ -57,6 +57,14 @@ pub struct PolicySet {
     pub(crate) canonical: String,
     /// The policies, to be shown and explained.
     pub(crate) about: About,
+    /// What it was loaded with, beside the policies.
+    pub(crate) origin: Origin,
+}
+
+/// What a set was loaded with beside its policies, to load others in the same way.
+pub(crate) struct Origin {
+    pub(crate) additions: Vec<Source>,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl Source {

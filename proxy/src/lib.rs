@@ -27,6 +27,7 @@ pub mod console;
 pub mod enrol;
 pub mod journey;
 
+pub mod prove;
 pub mod startup;
 
 pub mod commands;

@@ -8,19 +8,20 @@ use std::sync::Arc;
 
 use cedar_policy::Policy;
 
-use self::depth::Grammar;
 use crate::cells::Cells;
 use crate::engine::Memo;
 use crate::explain::About;
 use crate::prepare::{Generation, Prepared};
 use crate::problem::{File, Place, Problem};
 use crate::schema::{Facts, SCHEMA};
-use crate::set::{Catalogue, PolicySet, Source};
+use crate::set::{Catalogue, Origin, PolicySet, Source};
 
 mod check;
 mod depth;
 mod lint;
 mod parse;
+
+pub(crate) use self::depth::{Grammar, too_deep};
 
 /// Largest policy or schema file, in bytes.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
@@ -53,6 +54,7 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
         return Err(problems);
     }
     let canonical = canonical(policies, additions, catalogue);
+    let written = additions;
     let policies: Vec<File<'_>> = policies.iter().map(File::new).collect();
     let additions: Vec<File<'_>> = additions.iter().map(File::new).collect();
     problems.extend(policies.iter().filter_map(|file| depth::too_deep(file, Grammar::Policies)));
@@ -80,7 +82,10 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
     in_file_order(&mut problems, &policies, &additions);
     in_file_order(&mut warnings, &policies, &additions);
     match facts {
-        Some(facts) if problems.is_empty() => build(read, &policies, facts, catalogue, canonical, warnings),
+        Some(facts) if problems.is_empty() => {
+            let origin = Origin { additions: written.to_vec(), catalogue: catalogue.clone() };
+            build(read, &policies, facts, origin, canonical, warnings)
+        }
         _ => Err(problems),
     }
 }
@@ -133,7 +138,7 @@ fn build(
     read: Vec<Read>,
     sources: &[File<'_>],
     facts: Facts,
-    catalogue: &Catalogue,
+    origin: Origin,
     canonical: String,
     warnings: Vec<Problem>,
 ) -> Result<Loaded, Vec<Problem>> {
@@ -141,11 +146,11 @@ fn build(
         read.iter().map(|read| (Arc::from(read.id()), read.policy.clone(), read.place(sources), read.text(sources).into())),
     );
     let policies: Vec<Policy> = read.into_iter().map(|read| read.policy).collect();
-    let cells = Cells::new(&policies, catalogue, &facts).map_err(|error| vec![Problem::new(None, error.to_string())])?;
+    let cells = Cells::new(&policies, &origin.catalogue, &facts).map_err(|error| vec![Problem::new(None, error.to_string())])?;
     let memo = Memo::new(policies.len());
     let generation = Generation::next();
     let anonymous = Prepared::anonymous(generation, cells.keys());
-    Ok(Loaded { set: PolicySet { generation, facts, cells, memo, anonymous, canonical, about }, warnings })
+    Ok(Loaded { set: PolicySet { generation, facts, cells, memo, anonymous, canonical, about, origin }, warnings })
 }
 
 /// Schema additions that are not to be read at all.

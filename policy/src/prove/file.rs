@@ -80,7 +80,7 @@ fn proof(raw: RawProof, file: &File<'_>, set: &PolicySet) -> Result<Proof, Vec<P
             Vec::new()
         }
     };
-    let apps = &set.catalogue.apps;
+    let apps = &set.origin.catalogue.apps;
     if let Some(app) = raw.app.as_ref().filter(|app| !apps.iter().any(|known| known.name == *app.get_ref())) {
         problems.push(Problem::new(Some(place(file, app)), format!("there is no app `{}`", app.get_ref())));
     }

@@ -15,7 +15,7 @@ use super::slice::{Cut, Cutter, Env, meaning, truths};
 use super::solve::{Compiled, NoAnswer, Prover};
 use crate::query::Query;
 use crate::request::Action;
-use crate::set::{App, PolicySet};
+use crate::set::{App, PolicySet, Source};
 
 /// Whether `proof` holds of `set`. `old` is the set to compare with, where the claim compares: it has to be loaded for the same
 /// apps with the same additions to the schema.
@@ -28,7 +28,7 @@ pub fn prove<S: Solver>(prover: &mut Prover<S>, set: &PolicySet, proof: &Proof, 
     let mut work = Work::default();
     match (&proof.claim, old) {
         (Claim::Never(condition), _) => never(prover, set, proof, condition, &mut work),
-        (Claim::NoMoreThan(_), Some(old)) if set.facts.posture == old.facts.posture && set.catalogue == old.catalogue => {
+        (Claim::NoMoreThan(_), Some(old)) if set.facts.posture == old.facts.posture && set.origin.catalogue == old.origin.catalogue => {
             no_more(prover, set, old, proof, &mut work);
         }
         (Claim::NoMoreThan(_), Some(_)) => work.not("the two sets are for different apps or have different facts".to_owned()),
@@ -111,9 +111,10 @@ fn never<S: Solver>(prover: &mut Prover<S>, set: &PolicySet, proof: &Proof, cond
     let cutter = Cutter::new(set);
     let facts = &set.facts;
     // Met where the condition is fulfilled: the engine's own word on whether an example is one.
-    let fulfilled = match PolicySet::of(vec![condition.policy.clone()], facts.clone(), &set.catalogue) {
-        Ok(set) => set,
-        Err(error) => return work.not(error),
+    let source = Source::new("condition", condition.policy.to_string());
+    let fulfilled = match PolicySet::load(&[source], &set.origin.additions, &set.origin.catalogue) {
+        Ok(loaded) => loaded.set,
+        Err(problems) => return problems.iter().for_each(|problem| work.not(problem.to_string())),
     };
     for (app, env) in combinations(set, proof) {
         if work.done() {
@@ -285,7 +286,7 @@ pub(super) fn examples(found: &Found, env: Env, app: &App, set: &PolicySet) -> V
 /// The apps and environments that a proof is about.
 fn combinations<'a>(set: &'a PolicySet, proof: &'a Proof) -> impl Iterator<Item = (&'a App, Env)> {
     let envs = move || Env::ALL.into_iter().filter(|env| proof.actions.contains(&env.action));
-    set.catalogue.apps.iter().filter(|app| proof.is_about(app)).flat_map(move |app| envs().map(move |env| (app, env)))
+    set.origin.catalogue.apps.iter().filter(|app| proof.is_about(app)).flat_map(move |app| envs().map(move |env| (app, env)))
 }
 
 /// Ids of what is added for the solver. White space cannot be in a policy's own id.

@@ -9,8 +9,6 @@
 
 mod assume;
 mod claim;
-mod counterexample;
-mod doubt;
 mod file;
 mod goal;
 mod model;
@@ -23,7 +21,7 @@ mod solve;
 pub use cedar_policy_symcc::solver::{Decision as Satisfiable, DecisionWithModel, Solver, SolverError};
 
 pub use claim::{Claim, Proof};
-pub use doubt::{Doubt, DoubtKind, Doubts, doubts};
 pub use file::read_proofs;
 pub use goal::{equivalent, prove};
 pub use outcome::{Counterexample, Outcome, Proved};
+pub use solve::Prover;

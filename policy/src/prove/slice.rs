@@ -67,8 +67,8 @@ impl Env {
 impl Cutter {
     pub(super) fn new(set: &PolicySet) -> Self {
         let names = &set.facts.names;
-        let mut every: Vec<Policy> = set.cells.every().policies().cloned().collect();
-        every.sort_by(|a, b| a.id().cmp(b.id()));
+        let ids = set.policy_ids();
+        let every: Vec<Policy> = ids.iter().filter_map(|id| set.about.get(id)).map(|(_, entry)| entry.policy.clone()).collect();
         let mut cutter = Self {
             policies: Vec::with_capacity(every.len()),
             anywhere: Vec::new(),

@@ -132,4 +132,4 @@ const SECRET_PREFIX: &str = "SEKISHO_IDENTITY_PROVIDER_";
 const SECRET_SUFFIX: &str = "_CLIENT_SECRET";
 
 /// Variables that begin alike and are not settings: what to log and in which form, and the path of the file itself.
-const NOT_SETTINGS: &[&str] = &["SEKISHO_ADMIN_SOCKET", "SEKISHO_CONFIG", "SEKISHO_LOG", "SEKISHO_LOG_FORMAT"];
+const NOT_SETTINGS: &[&str] = &["SEKISHO_ADMIN_SOCKET", "SEKISHO_CONFIG", "SEKISHO_LOG", "SEKISHO_LOG_FORMAT", "SEKISHO_SOLVER"];

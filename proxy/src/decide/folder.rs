@@ -15,6 +15,8 @@ pub struct PolicyTexts {
     pub policies: Vec<Source>,
     /// `*.cedarschema`: additions to the shipped schema, by name.
     pub additions: Vec<Source>,
+    /// `prove/*.toml`: what is claimed of the policies, by name. No decision rests on them.
+    pub proofs: Vec<Source>,
 }
 
 /// The folder cannot be read.
@@ -60,7 +62,7 @@ impl PolicyTexts {
     /// Content hash of names and texts: names a policy set in the record.
     pub fn hash(&self) -> Digest {
         let mut all = Vec::new();
-        for (kind, sources) in [("policy", &self.policies), ("schema", &self.additions)] {
+        for (kind, sources) in [("policy", &self.policies), ("schema", &self.additions), ("proof", &self.proofs)] {
             for source in sources {
                 // Lengths first, so that no text can pass for the beginning of the next.
                 all.extend_from_slice(format!("{kind} {} {}\n", source.name.len(), source.text.len()).as_bytes());
@@ -72,32 +74,53 @@ impl PolicyTexts {
     }
 
     fn read_once(dir: &Path) -> Result<Self, FolderError> {
-        let unreadable = |path: &Path| {
-            let path = path.to_owned();
-            move |source| FolderError::Unreadable { path, source }
-        };
         let mut texts = Self::default();
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
-            paths.push(entry.map_err(unreadable(dir))?.path());
-        }
-        paths.sort();
-        for path in paths {
+        for path in listed(dir)? {
             let kind = match path.extension().and_then(|extension| extension.to_str()) {
                 Some("cedar") => &mut texts.policies,
                 Some("cedarschema") => &mut texts.additions,
                 _ => continue,
             };
-            let meta = fs::metadata(&path).map_err(unreadable(&path))?;
-            if meta.len() > MAX_FILE_BYTES as u64 {
-                return Err(FolderError::TooLarge { path });
-            }
-            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            kind.push(Source { name, text });
+            kind.push(read_file(&path, "")?);
         }
+        texts.proofs = read_beside(dir, "prove/")?;
         Ok(texts)
     }
+}
+
+/// The `*.toml` of a folder in the folder, if it is there. They go by the name of that folder, too.
+fn read_beside(dir: &Path, folder: &str) -> Result<Vec<Source>, FolderError> {
+    let inside = dir.join(folder);
+    if !inside.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = listed(&inside)?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.map(|path| read_file(&path, folder)).collect()
+}
+
+/// What is in a folder, by name.
+fn listed(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable(dir))? {
+        paths.push(entry.map_err(unreadable(dir))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_file(path: &Path, prefix: &str) -> Result<Source, FolderError> {
+    let meta = fs::metadata(path).map_err(unreadable(path))?;
+    if meta.len() > MAX_FILE_BYTES as u64 {
+        return Err(FolderError::TooLarge { path: path.to_owned() });
+    }
+    let text = fs::read_to_string(path).map_err(unreadable(path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Source { name: format!("{prefix}{name}"), text })
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> FolderError + use<> {
+    let path = path.to_owned();
+    move |source| FolderError::Unreadable { path, source }
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@
 //! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Nothing here talks to a gate.
 
 mod place;
+mod prove;
 mod schema;
 
 use clap::{Args, Subcommand};
 
+use self::prove::ProveCommand;
 use self::schema::SchemaCommand;
 use super::error::CommandError;
 
@@ -21,6 +23,7 @@ pub struct PolicyCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Prove(ProveCommand),
     Schema(SchemaCommand),
 }
 
@@ -31,6 +34,7 @@ impl PolicyCommand {
     /// [`CommandError`] in words, with the exit code.
     pub fn run(self) -> Result<(), CommandError> {
         match self.what {
+            What::Prove(command) => command.run(),
             What::Schema(command) => command.run(),
         }
     }

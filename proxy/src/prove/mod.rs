@@ -1,0 +1,15 @@
+//! Proofs: the policies' author claims what can never happen, and a solver looks for a request that does it.
+//!
+//! Arrives: a checked policy set, and what is claimed of it. Leaves: for each claim, that it holds, a request for which it does
+//! not, or why nobody knows. Refused: an answer that the deciding engine does not confirm. The solver is a child process that
+//! ends when whoever asked goes away.
+
+mod program;
+mod process;
+mod relay;
+mod report;
+mod run;
+
+pub use self::program::{Limits, Program, SolverMissing};
+pub use self::report::{case, json, lines};
+pub use self::run::{Claims, Finding, Run, claims, run, with_old};

@@ -1,0 +1,106 @@
+//! What came of proofs, in words.
+
+use sekisho_policy::Query;
+use sekisho_policy::prove::{Counterexample, Outcome, Proved};
+use serde_json::{Value, json};
+
+use super::run::{Finding, Run};
+
+/// A paragraph for each claim, and the sum of it.
+pub fn lines(run: &Run) -> String {
+    let mut text: String = run.findings.iter().map(paragraph).collect();
+    let count = |wanted: fn(&Proved) -> bool| run.findings.iter().filter(|finding| wanted(&finding.outcome.proved)).count();
+    let (holds, refuted) = (count(|proved| *proved == Proved::Holds), count(|proved| matches!(proved, Proved::Refuted(_))));
+    if let Some(gone) = &run.gone {
+        text.push_str(&format!("the solver was not asked to the end: {gone}\n"));
+    }
+    text.push_str(&format!("{holds} proved, {refuted} refuted, {} not proved\n", run.findings.len() - holds - refuted));
+    text
+}
+
+/// The same for programs.
+pub fn json(run: &Run) -> Value {
+    let finding = |finding: &Finding| {
+        let mut value = json!({
+            "name": finding.name,
+            "words": finding.words,
+            "combinations": finding.outcome.slices,
+            "questions": finding.outcome.asked,
+            "left_out": finding.outcome.left_out,
+        });
+        let (result, rest) = match &finding.outcome.proved {
+            Proved::Holds => ("proved", Value::Null),
+            Proved::Refuted(found) => ("refuted", json!({ "counterexample": found.query, "permitted_by": found.permitted_by })),
+            Proved::Not { reasons, unconfirmed } => ("not_proved", json!({ "reasons": reasons, "unconfirmed": unconfirmed })),
+        };
+        value["result"] = result.into();
+        if let (Some(value), Value::Object(rest)) = (value.as_object_mut(), rest) {
+            value.extend(rest);
+        }
+        value
+    };
+    json!({ "proofs": run.findings.iter().map(finding).collect::<Vec<_>>(), "holds": run.holds(), "gone": run.gone })
+}
+
+/// What came of one claim.
+pub(super) fn paragraph(finding: &Finding) -> String {
+    let outcome = &finding.outcome;
+    let said = finding.words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+    let mut text = match &outcome.proved {
+        Proved::Holds => format!("proved      {}{said} ({})\n", finding.name, effort(outcome)),
+        Proved::Refuted(found) => format!("REFUTED     {}{said}\n{}", finding.name, refutation(&finding.name, found)),
+        Proved::Not { reasons, unconfirmed } => {
+            let mut text = format!("NOT PROVED  {}{said}\n", finding.name);
+            reasons.iter().for_each(|reason| text.push_str(&format!("  {reason}\n")));
+            if let Some(query) = unconfirmed {
+                text.push_str("  the solver's request, which the engine decides otherwise:\n");
+                text.push_str(&indented(&case(&finding.name, query, false)));
+            }
+            text
+        }
+    };
+    if !outcome.left_out.is_empty() {
+        let ids: Vec<_> = outcome.left_out.iter().map(|id| format!("`{id}`")).collect();
+        text.push_str(&format!("  beyond the solver, and left out: {}\n", ids.join(", ")));
+    }
+    text
+}
+
+fn refutation(name: &str, found: &Counterexample) -> String {
+    let ids: Vec<_> = found.permitted_by.iter().map(|id| format!("`{id}`")).collect();
+    let mut text = format!("  the engine permits this request, by {}", ids.join(", "));
+    match &found.old {
+        Some(old) => text.push_str(&format!("; the old set says: {}\n", verdict(old))),
+        None => text.push('\n'),
+    }
+    text.push_str(&indented(&case(name, &found.query, true)));
+    text
+}
+
+fn verdict(verdict: &sekisho_policy::Verdict) -> String {
+    match verdict.decision {
+        sekisho_policy::Decision::Allow => "allow".to_owned(),
+        sekisho_policy::Decision::Deny(reason) => format!("deny ({})", reason.as_str()),
+    }
+}
+
+fn effort(outcome: &Outcome) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!(
+        "{} combination{} of app, action and kind of principal, {} question{}",
+        outcome.slices,
+        plural(outcome.slices),
+        outcome.asked,
+        plural(outcome.asked)
+    )
+}
+
+/// The request in the form of a policy test that expects it to be denied, which it should be.
+pub fn case(name: &str, query: &Query, _permitted: bool) -> String {
+    let text = toml::to_string(query).unwrap_or_else(|error| format!("# {error}\n"));
+    format!("# {name}\n{text}")
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+}
