@@ -66,12 +66,11 @@ pub(super) fn conditions<'a>(env: Env, policies: impl Iterator<Item = &'a Policy
 pub(super) struct Spoken {
     names: BTreeSet<String>,
     texts: BTreeSet<String>,
-    entities: BTreeSet<(String, String)>,
 }
 
 impl Spoken {
     pub(super) fn of<'a>(policies: impl Iterator<Item = &'a Policy>) -> Self {
-        let mut spoken = Self { names: BTreeSet::new(), texts: BTreeSet::new(), entities: BTreeSet::new() };
+        let mut spoken = Self { names: BTreeSet::new(), texts: BTreeSet::new() };
         for policy in policies {
             if let Ok(json) = policy.to_json() {
                 spoken.walk(&json);
@@ -85,18 +84,10 @@ impl Spoken {
         self.names.contains(attribute)
     }
 
-    /// Whether `kind::"id"` is.
-    pub(super) fn entity(&self, kind: &str, id: &str) -> bool {
-        self.entities.contains(&(kind.to_owned(), id.to_owned()))
-    }
-
     /// Cedar's JSON form: attributes stand under `attr`, literals under `Value`, entities have `type` and `id`.
     fn walk(&mut self, json: &Value) {
         match json {
             Value::Object(fields) => {
-                if let (Some(Value::String(kind)), Some(Value::String(id))) = (fields.get("type"), fields.get("id")) {
-                    self.entities.insert((kind.clone(), id.clone()));
-                }
                 for (key, value) in fields {
                     match (key.as_str(), value) {
                         ("attr", Value::String(name)) => drop(self.names.insert(name.clone())),

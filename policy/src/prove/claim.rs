@@ -110,10 +110,9 @@ impl Condition {
         if let Err(errors) = text.parse::<Expression>() {
             return Err(errors.iter().map(|error| written.problem(error, 0)).collect());
         }
-        let parsed: CedarSet = source
-            .text
-            .parse()
-            .map_err(|errors: cedar_policy::ParseErrors| errors.iter().map(|error| written.problem(error, lead.len())).collect::<Vec<_>>())?;
+        let parsed: CedarSet = source.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+            errors.iter().map(|error| written.problem(error, lead.len())).collect::<Vec<_>>()
+        })?;
         let mut policies = parsed.policies();
         let (Some(policy), None) = (policies.next(), policies.next()) else {
             return Err(vec![Problem::new(Some(written.whole()), "this is not one condition")]);
@@ -160,7 +159,10 @@ impl Written<'_> {
             _ => self.whole(),
         };
         let said_words = said.to_string();
-        let words = said_words.split_once("`, ").filter(|(lead, _)| lead.starts_with("for policy `")).map_or(&*said_words, |(_, rest)| rest);
+        let words = said_words
+            .split_once("`, ")
+            .filter(|(lead, _)| lead.starts_with("for policy `"))
+            .map_or(&*said_words, |(_, rest)| rest);
         // Each action has the same mistake.
         let words = words.split(" for Action::").next().unwrap_or(words);
         let problem = Problem::new(Some(place), words);

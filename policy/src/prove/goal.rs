@@ -28,7 +28,9 @@ pub fn prove<S: Solver>(prover: &mut Prover<S>, set: &PolicySet, proof: &Proof, 
     let mut work = Work::default();
     match (&proof.claim, old) {
         (Claim::Never(condition), _) => never(prover, set, proof, condition, &mut work),
-        (Claim::NoMoreThan(_), Some(old)) if set.facts.posture == old.facts.posture && set.origin.catalogue == old.origin.catalogue => {
+        (Claim::NoMoreThan(_), Some(old))
+            if set.facts.posture == old.facts.posture && set.origin.catalogue == old.origin.catalogue =>
+        {
             no_more(prover, set, old, proof, &mut work);
         }
         (Claim::NoMoreThan(_), Some(_)) => work.not("the two sets are for different apps or have different facts".to_owned()),
@@ -81,7 +83,11 @@ impl Work {
             Some(found) => Proved::Refuted(Box::new(found)),
             None if self.reasons.is_empty() => Proved::Holds,
             None => Proved::Not {
-                reasons: self.reasons.into_iter().map(|(reason, times)| if times > 1 { format!("{reason} ({times} times)") } else { reason }).collect(),
+                reasons: self
+                    .reasons
+                    .into_iter()
+                    .map(|(reason, times)| if times > 1 { format!("{reason} ({times} times)") } else { reason })
+                    .collect(),
                 unconfirmed: self.unconfirmed.map(Box::new),
             },
         };
@@ -95,7 +101,8 @@ impl Work {
     /// Takes the solver's examples to the engine. Whether one is wrong there too.
     fn replay(&mut self, examples: Vec<Query>, set: &PolicySet, old: Option<&PolicySet>, wrong: &mut dyn FnMut(&Query) -> bool) {
         let Some(query) = examples.iter().find(|query| wrong(query)).cloned() else {
-            let reason = "NOT CONFIRMED: the solver names a request that the engine decides otherwise; nothing is proved or refuted by it";
+            let reason =
+                "NOT CONFIRMED: the solver names a request that the engine decides otherwise; nothing is proved or refuted by it";
             self.not(reason.to_owned());
             self.unconfirmed = self.unconfirmed.take().or_else(|| examples.into_iter().next());
             return;
@@ -224,7 +231,10 @@ fn old_never_fails<S: Solver>(
                 if let Some(query) = examples(&found, env, app, set).into_iter().find(|query| wrong(query)) {
                     work.replay(vec![query], set, Some(old), wrong);
                 } else {
-                    work.not(format!("the old policy `{}` can fail, which refuses; whether the new set permits that is not known", cut.id()));
+                    work.not(format!(
+                        "the old policy `{}` can fail, which refuses; whether the new set permits that is not known",
+                        cut.id()
+                    ));
                 }
                 return false;
             }
@@ -235,7 +245,9 @@ fn old_never_fails<S: Solver>(
 
 /// Whether a policy that was checked strictly can still fail: numbers, times and spans that overflow. `text` is its JSON form.
 pub(super) fn can_fail(text: &str) -> bool {
-    ["\"+\":", "\"-\":", "\"*\":", "\"neg\":", "\"offset\":", "\"durationSince\":", "\"toDate\":"].iter().any(|operator| text.contains(operator))
+    ["\"+\":", "\"-\":", "\"*\":", "\"neg\":", "\"offset\":", "\"durationSince\":", "\"toDate\":"]
+        .iter()
+        .any(|operator| text.contains(operator))
 }
 
 fn same(new: &[&Cut], old: &[&Cut]) -> bool {

@@ -96,7 +96,8 @@ impl<'a> Reader<'a> {
     fn identity(&self, who: Who, now_ms: i64, names: &Names) -> Option<Identity> {
         let principal = self.request.principal()?;
         let id = principal.id().unescaped().to_owned();
-        let (email, name, claims) = (self.attribute(principal, "email"), self.attribute(principal, "name"), self.claims(principal));
+        let (email, name, claims) =
+            (self.attribute(principal, "email"), self.attribute(principal, "name"), self.claims(principal));
         let principal = match who {
             Who::User => {
                 let ancestors = self.entities.ancestors(principal).into_iter().flatten();
@@ -135,7 +136,9 @@ impl<'a> Reader<'a> {
             _ => String::new(),
         };
         let posture = match device.and_then(|device| device.get("posture")) {
-            Some(EvalResult::Record(posture)) => posture.iter().filter_map(|(name, value)| Some((name.clone(), fact(value)?))).collect(),
+            Some(EvalResult::Record(posture)) => {
+                posture.iter().filter_map(|(name, value)| Some((name.clone(), fact(value)?))).collect()
+            }
             _ => BTreeMap::new(),
         };
         DeviceFacts {
@@ -173,7 +176,9 @@ impl<'a> Reader<'a> {
 
 /// What `source_ip` may be: of a range, its ends. The gate asks about single addresses only; the solver knows ranges as well.
 fn addresses(request: Option<&Record>) -> Vec<IpAddr> {
-    let Some(EvalResult::ExtensionValue(written)) = request.and_then(|request| request.get("source_ip")) else { return Vec::new() };
+    let Some(EvalResult::ExtensionValue(written)) = request.and_then(|request| request.get("source_ip")) else {
+        return Vec::new();
+    };
     let Some(range) = written.split('"').nth(1) else { return Vec::new() };
     let (address, bits) = range.split_once('/').map_or((range, None), |(address, bits)| (address, bits.parse::<u32>().ok()));
     match address.parse() {

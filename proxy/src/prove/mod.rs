@@ -4,8 +4,8 @@
 //! not, or why nobody knows. Refused: an answer that the deciding engine does not confirm. The solver is a child process that
 //! ends when whoever asked goes away.
 
-mod program;
 mod process;
+mod program;
 mod relay;
 mod report;
 mod run;

@@ -26,7 +26,9 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SolverMissing {
     /// None was named, and there is none on the path.
-    #[error("there is no solver: `cvc5` is not on the PATH; on Debian, `apt-get install cvc5`; or name one with --solver or {VARIABLE}")]
+    #[error(
+        "there is no solver: `cvc5` is not on the PATH; on Debian, `apt-get install cvc5`; or name one with --solver or {VARIABLE}"
+    )]
     NotInstalled,
     /// The one that was named cannot be started.
     #[error("there is no solver: {path} is not a file that can be run; on Debian, `apt-get install cvc5` brings one")]
@@ -57,7 +59,8 @@ impl Program {
             return if can_run(&path) { Ok(Self { path, limits }) } else { Err(SolverMissing::NotThere { path }) };
         }
         let folders = variable("PATH").unwrap_or_default();
-        let path = std::env::split_paths(&folders).map(|folder| folder.join("cvc5")).find(|path| path.is_absolute() && can_run(path));
+        let path =
+            std::env::split_paths(&folders).map(|folder| folder.join("cvc5")).find(|path| path.is_absolute() && can_run(path));
         path.map(|path| Self { path, limits }).ok_or(SolverMissing::NotInstalled)
     }
 }

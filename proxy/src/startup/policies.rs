@@ -70,7 +70,7 @@ pub(super) fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
     let path = kept_at(&config.state);
     let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| vec![format!("{}: {error}", path.display())])?;
-    check(config, PolicyTexts { policies: sources(kept.policies), additions: sources(kept.additions) })
+    check(config, PolicyTexts { policies: sources(kept.policies), additions: sources(kept.additions), ..PolicyTexts::default() })
 }
 
 /// Keeps the texts of a set that went live.
