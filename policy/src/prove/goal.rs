@@ -107,7 +107,7 @@ impl Work {
             self.unconfirmed = self.unconfirmed.take().or_else(|| examples.into_iter().next());
             return;
         };
-        let query = shrink(query, wrong);
+        let query = shrink(query, &set.facts.posture, wrong);
         let permitted_by = set.decide_query(&query).map(|verdict| verdict.policies).unwrap_or_default();
         let old = old.and_then(|old| old.decide_query(&query).ok());
         self.refuted = Some(Counterexample { query, permitted_by, old });

@@ -11,7 +11,7 @@ use crate::facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, Se
 use crate::names::Names;
 use crate::query::{AskedFor, Query};
 use crate::question::UNKNOWN_AGE_S;
-use crate::request::{Action, Moment, Usage, Weekday};
+use crate::request::{Moment, Usage, Weekday};
 
 /// The request that the solver found, about `app`. Several, where an address range stands for an address: the first and the last
 /// of it. Empty if it is not one that can be asked.
@@ -42,8 +42,8 @@ pub(super) fn queries(found: &Found, env: Env, app: &str, names: &Names) -> Vec<
     addresses(request).into_iter().map(query).collect()
 }
 
-/// A moment to speak of where no policy asks for the time: a Monday at noon.
-pub(super) const SOME_NOON: i64 = 1_789_992_000_000;
+/// A moment to speak of where no policy asks for the time: a Wednesday morning, as in policy tests.
+pub(super) const SOME_NOON: i64 = 1_782_896_400_000;
 
 struct Reader<'a> {
     request: &'a Request,
@@ -229,14 +229,6 @@ fn strings(values: &cedar_policy::Set) -> BTreeSet<String> {
         _ => None,
     };
     values.iter().filter_map(text).collect()
-}
-
-/// The method that stands for an action where no policy asks which it is.
-pub(super) fn usual_method(action: Action) -> &'static str {
-    match action {
-        Action::Write => "POST",
-        Action::Read | Action::Connect | Action::Public => "GET",
-    }
 }
 
 const WEEKDAYS: [Weekday; 7] = [

@@ -1,13 +1,16 @@
-//! A counterexample without what does not matter: each fact becomes the usual one where the engine's answer stays as it is.
+//! A counterexample without what does not matter: each fact becomes that of a good day where the engine's answer stays as it is.
 
+use jiff::tz::TimeZone;
+
+use super::model::SOME_NOON;
 use crate::facts::{DeviceFacts, Identity, Principal, SessionFacts};
 use crate::query::Query;
-use crate::request::{Moment, Usage};
-
-use super::model::{SOME_NOON, usual_method};
+use crate::request::Moment;
+use crate::schema::PostureFact;
+use crate::testing::usual;
 
 /// The plainest request that is still `wrong`, where `query` is.
-pub(super) fn shrink(query: Query, wrong: &mut dyn FnMut(&Query) -> bool) -> Query {
+pub(super) fn shrink(query: Query, posture: &[PostureFact], wrong: &mut dyn FnMut(&Query) -> bool) -> Query {
     let mut best = query;
     let mut attempt = |best: &mut Query, change: &dyn Fn(&mut Query)| {
         let mut plainer = best.clone();
@@ -16,11 +19,23 @@ pub(super) fn shrink(query: Query, wrong: &mut dyn FnMut(&Query) -> bool) -> Que
             *best = plainer;
         }
     };
-    for change in CHANGES {
-        attempt(&mut best, change);
-    }
-    for name in names(&best, |identity| identity.device.posture.keys().cloned().collect()) {
-        attempt(&mut best, &|query| drop(identity(query).map(|who| who.device.posture.remove(&name))));
+    attempt(&mut best, &rename);
+    attempt(&mut best, &move_to_noon);
+    // Like its neighbours in time: an age is a time before now.
+    if let Some(usual) = usual(posture, &TimeZone::UTC, &best) {
+        for change in CHANGES {
+            attempt(&mut best, &|query| change(query, &usual));
+        }
+        let facts = usual.who.map(|who| who.device.posture).unwrap_or_default();
+        for name in names(&best, |identity| identity.device.posture.keys().cloned().collect()) {
+            attempt(&mut best, &|query| {
+                let Some(who) = identity(query) else { return };
+                match facts.get(&name) {
+                    Some(value) => drop(who.device.posture.insert(name.clone(), value.clone())),
+                    None => drop(who.device.posture.remove(&name)),
+                }
+            });
+        }
     }
     for name in names(&best, |identity| groups(identity).to_vec()) {
         attempt(&mut best, &|query| {
@@ -48,53 +63,51 @@ pub(super) fn shrink(query: Query, wrong: &mut dyn FnMut(&Query) -> bool) -> Que
     best
 }
 
-/// One step towards the usual.
-type Change = &'static dyn Fn(&mut Query);
+/// One step towards the usual, which is the second.
+type Change = fn(&mut Query, &Query);
 
 /// Whole parts first, then what is in them.
 const CHANGES: &[Change] = &[
-    &|query| change_device(query, |device, usual| *device = usual),
-    &|query| change_session(query, |session, usual| *session = usual),
-    &|query| query.request.usage = Usage::default(),
-    &move_to_noon,
-    &|query| query.request.at = Moment { unix_ms: query.request.at.unix_ms, ..Moment::utc(query.request.at.unix_ms) },
-    &|query| query.request.host = String::new(),
-    &|query| query.request.path = "/".to_owned(),
-    &|query| query.request.method = usual_method(query.request.action).to_owned(),
-    &|query| query.request.source_ip = std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-    &rename,
-    &|query| change_device(query, |device, usual| device.owner = usual.owner),
-    &|query| {
-        let id = identity(query).map(|who| id(&who.principal).clone());
-        change_device(query, |device, _| device.owner = id.clone());
-    },
-    &|query| change_device(query, |device, usual| device.id = usual.id),
-    &|query| change_device(query, |device, usual| device.authority = usual.authority),
-    &|query| change_device(query, |device, usual| device.platform = usual.platform),
-    &|query| change_device(query, |device, usual| device.managed = usual.managed),
-    &|query| change_device(query, |device, usual| device.shared = usual.shared),
-    &|query| change_device(query, |device, usual| device.key_protection = usual.key_protection),
-    &|query| change_device(query, |device, usual| device.posture = usual.posture),
-    &|query| change_device(query, |device, usual| device.posture_at_ms = usual.posture_at_ms),
-    &|query| change_device(query, |device, usual| device.enrolled_at_ms = usual.enrolled_at_ms),
-    &|query| change_session(query, |session, usual| session.authenticated_at_ms = usual.authenticated_at_ms),
-    &|query| change_session(query, |session, usual| session.mfa = usual.mfa),
-    &|query| change_session(query, |session, usual| session.acr = usual.acr),
-    &|query| change_session(query, |session, usual| session.provider = usual.provider),
-    &|query| change_session(query, |session, usual| session.binding = usual.binding),
-    &|query| match identity(query).map(|who| &mut who.principal) {
+    |query, usual| query.request = crate::query::AskedFor { at: query.request.at, ..usual.request.clone() },
+    |query, usual| query.request.at = usual.request.at,
+    |query, usual| query.request.at.local_ms = usual.request.at.local_ms,
+    |query, usual| query.request.at.weekday = usual.request.at.weekday,
+    |query, usual| query.request.host.clone_from(&usual.request.host),
+    |query, usual| query.request.path.clone_from(&usual.request.path),
+    |query, usual| query.request.method.clone_from(&usual.request.method),
+    |query, usual| query.request.source_ip = usual.request.source_ip,
+    |query, usual| query.request.usage = usual.request.usage,
+    |query, _| query.request.usage.requests_1m = 0,
+    |query, _| query.request.usage.bytes_1h = 0,
+    |query, _| query.request.usage.bytes_1d = 0,
+    |query, usual| device(query, usual, |device, usual| *device = usual.clone()),
+    |query, usual| device(query, usual, |device, usual| device.owner.clone_from(&usual.owner)),
+    |query, usual| device(query, usual, |device, usual| device.id.clone_from(&usual.id)),
+    |query, usual| device(query, usual, |device, usual| device.authority.clone_from(&usual.authority)),
+    |query, usual| device(query, usual, |device, usual| device.platform.clone_from(&usual.platform)),
+    |query, usual| device(query, usual, |device, usual| device.managed = usual.managed),
+    |query, usual| device(query, usual, |device, usual| device.shared = usual.shared),
+    |query, usual| device(query, usual, |device, usual| device.key_protection.clone_from(&usual.key_protection)),
+    |query, usual| device(query, usual, |device, usual| device.posture.clone_from(&usual.posture)),
+    |query, usual| device(query, usual, |device, usual| device.posture_at_ms = usual.posture_at_ms),
+    |query, usual| device(query, usual, |device, usual| device.enrolled_at_ms = usual.enrolled_at_ms),
+    |query, usual| session(query, usual, |session, usual| *session = usual.clone()),
+    |query, usual| session(query, usual, |session, usual| session.authenticated_at_ms = usual.authenticated_at_ms),
+    |query, usual| session(query, usual, |session, usual| session.mfa = usual.mfa),
+    |query, usual| session(query, usual, |session, usual| session.acr.clone_from(&usual.acr)),
+    |query, usual| session(query, usual, |session, usual| session.amr.clone_from(&usual.amr)),
+    |query, usual| session(query, usual, |session, usual| session.provider.clone_from(&usual.provider)),
+    |query, usual| session(query, usual, |session, usual| session.binding.clone_from(&usual.binding)),
+    |query, _| match identity(query).map(|who| &mut who.principal) {
         Some(Principal::User(user)) => user.email = None,
         Some(Principal::Service(service)) => service.name = None,
         None => {}
     },
-    &|query| {
+    |query, _| {
         if let Some(Principal::User(user)) = identity(query).map(|who| &mut who.principal) {
             user.name = None;
         }
     },
-    &|query| query.request.usage.requests_1m = 0,
-    &|query| query.request.usage.bytes_1h = 0,
-    &|query| query.request.usage.bytes_1d = 0,
 ];
 
 fn identity(query: &mut Query) -> Option<&mut Identity> {
@@ -126,15 +139,15 @@ fn id(principal: &Principal) -> &String {
     }
 }
 
-fn change_device(query: &mut Query, change: impl Fn(&mut DeviceFacts, DeviceFacts)) {
-    if let Some(who) = identity(query) {
-        change(&mut who.device, DeviceFacts::default());
+fn device(query: &mut Query, usual: &Query, change: fn(&mut DeviceFacts, &DeviceFacts)) {
+    if let (Some(who), Some(usual)) = (query.who.as_mut(), &usual.who) {
+        change(&mut who.device, &usual.device);
     }
 }
 
-fn change_session(query: &mut Query, change: impl Fn(&mut SessionFacts, SessionFacts)) {
-    if let Some(who) = identity(query) {
-        change(&mut who.session, SessionFacts::default());
+fn session(query: &mut Query, usual: &Query, change: fn(&mut SessionFacts, &SessionFacts)) {
+    if let (Some(who), Some(usual)) = (query.who.as_mut(), &usual.who) {
+        change(&mut who.session, &usual.session);
     }
 }
 
@@ -153,14 +166,14 @@ fn move_to_noon(query: &mut Query) {
 fn rename(query: &mut Query) {
     let Some(who) = identity(query) else { return };
     let new = match &who.principal {
-        Principal::User(_) => "corp/somebody",
+        Principal::User(_) => "corp/someone",
         Principal::Service(_) => "corp/some-program",
     };
     let own = who.device.owner.as_ref() == Some(id(&who.principal));
     who.device.owner = match &who.device.owner {
         None => None,
         Some(_) if own => Some(new.to_owned()),
-        Some(_) => Some("corp/somebody-else".to_owned()),
+        Some(_) => Some("corp/someone-else".to_owned()),
     };
     match &mut who.principal {
         Principal::User(user) => user.id = new.to_owned(),

@@ -35,6 +35,8 @@ use jiff::tz::TimeZone;
 
 pub use self::run::{Difference, Outcome, Report, Untouched};
 pub use self::suite::{Case, Expected, MAX_CASES};
+#[cfg(feature = "prove")]
+pub(crate) use self::write::usual;
 
 use crate::problem::Problem;
 use crate::query::Query;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::tz::TimeZone;
+
 use super::Tester;
 use super::draft::{Draft, WhoDraft};
 use super::{facts, span};
@@ -35,7 +37,7 @@ impl Lines {
 pub(super) fn case(tester: &Tester<'_>, name: &str, query: &Query, verdict: &Verdict) -> String {
     let mut lines = Lines("[[case]]\n".to_owned());
     lines.text("name", name);
-    let usual = usual(tester, query);
+    let usual = usual(&tester.set.facts.posture, tester.zone, query);
     if let (Some(identity), Some(usual)) = (&query.who, usual.as_ref().and_then(|usual| usual.who.as_ref())) {
         principal(&mut lines, &identity.principal);
         device(&mut lines, &identity.device, &usual.device, query.request.at.unix_ms, &tester.set.facts.posture);
@@ -53,7 +55,7 @@ pub(super) fn case(tester: &Tester<'_>, name: &str, query: &Query, verdict: &Ver
 }
 
 /// The question of a case that says who, what and when, and nothing else.
-fn usual(tester: &Tester<'_>, query: &Query) -> Option<Query> {
+pub(crate) fn usual(posture: &[PostureFact], zone: &TimeZone, query: &Query) -> Option<Query> {
     let mut draft = Draft::default();
     draft.request.app = Some(query.request.app.clone());
     draft.request.action = Some(query.request.action);
@@ -65,7 +67,7 @@ fn usual(tester: &Tester<'_>, query: &Query) -> Option<Query> {
         }
         None => WhoDraft::default(),
     };
-    facts::query(draft, &tester.set.facts.posture, tester.zone)
+    facts::query(draft, posture, zone)
 }
 
 fn principal(lines: &mut Lines, principal: &Principal) {

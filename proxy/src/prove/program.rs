@@ -39,7 +39,7 @@ pub enum SolverMissing {
 }
 
 /// The environment variable that names the solver.
-pub const VARIABLE: &str = "SEKISHO_SOLVER";
+pub(super) const VARIABLE: &str = "SEKISHO_SOLVER";
 
 impl Default for Limits {
     fn default() -> Self {

@@ -2,13 +2,14 @@
 
 use sekisho_policy::Query;
 use sekisho_policy::prove::{Counterexample, Outcome, Proved};
+use sekisho_policy::testing::Tester;
 use serde_json::{Value, json};
 
 use super::run::{Finding, Run};
 
 /// A paragraph for each claim, and the sum of it.
-pub fn lines(run: &Run) -> String {
-    let mut text: String = run.findings.iter().map(paragraph).collect();
+pub fn lines(run: &Run, tester: &Tester<'_>) -> String {
+    let mut text: String = run.findings.iter().map(|finding| paragraph(finding, tester)).collect();
     let count = |wanted: fn(&Proved) -> bool| run.findings.iter().filter(|finding| wanted(&finding.outcome.proved)).count();
     let (holds, refuted) = (count(|proved| *proved == Proved::Holds), count(|proved| matches!(proved, Proved::Refuted(_))));
     if let Some(gone) = &run.gone {
@@ -19,7 +20,7 @@ pub fn lines(run: &Run) -> String {
 }
 
 /// The same for programs.
-pub fn json(run: &Run) -> Value {
+pub fn json(run: &Run, tester: &Tester<'_>) -> Value {
     let finding = |finding: &Finding| {
         let mut value = json!({
             "name": finding.name,
@@ -30,7 +31,10 @@ pub fn json(run: &Run) -> Value {
         });
         let (result, rest) = match &finding.outcome.proved {
             Proved::Holds => ("proved", Value::Null),
-            Proved::Refuted(found) => ("refuted", json!({ "counterexample": found.query, "permitted_by": found.permitted_by })),
+            Proved::Refuted(found) => {
+                let case = case(&finding.name, &found.query, tester);
+                ("refuted", json!({ "counterexample": found.query, "case": case, "permitted_by": found.permitted_by }))
+            }
             Proved::Not { reasons, unconfirmed } => ("not_proved", json!({ "reasons": reasons, "unconfirmed": unconfirmed })),
         };
         value["result"] = result.into();
@@ -43,18 +47,18 @@ pub fn json(run: &Run) -> Value {
 }
 
 /// What came of one claim.
-pub(super) fn paragraph(finding: &Finding) -> String {
+pub(super) fn paragraph(finding: &Finding, tester: &Tester<'_>) -> String {
     let outcome = &finding.outcome;
     let said = finding.words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
     let mut text = match &outcome.proved {
         Proved::Holds => format!("proved      {}{said} ({})\n", finding.name, effort(outcome)),
-        Proved::Refuted(found) => format!("REFUTED     {}{said}\n{}", finding.name, refutation(&finding.name, found)),
+        Proved::Refuted(found) => format!("REFUTED     {}{said}\n{}", finding.name, refutation(&finding.name, found, tester)),
         Proved::Not { reasons, unconfirmed } => {
             let mut text = format!("NOT PROVED  {}{said}\n", finding.name);
             reasons.iter().for_each(|reason| text.push_str(&format!("  {reason}\n")));
             if let Some(query) = unconfirmed {
                 text.push_str("  the solver's request, which the engine decides otherwise:\n");
-                text.push_str(&indented(&case(&finding.name, query, false)));
+                text.push_str(&indented(&case(&finding.name, query, tester)));
             }
             text
         }
@@ -66,14 +70,14 @@ pub(super) fn paragraph(finding: &Finding) -> String {
     text
 }
 
-fn refutation(name: &str, found: &Counterexample) -> String {
+fn refutation(name: &str, found: &Counterexample, tester: &Tester<'_>) -> String {
     let ids: Vec<_> = found.permitted_by.iter().map(|id| format!("`{id}`")).collect();
     let mut text = format!("  the engine permits this request, by {}", ids.join(", "));
     match &found.old {
         Some(old) => text.push_str(&format!("; the old set says: {}\n", verdict(old))),
         None => text.push('\n'),
     }
-    text.push_str(&indented(&case(name, &found.query, true)));
+    text.push_str(&indented(&case(name, &found.query, tester)));
     text
 }
 
@@ -95,10 +99,12 @@ fn effort(outcome: &Outcome) -> String {
     )
 }
 
-/// The request in the form of a policy test that expects it to be denied, which it should be.
-pub fn case(name: &str, query: &Query, _permitted: bool) -> String {
-    let text = toml::to_string(query).unwrap_or_else(|error| format!("# {error}\n"));
-    format!("# {name}\n{text}")
+/// The request as a policy test that expects it to be denied, which it should be.
+fn case(name: &str, query: &Query, tester: &Tester<'_>) -> String {
+    let Ok(verdict) = tester.set.decide_query(query) else { return format!("{query:?}\n") };
+    let text = tester.write(name, query, &verdict);
+    let facts = text.rfind("\nexpect = ").and_then(|end| text.get(..=end)).unwrap_or(&text);
+    format!("{facts}expect = \"deny\"\n")
 }
 
 fn indented(text: &str) -> String {

@@ -34,7 +34,6 @@ pub(super) struct Place {
     /// The apps.
     pub(super) catalogue: Catalogue,
     /// Zone of `context.local_time` and `context.weekday`.
-    #[expect(dead_code, reason = "for the commands that decide")]
     pub(super) zone: TimeZone,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use sekisho_policy::Action;
 use sekisho_policy::prove::Proof;
+use sekisho_policy::testing::Tester;
 
 use super::place::{PlaceArgs, lines};
 use crate::commands::error::CommandError;
@@ -78,10 +79,11 @@ impl ProveCommand {
         let missing = |missing: SolverMissing| CommandError::failed(missing);
         let program = Program::find(self.solver.as_deref(), &config::environment(), limits).map_err(missing)?;
         let run = prove::run(&claims, &set, &program).map_err(CommandError::failed)?;
+        let tester = Tester { set: &set, catalogue: &place.catalogue, zone: &place.zone };
         if self.json {
-            print_json(&prove::json(&run))?;
+            print_json(&prove::json(&run, &tester))?;
         } else {
-            print(&prove::lines(&run))?;
+            print(&prove::lines(&run, &tester))?;
         }
         if run.holds() { Ok(()) } else { Err(CommandError::CheckFailed("not everything that is claimed is proved".to_owned())) }
     }
