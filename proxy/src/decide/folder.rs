@@ -141,10 +141,10 @@ mod tests {
     #[test]
     fn the_hash_tells_what_stands_where() {
         let text = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
-        let one = PolicyTexts { policies: vec![text("a", "bc")], additions: vec![] };
-        let other = PolicyTexts { policies: vec![text("ab", "c")], additions: vec![] };
+        let one = PolicyTexts { policies: vec![text("a", "bc")], additions: vec![], ..PolicyTexts::default() };
+        let other = PolicyTexts { policies: vec![text("ab", "c")], additions: vec![], ..PolicyTexts::default() };
         assert_ne!(one.hash(), other.hash());
-        let moved = PolicyTexts { policies: vec![], additions: vec![text("a", "bc")] };
+        let moved = PolicyTexts { policies: vec![], additions: vec![text("a", "bc")], ..PolicyTexts::default() };
         assert_ne!(one.hash(), moved.hash());
     }
 
