@@ -45,6 +45,7 @@ const provider = new Provider(settings.issuer, {
   interactions: { policy, url: (_context, interaction) => `/sign-in/${interaction.uid}` },
   issueRefreshToken: async (_context, client, code) => client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
   features: {
+    claimsParameter: { enabled: true },
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true },
     clientCredentials: { enabled: true },
@@ -87,7 +88,7 @@ async function form(request) {
   return new URLSearchParams(text);
 }
 
-// The sign-in page: one form with login, password and a second factor.
+// The sign-in page: one form with login, password and a second factor; and, for tests that cannot wait, how long ago it was.
 provider.use(async (context, next) => {
   if (!context.path.startsWith('/sign-in/')) return next();
   const { prompt } = await provider.interactionDetails(context.req, context.res);
@@ -95,7 +96,8 @@ provider.use(async (context, next) => {
     context.type = 'html';
     context.body = `<!doctype html><title>Test provider: ${prompt.name}</title><form method="post" action="${context.path}">
       <input name="login" aria-label="Name"><input name="password" type="password" aria-label="Password">
-      <input name="second_factor" type="checkbox" value="yes" aria-label="Second factor"><button>Sign in</button></form>`;
+      <input name="second_factor" type="checkbox" value="yes" aria-label="Second factor">
+      <input name="ago" aria-label="Signed in so many seconds ago"><button>Sign in</button></form>`;
     return undefined;
   }
   const fields = await form(context.req);
@@ -107,6 +109,8 @@ provider.use(async (context, next) => {
   }
   const twice = fields.get('second_factor') === 'yes';
   const login = { accountId: person.sub, acr: twice ? TWO_FACTORS : ONE_FACTOR, amr: twice ? ['pwd', 'otp'] : ['pwd'], remember: true };
+  const ago = Number(fields.get('ago') ?? 0);
+  if (ago > 0) login.ts = Math.floor(Date.now() / 1000) - ago;
   return provider.interactionFinished(context.req, context.res, { login }, { mergeWithLastSubmission: false });
 });
 

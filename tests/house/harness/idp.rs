@@ -113,8 +113,17 @@ impl Idp {
         self.sign_in_with(client, start, person, false).await
     }
 
+    /// As [`Idp::sign_in`]; the provider says that it was so many seconds ago. Only npm `oidc-provider` does.
+    pub(crate) async fn sign_in_long_ago(&self, client: &Client, start: &str, person: &str, seconds: u64) -> Reply {
+        self.sign_in_as(client, start, person, false, seconds).await
+    }
+
     /// As [`Idp::sign_in`], with a second factor where `twice`.
     pub(crate) async fn sign_in_with(&self, client: &Client, start: &str, person: &str, twice: bool) -> Reply {
+        self.sign_in_as(client, start, person, twice, 0).await
+    }
+
+    async fn sign_in_as(&self, client: &Client, start: &str, person: &str, twice: bool, ago: u64) -> Reply {
         let person = people().into_iter().find(|known| known.id == person).unwrap();
         let mut reply = client.click(start).await;
         for _ in 0..30 {
@@ -125,7 +134,7 @@ impl Idp {
             let form = Form::find(std::str::from_utf8(&reply.body).unwrap_or_default());
             match form.filter(|_| reply.url.host_str() == Some(HOST) && reply.status.is_success()) {
                 None => return reply,
-                Some(form) => reply = fill_in(client, &reply.url, form, &person, twice).await,
+                Some(form) => reply = fill_in(client, &reply.url, form, &person, twice, ago).await,
             }
         }
         panic!("signing in does not end; the last page was {}: {}", reply.url, String::from_utf8_lossy(&reply.body));
@@ -209,12 +218,13 @@ impl Idp {
     }
 }
 
-async fn fill_in(client: &Client, page: &Url, mut form: Form, person: &Person, twice: bool) -> Reply {
+async fn fill_in(client: &Client, page: &Url, mut form: Form, person: &Person, twice: bool, ago: u64) -> Reply {
     for name in ["login", "username"] {
         form.fill(name, &person.id);
     }
     form.fill("password", &person.password);
     form.fill("answer", "accept");
+    form.fill("ago", &ago.to_string());
     if twice {
         form.fields.insert("second_factor".to_owned(), "yes".to_owned());
     }

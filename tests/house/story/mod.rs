@@ -10,4 +10,5 @@ mod manual;
 mod operations;
 mod recorded;
 mod sign_in;
+mod step_up;
 mod theft;
