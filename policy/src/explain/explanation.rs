@@ -89,7 +89,7 @@ pub struct Effort {
 
 impl Effort {
     /// For a request that is refused while its sender waits: a few milliseconds.
-    pub const BRIEF: Self = Self { work: 8_000, permits: 6, ways: 5 };
+    pub const BRIEF: Self = Self { work: 10_000, permits: 6, ways: 5 };
 
     /// For a person who asks for it: some seconds for the largest sets.
     pub const THOROUGH: Self = Self { work: 4_000_000, permits: 200, ways: 50 };

@@ -29,6 +29,9 @@ pub(super) struct Search<'a> {
     ways: Vec<Way>,
 }
 
+/// Makes a number another.
+type Numbered = fn(i64) -> Edit;
+
 /// Most facts that one way may change.
 const MOST_CHANGES: usize = 6;
 
@@ -78,12 +81,12 @@ impl<'a> Search<'a> {
     pub(super) fn permits(&mut self) -> Vec<Nearly> {
         let mut found = Vec::new();
         for (id, entry) in self.candidates() {
-            let conditions = entry.parts().conditions();
-            if !entry.permits() || conditions.is_empty() {
+            if !entry.permits() {
                 continue;
             }
             let Some(met) = self.met(entry, &[]) else { break };
-            let unmet = conditions.iter().zip(met).filter(|(_, met)| !met).map(|(condition, _)| condition.text.clone());
+            let unmet =
+                entry.parts().conditions().iter().zip(met).filter(|(_, met)| !met).map(|(condition, _)| condition.text.clone());
             found.push(Nearly { policy: id.to_string(), unmet: unmet.collect() });
         }
         found.sort_by_key(|nearly| nearly.unmet.len());
@@ -294,7 +297,7 @@ impl<'a> Search<'a> {
     }
 
     /// What a number is, and how to make it another.
-    fn number(&self, edit: &Edit) -> Option<(i64, fn(i64) -> Edit)> {
+    fn number(&self, edit: &Edit) -> Option<(i64, Numbered)> {
         let now_ms = self.query.request.at.unix_ms;
         let identity = self.query.who.as_ref();
         let used = |counter: Counter| i64::try_from(counter.of(self.query.request.usage)).unwrap_or(i64::MAX);

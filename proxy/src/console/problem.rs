@@ -15,6 +15,10 @@ pub struct ProblemDetails<'a> {
     pub detail: &'a str,
     /// The word for it in the record and the metrics, for programs to go by.
     pub reason: &'a str,
+    /// Ways to what was asked for, each a list of steps for a person.
+    pub ways: &'a [Vec<String>],
+    /// What the authors of policies have to say about it.
+    pub advice: &'a [String],
     /// What can be done now.
     pub remedy: Option<&'a str>,
     /// Which request.
@@ -51,6 +55,10 @@ struct Document<'a> {
     remedy: Option<&'a str>,
     #[serde(flatten)]
     step_up: Option<ProblemStepUp<'a>>,
+    #[serde(skip_serializing_if = "<[Vec<String>]>::is_empty")]
+    ways: &'a [Vec<String>],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    advice: &'a [String],
 }
 
 /// The document.
@@ -67,6 +75,8 @@ pub fn problem_json(problem: &ProblemDetails<'_>) -> Result<String, serde_json::
         reason: problem.reason,
         remedy: problem.remedy,
         step_up: problem.step_up,
+        ways: problem.ways,
+        advice: problem.advice,
     })
 }
 
@@ -80,6 +90,8 @@ mod tests {
             status: StatusCode::FORBIDDEN,
             detail: "the device \"<x>\" is not known",
             reason: "device_unknown",
+            ways: &[],
+            advice: &[],
             remedy: None,
             request_id: "00112233445566778899aabbccddeeff",
             step_up: None,
@@ -94,5 +106,8 @@ mod tests {
         let step_up = ProblemStepUp { max_age: Some(5), acr_values: "", sign_in: Some("https://gate.example/") };
         let again = problem_json(&ProblemDetails { step_up: Some(step_up), ..problem }).unwrap();
         assert!(again.ends_with(r#","max_age":5,"sign_in":"https://gate.example/"}"#), "{again}");
+        let steps =
+            problem_json(&ProblemDetails { ways: &[vec!["a".to_owned()]], advice: &["b".to_owned()], ..problem }).unwrap();
+        assert!(steps.ends_with(r#","ways":[["a"]],"advice":["b"]}"#), "{steps}");
     }
 }

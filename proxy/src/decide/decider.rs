@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use quick_cache::unsync::Cache;
-use sekisho_policy::{Decision, DenyReason, PolicySet, Verdict};
+use sekisho_policy::{AskedFor, Decision, DenyReason, PolicySet, Query, Verdict};
 
 use super::allowed::{Allowed, Permit};
 use super::basis::{Basis, Snapshots};
 use super::facts;
 use super::refusal::DecideRefusal;
+use super::remedies::{Explained, Remedies};
 use crate::clock::Timestamp;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
 use crate::route::Routed;
 use crate::secret::Digest;
-use crate::sign_in::Wanted;
 use crate::tls::SecureConnection;
 
 /// The live policy set, with what it needs to be asked. Immutable; a reload makes a new one.
@@ -129,18 +129,21 @@ impl Decider {
         }
     }
 
-    /// The sign-in that alone would turn a denial of this request into a permit, if there is one. For denials: it decides the
-    /// question some dozen times.
-    pub fn step_up(
+    /// How a denial could have come out otherwise; `None` where nothing can be said, or too much was asked of late.
+    pub fn remedies(
         &self,
-        routed: &Routed,
-        device: &KnownDevice,
-        user: &KnownUser,
+        denied: &Denied,
         connection: &SecureConnection,
+        explained: &Explained,
         now: Timestamp,
-    ) -> Option<Wanted> {
-        let question = facts::request(routed, connection, now, &self.zone);
-        self.set.step_up(&facts::identity(device, user), &question).map(facts::wanted)
+    ) -> Option<Arc<Remedies>> {
+        let Who::Known { device, user } = &denied.who else { return None };
+        if denied.refusal.reason == DenyReason::EvaluationFailed {
+            return None;
+        }
+        let question = facts::request(&denied.request, connection, now, &self.zone);
+        let query = Query { who: Some(facts::identity(device, user)), request: AskedFor::from(&question) };
+        explained.explain(&self.set, self.hash, user.facts, now, &query)
     }
 
     /// The person on the device, made ready; `basis` then knows the facts too.
@@ -191,10 +194,11 @@ fn permitted_by(verdict: Verdict, basis: Basis) -> Result<(Arc<[Arc<str>]>, Basi
             policies: verdict.policies,
             errors: verdict.errors.iter().map(ToString::to_string).collect(),
             basis: Some(basis),
+            remedies: None,
         }),
     }
 }
 
 fn undecided(error: String, basis: Option<Basis>) -> DecideRefusal {
-    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error], basis }
+    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error], basis, remedies: None }
 }

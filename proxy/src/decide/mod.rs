@@ -8,9 +8,11 @@ mod decider;
 mod facts;
 mod folder;
 mod refusal;
+mod remedies;
 
 pub use allowed::{Allowed, Permit};
 pub use basis::{Basis, Snapshot, Snapshots};
 pub use decider::{Decider, Denied, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
 pub use refusal::DecideRefusal;
+pub use remedies::{Explained, Remedies, Remedy};

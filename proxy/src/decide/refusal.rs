@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sekisho_policy::DenyReason;
 
 use super::basis::Basis;
+use super::remedies::Remedies;
 
 /// A decision against a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,4 +19,6 @@ pub struct DecideRefusal {
     pub errors: Vec<String>,
     /// What was decided by and on; `None` if policy was not asked.
     pub basis: Option<Basis>,
+    /// How it could have come out otherwise; `None` if nobody looked.
+    pub remedies: Option<Arc<Remedies>>,
 }

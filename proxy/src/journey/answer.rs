@@ -14,6 +14,7 @@ use crate::route::RouteRefusal;
 use crate::sign_in::{FormFate, Needed, SignInRefusal, StepUpRefusal};
 
 use super::refusal::Refusal;
+use super::words;
 
 /// What a refusal becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct Answer {
     pub detail: String,
     /// What the person can do now.
     pub remedy: &'static str,
+    /// Ways to what was asked for, each a list of steps that the person can take.
+    pub ways: Vec<Vec<String>>,
+    /// What the authors of policies have to say about it.
+    pub advice: Vec<String>,
     /// Close the connection: what follows on it cannot be trusted, or the browser should choose another certificate.
     pub close: bool,
 }
@@ -310,23 +315,24 @@ fn needed_words(needed: &Needed) -> String {
 }
 
 fn decide(why: &DecideRefusal) -> Answer {
-    match why.reason {
+    let remedies = why.remedies.as_deref();
+    let ways = remedies.map(words::ways).unwrap_or_default();
+    let remedy = if ways.is_empty() { ASK_FOR_IT } else { THEN_TRY_AGAIN };
+    let advice = remedies.map(|remedies| remedies.advice.clone()).unwrap_or_default();
+    let denied = match why.reason {
         DenyReason::NoPermit => row(
             StatusCode::FORBIDDEN,
             "policy_no_permit",
             "You may not do this",
             "No rule allows you to do this here.".to_owned(),
-            "If you need it for your work, ask an administrator and give them the request id.",
+            remedy,
         ),
-        DenyReason::Forbidden => row(
-            StatusCode::FORBIDDEN,
-            "policy_forbidden",
-            "You may not do this",
-            "A rule forbids this.".to_owned(),
-            "If you need it for your work, ask an administrator and give them the request id.",
-        ),
+        DenyReason::Forbidden => {
+            row(StatusCode::FORBIDDEN, "policy_forbidden", "You may not do this", "A rule forbids this.".to_owned(), remedy)
+        }
         DenyReason::EvaluationFailed => unsure("policy_error", "The rules could not be applied to this request."),
-    }
+    };
+    Answer { ways, advice, ..denied }
 }
 
 fn forward(why: ForwardError) -> Answer {
@@ -362,7 +368,7 @@ fn unsure(reason: &'static str, detail: &str) -> Answer {
 }
 
 fn row(status: StatusCode, reason: &'static str, title: &'static str, detail: String, remedy: &'static str) -> Answer {
-    Answer { status, reason, title, detail, remedy, close: false }
+    Answer { status, reason, title, detail, remedy, ways: Vec::new(), advice: Vec::new(), close: false }
 }
 
 /// Error texts begin small and have no full stop; people read sentences.
@@ -381,6 +387,8 @@ const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
 const CHECK_ADDRESS: &str = "Check the address.";
 const ENROL: &str =
     "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
+const ASK_FOR_IT: &str = "If you need it for your work, ask an administrator and give them the request id.";
+const THEN_TRY_AGAIN: &str = "Then try again. What you change on a device takes some time until the gate hears of it.";
 const SIGN_IN: &str = "Sign in, then try again.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
 const STEP_UP_FAILED: &str = "Signing in again did not help";

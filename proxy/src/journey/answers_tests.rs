@@ -103,10 +103,9 @@ fn all() -> Vec<Refusal> {
         ]
         .map(Refusal::User),
     );
-    all.extend(
-        [DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed]
-            .map(|reason| Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new(), basis: None })),
-    );
+    all.extend([DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed].map(|reason| {
+        Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new(), basis: None, remedies: None })
+    }));
     all.extend(
         [
             ForwardError::UnknownApp,

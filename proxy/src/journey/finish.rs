@@ -136,6 +136,8 @@ impl Finish<'_> {
                 tone: if answer.status.is_server_error() || way.is_some() { Tone::Wait } else { Tone::Stop },
                 title: answer.title,
                 what: &answer.detail,
+                ways: &answer.ways,
+                advice: &answer.advice,
                 remedy: Some(answer.remedy),
                 command: None,
                 facts: &[],
@@ -158,6 +160,8 @@ impl Finish<'_> {
                 detail: &answer.detail,
                 reason: answer.reason,
                 remedy: Some(answer.remedy),
+                ways: &answer.ways,
+                advice: &answer.advice,
                 request_id,
             };
             problem_json(&problem).map(|json| (PROBLEM_JSON, json)).map_err(|error| error.to_string())

@@ -12,7 +12,7 @@ use super::metrics::JourneyMetrics;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decide::{Decider, Prepared};
+use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::Enrolment;
 use crate::forward::{ForwardShared, Forwarder};
 use crate::identify_device;
@@ -78,6 +78,8 @@ pub(super) struct Core {
     pub(super) users: identify_user::Identifier,
     /// Questions made ready.
     pub(super) prepared: Prepared,
+    /// Denials explained.
+    pub(super) explained: Explained,
     forwarder: RefCell<(u64, Rc<Forwarder>)>,
 }
 
@@ -89,7 +91,14 @@ impl Core {
         let users = identify_user::Identifier::new(Arc::clone(&gate.inventory));
         let generation = world.generation;
         drop(world);
-        Self { gate, recorder, users, prepared: Prepared::new(PREPARED), forwarder: RefCell::new((generation, forwarder)) }
+        Self {
+            gate,
+            recorder,
+            users,
+            prepared: Prepared::new(PREPARED),
+            explained: Explained::new(),
+            forwarder: RefCell::new((generation, forwarder)),
+        }
     }
 
     /// The core's forwarding under `world`. Exchanges of an earlier one go on as they began.

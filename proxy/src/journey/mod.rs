@@ -25,6 +25,7 @@ mod reply;
 mod step_up;
 mod story;
 mod travel;
+mod words;
 
 pub use answer::{Answer, answer};
 pub use control::{Control, ControlError};

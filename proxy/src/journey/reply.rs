@@ -37,6 +37,8 @@ pub(super) fn render(reply: &Reply, world: &World, story: &Story) -> Response<Bo
                 tone: Tone::Plain,
                 title: "Sign out?",
                 what: "This ends your session at the gate and at every app behind it.",
+                ways: &[],
+                advice: &[],
                 remedy: None,
                 command: None,
                 facts: &[],

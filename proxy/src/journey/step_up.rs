@@ -6,14 +6,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, ORIGIN, REFERER};
 use http::{HeaderMap, HeaderName, Method};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::connection::Client;
 use super::gate::{Core, World};
 use super::manner::Manner;
 use super::own::{self, SMALL_BODY_TIME};
 use super::refusal::Refusal;
 use super::story::Story;
 use super::travel::{Outcome, target};
-use crate::decide::{Decider, Denied, Who};
+use crate::decide::{Denied, Who};
 use crate::forward::ForwardError;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
@@ -27,9 +26,7 @@ use crate::sign_in::{
 /// What becomes of a request that policy denied. `resent`: it was a kept form, which is kept still.
 pub(super) async fn instead(
     core: &Core,
-    client: &Client,
     world: &World,
-    decider: &Decider,
     denied: Denied,
     manner: Manner,
     resent: Option<FormId>,
@@ -38,7 +35,8 @@ pub(super) async fn instead(
     let Denied { refusal, request: routed, who } = denied;
     let Who::Known { device, user } = who else { return Err(refusal.into()) };
     let now = core.gate.clock.now();
-    let Some(wanted) = decider.step_up(&routed, &device, &user, &client.secure, now) else { return Err(refusal.into()) };
+    let wanted = refusal.remedies.as_ref().and_then(|remedies| remedies.step_up.clone());
+    let Some(wanted) = wanted else { return Err(refusal.into()) };
     let (sign_in, app, session) = (&world.sign_in, routed.app.clone(), &*user.session);
     let count = |outcome| sign_in.count_step_up(&app.name, outcome);
     let Some(asked) = sign_in.asked(&session.user.provider, &wanted) else {

@@ -13,7 +13,7 @@ use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
-use crate::record::{Access, Decision, Open, RecordError, Recorder, Start};
+use crate::record::{Access, Decision, Open, RecordError, RecordedWay, Recorder, Start};
 use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
@@ -140,6 +140,7 @@ impl Story {
     pub(super) fn denied(&mut self, refusal: &DecideRefusal) {
         let line = &mut self.line;
         line.policies = refusal.policies.iter().map(ToString::to_string).collect();
+        line.ways = refusal.remedies.iter().flat_map(|remedies| &remedies.ways).map(|remedy| recorded(&remedy.way)).collect();
         self.rests_on(refusal.basis.as_ref());
     }
 
@@ -212,6 +213,16 @@ impl Story {
             return Err(error);
         }
         Ok(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)))
+    }
+}
+
+/// A way as the record writes it.
+fn recorded(way: &sekisho_policy::Way) -> RecordedWay {
+    RecordedWay {
+        by: way.by.as_str().to_owned(),
+        policies: way.policies.clone(),
+        lifts: way.lifts.clone(),
+        changes: way.changes.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -156,9 +156,10 @@ async fn pass(
     let now = core.gate.clock.now();
     let allowed = match decider.ask(routed, who, &client.secure, &core.prepared, now) {
         Ok(allowed) => allowed,
-        Err(denied) => {
+        Err(mut denied) => {
+            denied.refusal.remedies = decider.remedies(&denied, &client.secure, &core.explained, now);
             story.denied(&denied.refusal);
-            return step_up::instead(core, client, world, decider, *denied, manner, resent, story).await;
+            return step_up::instead(core, world, *denied, manner, resent, story).await;
         }
     };
     if let (Some(form), Permit { user: Some(user), device: Some(device), .. }) = (resent, allowed.permit()) {

@@ -81,11 +81,28 @@ pub struct Access {
     /// What was asked of another sign-in: `max_age` in seconds, `acr_values`; absent if none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_up: Option<Asked>,
+    /// Denials: the nearest ways to a permit, each decided and found to permit it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<RecordedWay>,
     /// Status of the answer.
     pub status: u16,
     /// Declared length of the answer's body in bytes; absent if not declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+}
+
+/// Facts that would have had to change for a permit, all of them.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct RecordedWay {
+    /// Who can change them: `user`, `device`, `network`, `time` or `administrator`; of several, the one furthest from the user.
+    pub by: String,
+    /// Ids of the policies that would permit it.
+    pub policies: Vec<String>,
+    /// Ids of the forbids that it gets out of the way of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifts: Vec<String>,
+    /// `fact: what it is -> what it would have to be`.
+    pub changes: Vec<String>,
 }
 
 /// Whether a request was let through.

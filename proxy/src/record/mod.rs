@@ -11,7 +11,7 @@ mod segment;
 mod sets;
 
 pub use guard::{Ending, Open};
-pub use line::{Access, Decision, End, Gap, Start};
+pub use line::{Access, Decision, End, Gap, RecordedWay, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
 pub use segment::{Segment, SyncSchedule};

@@ -18,7 +18,11 @@ pub struct RefusalPage<'a> {
     pub title: &'a str,
     /// What happened, in plain words.
     pub what: &'a str,
-    /// What the reader can do now.
+    /// Ways to what was asked for, each a list of steps for the reader.
+    pub ways: &'a [Vec<String>],
+    /// What the authors of policies have to say about it.
+    pub advice: &'a [String],
+    /// What the reader can do now; after the steps of a way, if there are any.
     pub remedy: Option<&'a str>,
     /// A command to copy that does it; shown with `remedy`.
     pub command: Option<&'a str>,

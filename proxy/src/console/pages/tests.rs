@@ -13,11 +13,15 @@ fn pages(text: &'static str, target: &'static str) -> Vec<(&'static str, String)
     let post = Action::post(text, target, Some(text));
     let actions = [link.clone(), post.clone()];
     let facts = [(text, text)];
+    let ways = [vec![text.to_owned(), text.to_owned()], vec![text.to_owned()]];
+    let advice = [text.to_owned()];
     let refusal = RefusalPage {
         host: text,
         tone: Tone::Stop,
         title: text,
         what: text,
+        ways: &ways,
+        advice: &advice,
         remedy: Some(text),
         command: Some(text),
         facts: &facts,
@@ -144,6 +148,8 @@ fn a_refusal_says_what_to_do() {
         tone: Tone::Wait,
         title: "This device is not enrolled",
         what: "The gate has seen no certificate.",
+        ways: &[],
+        advice: &[],
         remedy: Some("Enrol the device."),
         command: None,
         facts: &[],
