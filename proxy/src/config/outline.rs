@@ -14,6 +14,8 @@ pub struct Outline {
     pub policies_dir: PathBuf,
     /// Names and tags of the apps.
     pub apps: Vec<(String, Vec<String>)>,
+    /// Folder of the record (`[audit] dir`).
+    pub audit_dir: PathBuf,
     /// Zone of `context.local_time` and `context.weekday`.
     pub time_zone: jiff::tz::TimeZone,
 }
@@ -50,6 +52,7 @@ impl Outline {
         problems.retain(|problem| NEEDED.iter().any(|needed| problem.path.starts_with(needed)));
         let root = root.as_ref();
         let written = root.and_then(|root| root.policies.as_ref()?.dir.as_ref());
+        let audit = root.and_then(|root| root.audit.as_ref()?.dir.as_ref());
         let zone = root.and_then(|root| root.time_zone.as_ref());
         let time_zone = zone.map_or(Ok(jiff::tz::TimeZone::UTC), |name| {
             jiff::tz::TimeZone::get(&name.value)
@@ -63,7 +66,9 @@ impl Outline {
         let apps = apps.collect();
         match time_zone {
             Ok(time_zone) if problems.is_empty() => {
-                Ok(Self { policies_dir: base.join(written.map_or("policies", |dir| &dir.value)), apps, time_zone })
+                let policies_dir = base.join(written.map_or("policies", |dir| &dir.value));
+                let audit_dir = base.join(audit.map_or("/var/log/sekisho", |dir| &dir.value));
+                Ok(Self { policies_dir, apps, audit_dir, time_zone })
             }
             Ok(_) => Err(problems),
             Err(problem) => {
@@ -75,7 +80,7 @@ impl Outline {
 }
 
 /// The sections whose mistakes matter here.
-const NEEDED: &[&str] = &["app", "policies", "time_zone"];
+const NEEDED: &[&str] = &["app", "audit.dir", "policies", "time_zone"];
 
 #[cfg(test)]
 mod tests {
@@ -83,9 +88,10 @@ mod tests {
 
     #[test]
     fn what_policies_need_is_read_where_nothing_else_is_there() {
-        let text = "time_zone = \"Europe/Berlin\"\n[policies]\ndir = \"p\"\n[[app]]\nname = \"wiki\"\ntags = [\"internal\"]\n[[server_certificate]]\nchain = \"nowhere.pem\"\n";
+        let text = "time_zone = \"Europe/Berlin\"\n[policies]\ndir = \"p\"\n[audit]\ndir = \"a\"\n[[app]]\nname = \"wiki\"\ntags = [\"internal\"]\n[[server_certificate]]\nchain = \"nowhere.pem\"\n";
         let outline = Outline::parse(text, Path::new("/etc/sekisho"), Vec::new()).unwrap();
         assert_eq!(outline.policies_dir, Path::new("/etc/sekisho/p"));
+        assert_eq!(outline.audit_dir, Path::new("/etc/sekisho/a"));
         assert_eq!(outline.apps, [("wiki".to_owned(), vec!["internal".to_owned()])]);
         assert_eq!(outline.time_zone.iana_name(), Some("Europe/Berlin"));
     }

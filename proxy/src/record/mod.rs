@@ -6,6 +6,7 @@ mod guard;
 mod line;
 mod metrics;
 mod moment;
+pub mod read;
 mod recorder;
 mod segment;
 mod sets;

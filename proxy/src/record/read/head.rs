@@ -1,0 +1,66 @@
+//! The beginning that all lines have: what they are, and when.
+
+/// What a line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineKind {
+    /// Something is about to go to an app.
+    Start,
+    /// What was decided and answered.
+    Access,
+    /// An answer is over.
+    End,
+    /// The record could not be written for a while.
+    Gap,
+    /// Facts that other lines name by their hash.
+    Facts,
+}
+
+/// A time as lines have it: RFC 3339 in UTC with milliseconds, so that later is greater.
+pub(super) type At = [u8; 24];
+
+/// The kind and the time of a line that begins as ours do; looked at without reading the rest.
+pub(super) fn head(line: &[u8]) -> Option<(LineKind, At)> {
+    let rest = line.strip_prefix(br#"{"line":""#)?;
+    let (kind, rest) = KINDS.iter().find_map(|(name, kind)| Some((*kind, rest.strip_prefix(*name)?)))?;
+    let (at, rest) = rest.strip_prefix(br#"","at":""#)?.split_first_chunk::<24>()?;
+    (rest.first() == Some(&b'"') && is_time(at)).then_some((kind, *at))
+}
+
+/// Cheap, and enough to compare by: digits and marks where they belong.
+fn is_time(at: &At) -> bool {
+    at.iter().zip(b"dddd-dd-ddTdd:dd:dd.dddZ").all(|(letter, form)| match form {
+        b'd' => letter.is_ascii_digit(),
+        mark => letter == mark,
+    })
+}
+
+const KINDS: [(&[u8], LineKind); 5] = [
+    (b"access", LineKind::Access),
+    (b"end", LineKind::End),
+    (b"start", LineKind::Start),
+    (b"facts", LineKind::Facts),
+    (b"gap", LineKind::Gap),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_line_is_read_and_nothing_else_is_one() {
+        let line = br#"{"line":"end","at":"2026-01-01T00:00:00.000Z","request":"x"}"#;
+        assert_eq!(head(line), Some((LineKind::End, *b"2026-01-01T00:00:00.000Z")));
+        for end in 0..45 {
+            assert_eq!(head(&line[..end]), None);
+        }
+        for bad in [
+            r#"{"line":"ended","at":"2026-01-01T00:00:00.000Z"}"#,
+            r#"{"line":"end","at":"2026-01-01T00:00:00Z"}"#,
+            r#"{"line":"end","at":"+026-01-01T00:00:00.000Z"}"#,
+            r#"["line","end"]"#,
+            "\u{feff}{}",
+        ] {
+            assert_eq!(head(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
