@@ -3,13 +3,19 @@
 //! Arrives: a folder of policies and the apps that it is for. Leaves: what was asked for on standard output, and the exit code:
 //! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Nothing here talks to a gate.
 
+mod explain;
+mod past;
 mod place;
 mod prove;
+mod recorded;
+mod replay;
 mod schema;
 
 use clap::{Args, Subcommand};
 
+use self::explain::ExplainCommand;
 use self::prove::ProveCommand;
+use self::replay::ReplayCommand;
 use self::schema::SchemaCommand;
 use super::error::CommandError;
 
@@ -24,6 +30,8 @@ pub struct PolicyCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     Prove(ProveCommand),
+    Explain(ExplainCommand),
+    Replay(ReplayCommand),
     Schema(SchemaCommand),
 }
 
@@ -35,6 +43,8 @@ impl PolicyCommand {
     pub fn run(self) -> Result<(), CommandError> {
         match self.what {
             What::Prove(command) => command.run(),
+            What::Explain(command) => command.run(),
+            What::Replay(command) => command.run(),
             What::Schema(command) => command.run(),
         }
     }
