@@ -8,6 +8,7 @@ mod forwarding;
 mod held;
 mod manual;
 mod operations;
+mod past;
 mod recorded;
 mod sign_in;
 mod step_up;
