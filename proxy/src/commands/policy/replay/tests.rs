@@ -49,7 +49,7 @@ fn catalogue() -> Catalogue {
 }
 
 fn texts(policies: &str) -> PolicyTexts {
-    PolicyTexts { policies: vec![Source::new("all.cedar", policies)], additions: Vec::new() }
+    PolicyTexts { policies: vec![Source::new("all.cedar", policies)], additions: Vec::new(), ..PolicyTexts::default() }
 }
 
 fn person(name: &str, groups: &[&str], managed: bool) -> Person {
