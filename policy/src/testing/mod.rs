@@ -68,6 +68,16 @@ impl Tester<'_> {
         run::run(self.set, cases)
     }
 
+    /// Reads `sources` and runs them: for whoever only wants to go on if all is well.
+    ///
+    /// # Errors
+    /// Every mistake in every file; or else each case that did not come out as expected.
+    pub fn check(&self, sources: &[Source]) -> Result<Report, Vec<Problem>> {
+        let report = self.run(self.read(sources)?);
+        let failures: Vec<Problem> = report.failures().map(Outcome::problem).collect();
+        if failures.is_empty() { Ok(report) } else { Err(failures) }
+    }
+
     /// A question as a case that [`Tester::read`] reads back to the same question, `[[case]]` and a line break at the end
     /// included. It expects `verdict`. What it leaves out is as it is in a case that does not say so.
     pub fn write(&self, name: &str, query: &Query, verdict: &Verdict) -> String {

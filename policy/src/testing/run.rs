@@ -1,9 +1,11 @@
 //! Cases put to the policies, and what came of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::prepare::PrepareError;
+use crate::problem::Problem;
 use crate::set::PolicySet;
 use crate::verdict::{Decision, DenyReason, Verdict};
 
@@ -68,6 +70,20 @@ impl Outcome {
     /// Whether it came out as expected.
     pub fn passed(&self) -> bool {
         self.differences.is_empty()
+    }
+
+    /// What is not as expected, with its place.
+    pub(super) fn problem(&self) -> Problem {
+        let told: Vec<String> = self.differences.iter().map(ToString::to_string).collect();
+        Problem::new(Some(self.case.place.clone()), format!("the test `{}` fails: {}", self.case.name, told.join("; ")))
+    }
+}
+
+impl fmt::Display for Difference {
+    /// `expected allow, got deny: nothing permits it`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = if self.of == "expect" { String::new() } else { format!("{} ", self.of) };
+        write!(f, "expected {of}{}, got {}", self.expected, self.got)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct PolicyTexts {
     pub policies: Vec<Source>,
     /// `*.cedarschema`: additions to the shipped schema, by name.
     pub additions: Vec<Source>,
+    /// `tests/*.toml`: what is expected of the policies, by name. No decision rests on them.
+    pub tests: Vec<Source>,
     /// `prove/*.toml`: what is claimed of the policies, by name. No decision rests on them.
     pub proofs: Vec<Source>,
 }
@@ -59,10 +61,11 @@ impl PolicyTexts {
         Ok(first)
     }
 
-    /// Content hash of names and texts: names a policy set in the record.
+    /// Content hash of all names and texts: the same only for the same folder.
     pub fn hash(&self) -> Digest {
         let mut all = Vec::new();
-        for (kind, sources) in [("policy", &self.policies), ("schema", &self.additions), ("proof", &self.proofs)] {
+        let kinds = [("policy", &self.policies), ("schema", &self.additions), ("test", &self.tests), ("proof", &self.proofs)];
+        for (kind, sources) in kinds {
             for source in sources {
                 // Lengths first, so that no text can pass for the beginning of the next.
                 all.extend_from_slice(format!("{kind} {} {}\n", source.name.len(), source.text.len()).as_bytes());
@@ -83,6 +86,7 @@ impl PolicyTexts {
             };
             kind.push(read_file(&path, "")?);
         }
+        texts.tests = read_beside(dir, "tests/")?;
         texts.proofs = read_beside(dir, "prove/")?;
         Ok(texts)
     }
@@ -128,28 +132,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_policies_and_schemas_are_taken_in_order_of_name() {
+    fn only_what_is_known_is_taken_in_order_of_name() {
         let dir = tempfile::tempdir().unwrap();
-        for (name, text) in [("b.cedar", "2"), ("a.cedar", "1"), ("x.cedarschema", "3"), ("notes.txt", "4"), ("c.cedar~", "5")] {
+        for folder in ["tests", "prove", "notes"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        for (name, text) in [
+            ("b.cedar", "2"),
+            ("a.cedar", "1"),
+            ("x.cedarschema", "3"),
+            ("notes.txt", "4"),
+            ("c.cedar~", "5"),
+            ("d.toml", "6"),
+            ("tests/b.toml", "7"),
+            ("tests/a.toml", "8"),
+            ("tests/a.cedar", "9"),
+            ("prove/a.toml", "10"),
+            ("notes/a.toml", "11"),
+        ] {
             fs::write(dir.path().join(name), text).unwrap();
         }
         let texts = PolicyTexts::read(dir.path()).unwrap();
-        let names: Vec<_> = texts.policies.iter().chain(&texts.additions).map(|source| source.name.as_str()).collect();
-        assert_eq!(names, ["a.cedar", "b.cedar", "x.cedarschema"]);
+        let all = texts.policies.iter().chain(&texts.additions).chain(&texts.tests).chain(&texts.proofs);
+        let names: Vec<_> = all.map(|source| source.name.as_str()).collect();
+        assert_eq!(names, ["a.cedar", "b.cedar", "x.cedarschema", "tests/a.toml", "tests/b.toml", "prove/a.toml"]);
     }
 
     #[test]
     fn the_hash_tells_what_stands_where() {
-        let text = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
-        let one = PolicyTexts { policies: vec![text("a", "bc")], additions: vec![], ..PolicyTexts::default() };
-        let other = PolicyTexts { policies: vec![text("ab", "c")], additions: vec![], ..PolicyTexts::default() };
-        assert_ne!(one.hash(), other.hash());
-        let moved = PolicyTexts { policies: vec![], additions: vec![text("a", "bc")], ..PolicyTexts::default() };
-        assert_ne!(one.hash(), moved.hash());
+        let text = |name: &str, text: &str| vec![Source { name: name.into(), text: text.into() }];
+        let whole = PolicyTexts::default();
+        let all = [
+            PolicyTexts { policies: text("a", "bc"), ..whole.clone() },
+            PolicyTexts { policies: text("ab", "c"), ..whole.clone() },
+            PolicyTexts { additions: text("a", "bc"), ..whole.clone() },
+            PolicyTexts { tests: text("a", "bc"), ..whole.clone() },
+            PolicyTexts { proofs: text("a", "bc"), ..whole },
+        ];
+        let hashes: std::collections::HashSet<_> = all.iter().map(PolicyTexts::hash).collect();
+        assert_eq!(hashes.len(), all.len());
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_set() {
         assert!(matches!(PolicyTexts::read(Path::new("/nonexistent/policies")), Err(FolderError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused_with_its_name_and_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("tests")).unwrap();
+        for name in ["a.cedar", "tests/a.toml"] {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            file.set_len(MAX_FILE_BYTES as u64 + 1).unwrap();
+            let error = PolicyTexts::read(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("larger than 4194304 bytes"), "{error}");
+            file.set_len(0).unwrap();
+        }
     }
 }

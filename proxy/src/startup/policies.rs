@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sekisho_policy::{App as PolicyApp, Catalogue, PolicySet, Source};
+use jiff::tz::TimeZone;
+use sekisho_policy::testing::Tester;
+use sekisho_policy::{App as PolicyApp, Catalogue, PolicySet, Problem, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{self, Config, Outline};
 use crate::decide::{Decider, PolicyTexts};
 use crate::record::SetShelf;
 use crate::secret::Digest;
@@ -47,18 +49,10 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Vec<String>> {
 /// What is wrong with the policies of a configuration that is wrong itself, as far as that can be told: so that both are named at
 /// once. The file at `path` is read without judging it.
 pub(super) fn problems_beside(path: &Path) -> Vec<String> {
-    let Some(written) = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok()) else {
-        return Vec::new();
-    };
-    let Some(dir) = written.get("policies").and_then(|policies| policies.get("dir")?.as_str()) else { return Vec::new() };
-    let texts = PolicyTexts::read(&path.parent().unwrap_or(Path::new(".")).join(dir));
-    let strings = |list: Option<&toml::Value>| -> Vec<String> {
-        let list = list.and_then(toml::Value::as_array).into_iter().flatten();
-        list.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-    };
-    let apps = written.get("app").and_then(toml::Value::as_array).into_iter().flatten();
-    let apps = apps.filter_map(|app| Some(PolicyApp::new(app.get("name")?.as_str()?, strings(app.get("tags"))))).collect();
-    let judged = texts.map_err(|error| vec![format!("policies: {error}")]).and_then(|texts| judge(&texts, apps).map(drop));
+    let Ok(outline) = Outline::load(path, config::environment()) else { return Vec::new() };
+    let apps = outline.apps.iter().map(|(name, tags)| PolicyApp::new(name, tags.clone())).collect();
+    let texts = PolicyTexts::read(&outline.policies_dir).map_err(|error| vec![format!("policies: {error}")]);
+    let judged = texts.and_then(|texts| judge(&texts, apps, &outline.time_zone).map(drop));
     judged.err().unwrap_or_default()
 }
 
@@ -70,6 +64,7 @@ pub(super) fn last_live(config: &Config) -> Result<Loaded, Vec<String>> {
     let path = kept_at(&config.state);
     let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+    // They were tested before they went live.
     check(config, PolicyTexts { policies: sources(kept.policies), additions: sources(kept.additions), ..PolicyTexts::default() })
 }
 
@@ -94,15 +89,20 @@ pub(super) fn keep_for_the_record(config: &Config, policies: &Loaded) -> Result<
 
 fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
     let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
-    let loaded = judge(&texts, apps)?;
+    let loaded = judge(&texts, apps, &config.time_zone)?;
     let hash = Digest::of(loaded.set.canonical_text().as_bytes());
     let decider = Decider::new(Arc::new(loaded.set), hash, config.time_zone.clone());
     Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
 }
 
-fn judge(texts: &PolicyTexts, apps: Vec<PolicyApp>) -> Result<sekisho_policy::Loaded, Vec<String>> {
-    PolicySet::load(&texts.policies, &texts.additions, &Catalogue { apps, groups: None })
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+/// The checked set, if its own tests pass too: a set whose tests fail never goes live.
+fn judge(texts: &PolicyTexts, apps: Vec<PolicyApp>, zone: &TimeZone) -> Result<sekisho_policy::Loaded, Vec<String>> {
+    let words = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let catalogue = Catalogue { apps, groups: None };
+    let loaded = PolicySet::load(&texts.policies, &texts.additions, &catalogue).map_err(words)?;
+    let tester = Tester { set: &loaded.set, catalogue: &catalogue, zone };
+    let _passed = tester.check(&texts.tests).map_err(words)?;
+    Ok(loaded)
 }
 
 fn sources(pairs: Vec<(String, String)>) -> Vec<Source> {

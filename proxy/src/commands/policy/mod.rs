@@ -5,11 +5,13 @@
 
 mod explain;
 mod past;
+mod junit;
 mod place;
 mod prove;
 mod recorded;
 mod replay;
 mod schema;
+mod test;
 
 use clap::{Args, Subcommand};
 
@@ -17,11 +19,12 @@ use self::explain::ExplainCommand;
 use self::prove::ProveCommand;
 use self::replay::ReplayCommand;
 use self::schema::SchemaCommand;
+use self::test::TestCommand;
 use super::error::CommandError;
 
 /// Write, test and understand policies before they are live.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sekisho policy schema > sekisho.cedarschema")]
+#[command(after_help = "Example:\n  sekisho policy test --config /etc/sekisho/sekisho.toml")]
 pub struct PolicyCommand {
     #[command(subcommand)]
     what: What,
@@ -32,6 +35,7 @@ enum What {
     Prove(ProveCommand),
     Explain(ExplainCommand),
     Replay(ReplayCommand),
+    Test(TestCommand),
     Schema(SchemaCommand),
 }
 
@@ -45,6 +49,7 @@ impl PolicyCommand {
             What::Prove(command) => command.run(),
             What::Explain(command) => command.run(),
             What::Replay(command) => command.run(),
+            What::Test(command) => command.run(),
             What::Schema(command) => command.run(),
         }
     }
