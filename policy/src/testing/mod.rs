@@ -20,6 +20,7 @@
 //! expect = "deny"
 //! ```
 
+mod apps;
 mod draft;
 mod facts;
 mod read;
@@ -33,6 +34,7 @@ mod write;
 
 use jiff::tz::TimeZone;
 
+pub use self::apps::catalogue;
 pub use self::run::{Difference, Outcome, Report, Untouched};
 pub use self::suite::{Case, Expected, MAX_CASES};
 #[cfg(feature = "prove")]
@@ -48,7 +50,7 @@ use crate::verdict::Verdict;
 pub struct Tester<'a> {
     /// The policies.
     pub set: &'a PolicySet,
-    /// What they were loaded for.
+    /// What they were loaded for: [`catalogue`] has the apps that the tests make up as well.
     pub catalogue: &'a Catalogue,
     /// The configured zone: of `now`, `local_time` and `weekday`.
     pub zone: &'a TimeZone,

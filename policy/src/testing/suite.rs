@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::Tester;
+use super::apps;
 use super::draft::Draft;
 use super::facts;
 use super::read::{FACTS, Fixtures, Terms, fact};
@@ -70,6 +71,7 @@ fn file(tester: &Tester<'_>, source: &Source) -> Result<Vec<Case>, Vec<Problem>>
             reader.unknown(key, "a file of tests", FILE);
         }
     }
+    apps::check(&root, tester.catalogue, &mut reader);
     let posture = &tester.set.facts.posture;
     let fixtures = Fixtures::read(&root, posture, tester.zone, &mut reader);
     let apps: BTreeSet<&str> = tester.catalogue.apps.iter().map(|app| app.name.as_str()).collect();
@@ -221,6 +223,6 @@ fn choice<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reader: &mut Reader<'
 /// Most cases of a folder.
 pub const MAX_CASES: usize = 20_000;
 
-const FILE: &[&str] = &["defaults", "users", "services", "devices", "case"];
+const FILE: &[&str] = &["apps", "defaults", "users", "services", "devices", "case"];
 const SAID: &[&str] = &["name", "like", "expect", "reason", "policies"];
 const REASONS: [DenyReason; 3] = [DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed];

@@ -212,6 +212,28 @@ fn what_is_not_toml_or_without_end_is_refused() {
 }
 
 #[test]
+fn an_app_can_be_made_up_but_not_another_one_than_there_is() {
+    let bench = Bench::new();
+    let file = |apps: &str| {
+        let case = "[[case]]\nname = \"a\"\napp = \"lab\"\naction = \"public\"\nexpect = \"deny\"\n";
+        Source::new("tests/a.toml", format!("[apps]\n{apps}\n{case}"))
+    };
+    let run = |apps: &str| {
+        let tests = [file(apps)];
+        let catalogue = catalogue(&tests, &bench.catalogue);
+        let set = PolicySet::load(&[Source::new("p.cedar", POLICIES)], &[], &catalogue).unwrap().set;
+        Tester { set: &set, catalogue: &catalogue, zone: &bench.zone }
+            .check(&tests)
+            .map(drop)
+            .map_err(|problems| words(&problems))
+    };
+    assert_eq!(run("lab = [\"internal\"]\nwiki = [\"internal\"]"), Ok(()));
+    assert!(run("wiki = [\"internal\"]").unwrap_err().contains("there is no app `lab`"));
+    assert!(run("lab = []\nwiki = []").unwrap_err().contains("the app `wiki` has other tags: internal"));
+    assert!(run("lab = 5").unwrap_err().contains("a list in brackets belongs here"));
+}
+
+#[test]
 fn every_key_that_is_offered_is_read() {
     let bench = Bench::new();
     let text = r#"

@@ -1,7 +1,11 @@
 //! The policies that ship as examples are correct, and decide what the quickstart shows.
 
 use super::support::{self, NOW_MS, folder, quickstart_catalogue, someone};
-use sekisho_policy::{Action, Decision, DenyReason, Identity, PolicySet, Principal, RequestFacts, Verdict};
+use jiff::tz::TimeZone;
+use sekisho_policy::testing::{self, Tester};
+use sekisho_policy::{
+    Action, App, Catalogue, Decision, DenyReason, Identity, PolicySet, Principal, RequestFacts, Source, Verdict,
+};
 
 #[test]
 fn the_starter_has_no_mistakes_and_no_warnings() {
@@ -133,4 +137,43 @@ fn assert_denied(verdict: &Verdict, reason: DenyReason, policies: &[&str]) {
         (Decision::Deny(reason), policies.iter().map(|&id| id.to_owned()).collect())
     );
     assert_eq!(verdict.errors, []);
+}
+
+#[test]
+fn the_tests_beside_it_pass_and_touch_every_policy() {
+    let tests = tests();
+    for catalogue in [quickstart_catalogue(), Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None }] {
+        let catalogue = testing::catalogue(&tests, &catalogue);
+        let set = PolicySet::load(&folder("../examples/policies"), &[], &catalogue).unwrap().set;
+        let report = Tester { set: &set, catalogue: &catalogue, zone: &TimeZone::UTC }.check(&tests);
+        let report = report.unwrap_or_else(|problems| panic!("{}", support::lines(&problems)));
+        assert_eq!(report.untouched, []);
+    }
+}
+
+/// Take any policy away, and some test notices.
+#[test]
+fn no_policy_can_be_lost_without_a_test_that_fails() {
+    let (policies, tests, catalogue) = (folder("../examples/policies"), tests(), quickstart_catalogue());
+    let ids = starter().policy_ids();
+    for id in &ids {
+        let without: Vec<Source> = policies.iter().map(|source| Source::new(&source.name, lose(&source.text, id))).collect();
+        let set = PolicySet::load(&without, &[], &catalogue).unwrap().set;
+        assert_eq!(set.len(), ids.len() - 1);
+        let outcome = Tester { set: &set, catalogue: &catalogue, zone: &TimeZone::UTC }.check(&tests);
+        assert!(outcome.is_err(), "no test misses `{id}`");
+    }
+}
+
+/// The text without the policy of this id.
+fn lose(text: &str, id: &str) -> String {
+    match text.split_once(&format!("@id(\"{id}\")")) {
+        Some((before, after)) => before.to_owned() + after.split_once(';').unwrap().1,
+        None => text.to_owned(),
+    }
+}
+
+fn tests() -> Vec<Source> {
+    let text = std::fs::read_to_string(support::beside("../examples/policies/tests/starter.toml")).unwrap();
+    vec![Source::new("tests/starter.toml", text)]
 }

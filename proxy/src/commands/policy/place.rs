@@ -15,9 +15,9 @@ use crate::decide::PolicyTexts;
 /// The options that say which policies are meant.
 #[derive(Clone, Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// The configuration: it names the folder of policies, the apps and the time zone
-    #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG", default_value = "sekisho.toml")]
-    config: PathBuf,
+    /// The configuration: it names the folder of policies, the apps and the time zone [default: sekisho.toml; with --dir it may be missing]
+    #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG")]
+    config: Option<PathBuf>,
     /// A folder of policies, in place of the one that the configuration names
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -47,10 +47,12 @@ impl PlaceArgs {
             let catalogue = Catalogue { apps: self.apps.clone(), groups: None };
             return Ok(Place { dir, catalogue, zone: TimeZone::UTC });
         }
-        let outline = Outline::load(&self.config, config::environment()).map_err(|problems| {
-            let hint = if self.dir.is_some() { "\nname the apps with --app, or the configuration with --config" } else { "" };
-            CommandError::CheckFailed(format!("{}{hint}", lines(&problems)))
-        })?;
+        let config = self.config.as_deref().unwrap_or(Path::new("sekisho.toml"));
+        if let (Some(dir), None, false) = (&self.dir, &self.config, config.exists()) {
+            return Ok(Place { dir: dir.clone(), catalogue: Catalogue::default(), zone: TimeZone::UTC });
+        }
+        let outline =
+            Outline::load(config, config::environment()).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
         let dir = self.dir.clone().unwrap_or(outline.policies_dir);
         Ok(Place { dir, catalogue: Catalogue { apps, groups: None }, zone: outline.time_zone })

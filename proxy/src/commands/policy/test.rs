@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sekisho_policy::testing::{Difference, Outcome, Report, Tester, Untouched};
+use sekisho_policy::testing::{self, Difference, Outcome, Report, Tester, Untouched};
 use serde_json::json;
 
 use super::junit;
@@ -38,8 +38,9 @@ impl TestCommand {
     /// # Errors
     /// When the policies or tests have mistakes, or one does not come out as expected.
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let place = self.place.find()?;
+        let mut place = self.place.find()?;
         let texts = place.texts()?;
+        place.catalogue = testing::catalogue(&texts.tests, &place.catalogue);
         let set = place.load_texts(&texts)?.set;
         let tester = Tester { set: &set, catalogue: &place.catalogue, zone: &place.zone };
         let mut cases = tester.read(&texts.tests).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
