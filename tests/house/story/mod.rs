@@ -9,6 +9,7 @@ mod held;
 mod manual;
 mod operations;
 mod past;
+mod policy_tests;
 mod recorded;
 mod sign_in;
 mod step_up;

@@ -4,8 +4,8 @@
 //! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Nothing here talks to a gate.
 
 mod explain;
-mod past;
 mod junit;
+mod past;
 mod place;
 mod prove;
 mod recorded;

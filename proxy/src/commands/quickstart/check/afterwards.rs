@@ -74,7 +74,12 @@ fn record(folder: &Path) -> Result<Vec<Value>, CommandError> {
     let cannot = |error: std::io::Error| CommandError::failed(format!("{}: {error}", folder.display()));
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
-        let text = std::fs::read_to_string(entry.map_err(cannot)?.path()).map_err(cannot)?;
+        let path = entry.map_err(cannot)?.path();
+        // The policy sets that it refers to are kept beside it.
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).map_err(cannot)?;
         lines.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
     }
     Ok(lines)

@@ -3,6 +3,7 @@
 mod afterwards;
 mod line;
 mod people;
+mod policies;
 mod theft;
 mod traffic;
 
@@ -19,6 +20,7 @@ use crate::commands::error::CommandError;
 pub(super) async fn play(stage: &Stage, clock: &Clock) -> Result<(), CommandError> {
     let since = clock.now();
     let mut score = Score::default();
+    policies::play(stage, &mut score, clock)?;
     people::play(stage, &mut score).await?;
     theft::play(stage, &mut score).await?;
     traffic::play(stage, &mut score).await?;
