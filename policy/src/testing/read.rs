@@ -297,6 +297,11 @@ fn age(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<Age> {
     parsed(value, "how long ago it was, such as \"5m\" or \"1h30m\", or \"unknown\"", read, reader)
 }
 
+/// A span of time, in milliseconds.
+pub(super) fn duration(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<i64> {
+    parsed(value, "a span of time, such as \"15m\"", span::parse, reader)
+}
+
 fn moment(value: &Value<'_>, zone: &TimeZone, reader: &mut Reader<'_>) -> Option<i64> {
     let day = super::facts::DEFAULT_DAY;
     let help = "a time, such as \"2026-07-01T09:00:00\" (in the configured zone) or \"2026-07-01T07:00:00Z\"";

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::explain::{Effort, Way};
 use crate::prepare::PrepareError;
 use crate::problem::Problem;
 use crate::set::PolicySet;
 use crate::verdict::{Decision, DenyReason, Verdict};
 
-use super::suite::Case;
+use super::span;
+use super::suite::{Case, ExpectedStepUp};
 
 /// What came of every case.
 #[must_use]
@@ -32,6 +34,8 @@ pub struct Outcome {
     pub verdict: Result<Verdict, PrepareError>,
     /// What is not as expected; empty if it passed.
     pub differences: Vec<Difference>,
+    /// Of a denial that was not expected: the nearest ways to yes, in a line each.
+    pub ways: Vec<String>,
 }
 
 /// One thing that is not as expected.
@@ -75,7 +79,12 @@ impl Outcome {
     /// What is not as expected, with its place.
     pub(super) fn problem(&self) -> Problem {
         let told: Vec<String> = self.differences.iter().map(ToString::to_string).collect();
-        Problem::new(Some(self.case.place.clone()), format!("the test `{}` fails: {}", self.case.name, told.join("; ")))
+        let message = format!("the test `{}` fails: {}", self.case.name, told.join("; "));
+        let problem = Problem::new(Some(self.case.place.clone()), message);
+        match self.ways.first() {
+            Some(way) => problem.help(format!("it would be allowed with {way}")),
+            None => problem,
+        }
     }
 }
 
@@ -88,7 +97,9 @@ impl fmt::Display for Difference {
 }
 
 pub(super) fn run(set: &PolicySet, cases: Vec<Case>) -> Report {
-    let outcomes: Vec<Outcome> = cases.into_iter().map(|case| one(set, case)).collect();
+    // Ways are found by deciding, many times over: the first few failures are enough to begin with.
+    let mut to_explain = MOST_EXPLAINED;
+    let outcomes: Vec<Outcome> = cases.into_iter().map(|case| one(set, case, &mut to_explain)).collect();
     let verdicts = outcomes.iter().filter_map(|outcome| outcome.verdict.as_ref().ok());
     // The permits of what is let through, the forbids of what is refused.
     let decided: BTreeSet<&Arc<str>> = verdicts.flat_map(|verdict| verdict.policies.iter()).collect();
@@ -98,20 +109,25 @@ pub(super) fn run(set: &PolicySet, cases: Vec<Case>) -> Report {
     Report { untouched, policies: ids.len(), outcomes }
 }
 
-fn one(set: &PolicySet, case: Case) -> Outcome {
+fn one(set: &PolicySet, case: Case, to_explain: &mut usize) -> Outcome {
     let verdict = set.decide_query(&case.query);
     let differences = match &verdict {
-        Ok(verdict) => differences(&case, verdict),
+        Ok(verdict) => differences(set, &case, verdict),
         Err(error) => vec![Difference { of: "expect", expected: word(case.expected.allow), got: error.to_string() }],
     };
-    Outcome { case, verdict, differences }
+    let denied = verdict.as_ref().is_ok_and(|verdict| !verdict.is_allowed());
+    let explain = case.expected.allow && denied && *to_explain > 0;
+    let ways = if explain { ways(set, &case).iter().map(Way::in_short).collect() } else { Vec::new() };
+    *to_explain -= usize::from(explain);
+    Outcome { case, verdict, differences, ways }
 }
 
-fn differences(case: &Case, verdict: &Verdict) -> Vec<Difference> {
+fn differences(set: &PolicySet, case: &Case, verdict: &Verdict) -> Vec<Difference> {
     let expected = &case.expected;
     let mut found = Vec::new();
     if expected.allow != verdict.is_allowed() {
         found.push(Difference { of: "expect", expected: word(expected.allow), got: decided(verdict) });
+        return found;
     }
     if let (Some(reason), Decision::Deny(got)) = (expected.reason, verdict.decision)
         && got != reason
@@ -127,8 +143,66 @@ fn differences(case: &Case, verdict: &Verdict) -> Vec<Difference> {
             got: list(verdict.policies.iter().map(|id| &**id)),
         });
     }
+    if let Some(wanted) = &expected.step_up {
+        found.extend(step_up(set, case, wanted));
+    }
+    if let Some(wanted) = &expected.remedy {
+        found.extend(remedy(set, case, wanted));
+    }
     found
 }
+
+fn step_up(set: &PolicySet, case: &Case, wanted: &ExpectedStepUp) -> Option<Difference> {
+    let who = case.query.who.as_ref();
+    let got = who.and_then(|identity| set.step_up(identity, &case.query.request.facts()));
+    let as_wanted = match (wanted, &got) {
+        (ExpectedStepUp::No, None) => true,
+        (ExpectedStepUp::Yes { max_age_ms, mfa, acr }, Some(got)) => {
+            let age = got.max_age_s.and_then(|secs| i64::try_from(secs).ok()).and_then(|secs| secs.checked_mul(1000));
+            max_age_ms.is_none_or(|wanted| age == Some(wanted))
+                && mfa.is_none_or(|wanted| got.mfa == wanted)
+                && acr.as_ref().is_none_or(|wanted| got.acr.as_ref() == Some(wanted))
+        }
+        _ => false,
+    };
+    let wanted = match wanted {
+        ExpectedStepUp::No => "none".to_owned(),
+        ExpectedStepUp::Yes { max_age_ms, mfa, acr } => sign_in(*max_age_ms, *mfa, acr.as_deref()),
+    };
+    let got = got.map_or("none".to_owned(), |got| {
+        let age = got.max_age_s.and_then(|secs| i64::try_from(secs).ok()).map(|secs| secs.saturating_mul(1000));
+        sign_in(age, Some(got.mfa), got.acr.as_deref())
+    });
+    (!as_wanted).then_some(Difference { of: "step_up", expected: wanted, got })
+}
+
+/// `a sign-in of at most 15m with mfa`.
+fn sign_in(max_age_ms: Option<i64>, mfa: Option<bool>, acr: Option<&str>) -> String {
+    let age = max_age_ms.map(|ms| format!(" of at most {}", span::text(ms)));
+    let mfa = mfa.filter(|mfa| *mfa).map(|_| " with more than one factor".to_owned());
+    let acr = acr.map(|acr| format!(" with acr `{acr}`"));
+    ["a sign-in".to_owned()].into_iter().chain(age).chain(mfa).chain(acr).collect()
+}
+
+fn remedy(set: &PolicySet, case: &Case, wanted: &BTreeSet<String>) -> Option<Difference> {
+    let ways = ways(set, case);
+    let is_wanted = |way: &Way| way.changes.iter().map(|change| &change.fact).collect::<BTreeSet<_>>() == wanted.iter().collect();
+    if ways.iter().any(is_wanted) || (ways.is_empty() && wanted.is_empty()) {
+        return None;
+    }
+    let got: Vec<String> = ways.iter().map(|way| list(way.changes.iter().map(|change| change.fact.as_str()))).collect();
+    let got = if got.is_empty() { "no way to yes".to_owned() } else { got.join(", or ") };
+    Some(Difference { of: "remedy", expected: list(wanted.iter().map(String::as_str)), got })
+}
+
+fn ways(set: &PolicySet, case: &Case) -> Vec<Way> {
+    set.explain(&case.query, EFFORT).map(|explanation| explanation.ways).unwrap_or_default()
+}
+
+/// For one case of many: enough for every way in a set of some hundreds.
+const EFFORT: Effort = Effort { work: 100_000, permits: 50, ways: 5 };
+/// Failures that get ways to yes.
+const MOST_EXPLAINED: usize = 20;
 
 /// The verdict in a line: `deny (forbidden) by a, b`.
 fn decided(verdict: &Verdict) -> String {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::Tester;
 use super::apps;
 use super::draft::Draft;
 use super::facts;
-use super::read::{FACTS, Fixtures, Terms, fact};
+use super::read::{FACTS, Fixtures, Terms, duration, fact};
 use super::reader::{Reader, Value};
 use crate::load::MAX_FILE_BYTES;
 use crate::near::did_you_mean;
@@ -40,6 +40,26 @@ pub struct Expected {
     pub reason: Option<DenyReason>,
     /// `policies`: exactly those that decide.
     pub policies: Option<BTreeSet<String>>,
+    /// `step_up`: whether another sign-in is all that is missing, and which.
+    pub step_up: Option<ExpectedStepUp>,
+    /// `remedy`: facts that, changed together, are one of the nearest ways to yes; none: there is no way.
+    pub remedy: Option<BTreeSet<String>>,
+}
+
+/// The sign-in that a case expects to be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedStepUp {
+    /// None: no sign-in would help.
+    No,
+    /// Some sign-in; what is written of it has to be so.
+    Yes {
+        /// How old it may be, in milliseconds.
+        max_age_ms: Option<i64>,
+        /// Whether more than one factor has to be used.
+        mfa: Option<bool>,
+        /// The authentication context class.
+        acr: Option<String>,
+    },
 }
 
 /// Reads `sources`, all cases of all of them.
@@ -115,6 +135,8 @@ struct Said {
     allow: Option<bool>,
     reason: Option<DenyReason>,
     policies: Option<BTreeSet<String>>,
+    step_up: Option<ExpectedStepUp>,
+    remedy: Option<BTreeSet<String>>,
     /// Where `user` or `service`, `device` or `session` stand.
     known_only: Option<Range<usize>>,
 }
@@ -150,10 +172,13 @@ impl Cases<'_> {
             reader.wrong(&at, format!("there is another case `{name}` in this file"));
         }
         if let (Some(query), Some(allow)) = (query, said.allow) {
-            if allow && said.reason.is_some() {
-                reader.wrong(&at, format!("{named} expects to be allowed, and a reason for a denial"));
+            let of_denials =
+                [(said.reason.is_some(), "reason"), (said.step_up.is_some(), "step_up"), (said.remedy.is_some(), "remedy")];
+            for (_, key) in of_denials.iter().filter(|(written, _)| allow && *written) {
+                reader.wrong(&at, format!("{named} expects to be allowed, and `{key}` is for denials"));
             }
-            let expected = Expected { allow, reason: said.reason, policies: said.policies };
+            let Said { reason, policies, step_up, remedy, .. } = said;
+            let expected = Expected { allow, reason, policies, step_up, remedy };
             self.cases.push(Case { name, place: reader.place(&at), query, expected });
         }
     }
@@ -167,6 +192,8 @@ impl Cases<'_> {
                 "expect" => said.allow = choice(value, &[("allow", true), ("deny", false)], reader),
                 "reason" => said.reason = choice(value, &REASONS.map(|reason| (reason.as_str(), reason)), reader),
                 "policies" => said.policies = self.policies(value, reader),
+                "step_up" => said.step_up = step_up(value, reader),
+                "remedy" => said.remedy = reader.texts(value),
                 name => {
                     if ["user", "service", "device", "session"].contains(&name) {
                         said.known_only = Some(key.span());
@@ -208,6 +235,25 @@ impl Cases<'_> {
     }
 }
 
+fn step_up(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<ExpectedStepUp> {
+    let (mut max_age_ms, mut mfa, mut acr) = (None, None, None);
+    match value.get_ref() {
+        DeValue::Boolean(false) => return Some(ExpectedStepUp::No),
+        DeValue::Boolean(true) => {}
+        _ => {
+            for (key, value) in reader.table(value, "`step_up`, if not true or false,").into_iter().flatten() {
+                match key.get_ref().as_ref() {
+                    "max_age" => max_age_ms = duration(value, reader),
+                    "mfa" => mfa = reader.flag(value),
+                    "acr" => acr = reader.text(value),
+                    _ => reader.unknown(key, "`step_up`", STEP_UP),
+                }
+            }
+        }
+    }
+    Some(ExpectedStepUp::Yes { max_age_ms, mfa, acr })
+}
+
 /// One of a few words.
 fn choice<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reader: &mut Reader<'_>) -> Option<T> {
     let text = reader.text(value)?;
@@ -224,5 +270,6 @@ fn choice<T: Copy>(value: &Value<'_>, words: &[(&str, T)], reader: &mut Reader<'
 pub const MAX_CASES: usize = 20_000;
 
 const FILE: &[&str] = &["apps", "defaults", "users", "services", "devices", "case"];
-const SAID: &[&str] = &["name", "like", "expect", "reason", "policies"];
+const SAID: &[&str] = &["name", "like", "expect", "reason", "policies", "step_up", "remedy"];
+const STEP_UP: &[&str] = &["max_age", "mfa", "acr"];
 const REASONS: [DenyReason; 3] = [DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed];

@@ -122,6 +122,33 @@ fn what_differs_is_told_with_both_sides() {
 }
 
 #[test]
+fn step_up_and_remedies_are_what_explaining_finds() {
+    let bench = Bench::new();
+    let run = |said: &str| {
+        let report = bench.tester().run(bench.cases(&after_good(&format!("{said}\nexpect = \"deny\""))));
+        report.failures().flat_map(|failed| &failed.differences).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let stale = "session.auth_age = \"1h\"";
+    for said in ["step_up = true", "step_up.max_age = \"14m59s\"", "remedy = [\"context.session.auth_age_s\"]"] {
+        assert_eq!(run(&format!("{stale}\n{said}")), Vec::<String>::new(), "{said}");
+    }
+    assert_eq!(run("user.groups = []\nstep_up = false\nremedy = ['principal in Group::\"hr\"']"), Vec::<String>::new());
+    for (said, told) in [
+        ("step_up = false", "expected step_up none, got a sign-in of at most 14m59s"),
+        ("step_up.mfa = true", "expected step_up a sign-in with more than one factor, got a sign-in of at most 14m59s"),
+        ("remedy = [\"context.session.mfa\"]", "expected remedy `context.session.mfa`, got `context.session.auth_age_s`"),
+        ("remedy = []", "expected remedy none, got `context.session.auth_age_s`"),
+    ] {
+        assert_eq!(run(&format!("{stale}\n{said}")), [told], "{said}");
+    }
+    let allowed = bench.read(&after_good("expect = \"allow\"\nstep_up = false")).unwrap_err();
+    assert!(words(&allowed).contains("`step_up` is for denials"), "{allowed:?}");
+    let failed = bench.tester().check(&[Source::new("a", after_good(&format!("{stale}\nexpect = \"allow\"")))]).unwrap_err();
+    let help = failed[0].help.as_deref().unwrap();
+    assert!(help.starts_with("it would be allowed with context.session.auth_age_s: "), "{help}");
+}
+
+#[test]
 fn a_public_path_is_asked_for_by_nobody() {
     let bench = Bench::new();
     let cases = bench.cases(

@@ -115,7 +115,8 @@ fn as_text(report: &Report, all: bool) -> String {
 pub(super) fn shortfall(outcome: &Outcome) -> Vec<String> {
     let place = (!outcome.passed()).then(|| format!("at {}:{}", outcome.case.place.file, outcome.case.place.line));
     let differences = outcome.differences.iter().map(ToString::to_string);
-    place.into_iter().chain(differences).map(|line| plain(&line)).collect()
+    let ways = outcome.ways.iter().map(|way| format!("it would be allowed with {way}"));
+    place.into_iter().chain(differences).chain(ways).map(|line| plain(&line)).collect()
 }
 
 fn lack(one: &Untouched) -> &'static str {
@@ -138,6 +139,7 @@ fn as_json(report: &Report) -> serde_json::Value {
             "decision": verdict.map(|verdict| verdict.decision.as_str()),
             "policies": verdict.map(|verdict| verdict.policies.to_vec()),
             "differences": outcome.differences.iter().map(difference).collect::<Vec<_>>(),
+            "ways": outcome.ways,
         })
     };
     let untouched = |one: &Untouched| json!({ "policy": one.policy, "effect": if one.permits { "permit" } else { "forbid" } });
