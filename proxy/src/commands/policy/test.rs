@@ -150,3 +150,45 @@ fn as_json(report: &Report) -> serde_json::Value {
         "untouched": report.untouched.iter().map(untouched).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sekisho_policy::{App, Catalogue, PolicySet, Source};
+
+    use super::*;
+
+    const POLICY: &str =
+        "@id(\"p\") permit (principal, action in Action::\"use\", resource == App::\"payroll\") when { context.session.mfa };";
+
+    fn report(tests: &str) -> Report {
+        let catalogue = Catalogue { apps: vec![App::new("payroll", ["confidential"])], groups: None };
+        let set = PolicySet::load(&[Source::new("p.cedar", POLICY)], &[], &catalogue).unwrap().set;
+        let tester = Tester { set: &set, catalogue: &catalogue, zone: &jiff::tz::TimeZone::UTC };
+        tester.run(tester.read(&[Source::new("tests/payroll.toml", tests)]).unwrap())
+    }
+
+    #[test]
+    fn the_page_shows_what_is_printed() {
+        let name = "HR opens payroll from a laptop of their own";
+        let found =
+            report(&format!("\n\n\n[[case]]\nname = \"{name}\"\napp = \"payroll\"\nsession.mfa = false\nexpect = \"allow\""));
+        // That the page's own set has further policies makes no difference to what it shows.
+        let text = as_text(&found, true).replace("\nno test touches\n  p  (nothing is allowed by it)\n", "");
+        let page = include_str!("../../../../docs/policies.md");
+        assert!(page.contains(&format!("```text\n{text}```")), "{text}");
+    }
+
+    #[test]
+    fn names_of_others_do_not_play_with_the_terminal_nor_with_xml() {
+        let found = report("[[case]]\nname = \"\\u001B[2J<b>\"\napp = \"payroll\"\nexpect = \"deny\"");
+        let text = as_text(&found, true);
+        assert!(text.contains("FAIL  \u{fffd}[2J<b>") && text.contains("expected deny, got allow, by `p`"), "{text}");
+        let xml = junit::report(&found);
+        assert!(xml.contains("name=\"[2J&lt;b&gt;\" file=\"tests/payroll.toml\" line=\"2\">"), "{xml}");
+        assert!(
+            xml.contains("<failure message=\"expected deny, got allow, by `p`\">") && xml.contains("failures=\"1\""),
+            "{xml}"
+        );
+        assert_eq!(as_json(&found)["tests"][0]["differences"][0]["got"], "allow, by `p`");
+    }
+}
