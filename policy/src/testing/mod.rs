@@ -36,9 +36,9 @@ use jiff::tz::TimeZone;
 
 pub use self::apps::catalogue;
 pub use self::run::{Difference, Outcome, Report, Untouched};
+pub use self::suite::{Case, Expected, ExpectedStepUp, MAX_CASES};
 #[cfg(feature = "prove")]
 pub(crate) use self::write::usual;
-pub use self::suite::{Case, Expected, ExpectedStepUp, MAX_CASES};
 
 use crate::problem::Problem;
 use crate::query::Query;
