@@ -28,6 +28,7 @@ mod asked;
 mod cedar_facts;
 mod cells;
 mod compile;
+mod diff;
 mod engine;
 mod explain;
 mod facts;
@@ -49,6 +50,7 @@ mod set;
 pub mod testing;
 mod verdict;
 
+pub use diff::{ChangeKind, Diff, Direction, Effect, NotComparable, PolicyChange, Texts};
 pub use explain::{By, Change, Effort, Explanation, Lifted, Nearly, PolicyInfo, StepUp, Way};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 pub use kept::{KeptSet, KeptSetError};

@@ -42,6 +42,8 @@ pub(crate) use self::write::usual;
 
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::request::Action;
+use crate::schema::PostureFact;
 use crate::set::{Catalogue, PolicySet, Source};
 use crate::verdict::Verdict;
 
@@ -54,6 +56,15 @@ pub struct Tester<'a> {
     pub catalogue: &'a Catalogue,
     /// The configured zone: of `now`, `local_time` and `weekday`.
     pub zone: &'a TimeZone,
+}
+
+/// The question of a case that says who, what and where, and nothing else.
+pub(crate) fn good_day(id: &str, program: bool, app: &str, action: Action, posture: &[PostureFact]) -> Option<Query> {
+    let mut draft = draft::Draft::default();
+    draft.who = draft::WhoDraft { id: Some(id.to_owned()), program: Some(program), ..draft::WhoDraft::default() };
+    draft.request.app = Some(app.to_owned());
+    draft.request.action = Some(action);
+    facts::query(draft, posture, &TimeZone::UTC)
 }
 
 impl Tester<'_> {

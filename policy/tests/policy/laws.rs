@@ -335,3 +335,52 @@ fn answer(set: &PolicySet, asked: &Asked) -> Verdict {
     let (prepared, facts) = put(set, asked);
     set.decide(prepared.as_ref().unwrap_or_else(|| set.anonymous()), &facts)
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// What a comparison is certain of is never contradicted by a decision.
+    #[test]
+    fn a_comparison_is_never_more_certain_than_it_may_be(
+        stays in policies(3),
+        before in policies(3),
+        after in policies(3),
+        questions in proptest::collection::vec(question(), 1..48),
+    ) {
+        let (before, after) = ([stays.clone(), before].concat(), [stays, after].concat());
+        let diff = super::diff::between(&numbered(&before), &numbered(&after), Some(&catalogue()));
+        let (old, new) = (load(&before), load(&after));
+        for asked in &questions {
+            let (was, is) = (answer(&old, asked).is_allowed(), answer(&new, asked).is_allowed());
+            prop_assert!(diff.widens() || !is || was, "{:?} {}", asked, diff);
+            prop_assert!(diff.narrows() || !was || is, "{:?} {}", asked, diff);
+        }
+        for effect in &diff.gains {
+            prop_assert!(new.decide_query(&effect.example).unwrap().is_allowed() && !old.decide_query(&effect.example).unwrap().is_allowed());
+        }
+        for effect in &diff.losses {
+            prop_assert!(old.decide_query(&effect.example).unwrap().is_allowed() && !new.decide_query(&effect.example).unwrap().is_allowed());
+        }
+    }
+
+    /// Layout and order say nothing.
+    #[test]
+    fn what_is_only_written_in_another_way_has_not_changed(policies in policies(8)) {
+        let mut turned = policies.clone();
+        turned.reverse();
+        let lines: Vec<String> = turned.iter().zip((0..policies.len()).rev()).map(|(policy, number)| {
+            format!("// {number}\n@id(\"p{number}\")\n{}\n", policy.replace("when {", "when\n{\n").replace(" && ", "\n  && "))
+        }).collect();
+        let diff = super::diff::between(&numbered(&policies), &lines.concat(), Some(&catalogue()));
+        prop_assert_eq!(diff.to_string(), "No change in meaning.\n");
+    }
+}
+
+fn numbered(policies: &[String]) -> String {
+    policies.iter().enumerate().map(|(number, policy)| format!("@id(\"p{number}\") {policy}\n")).collect()
+}
+
+fn catalogue() -> Catalogue {
+    let apps = vec![App::new("a0", ["t0"]), App::new("a1", ["t0", "t1"]), App::new("a2", ["t2"]), App::new::<String>("a3", [])];
+    Catalogue { apps, groups: None }
+}

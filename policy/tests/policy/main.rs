@@ -1,6 +1,8 @@
 //! Policies from outside: what ships, what is promised, what is refused.
 
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod differential;
 #[cfg(test)]
 mod documentation;

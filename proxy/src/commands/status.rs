@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::error::CommandError;
-use super::output::{print, print_json, roughly, time};
+use super::output::{plain, print, print_json, roughly, time};
 use super::reach::Reach;
 use crate::clock::{Clock, Timestamp};
 use crate::console::admin::wire::Status;
@@ -40,7 +40,14 @@ impl StatusCommand {
 
 fn described(status: &Status, now: Timestamp) -> String {
     let counts = &status.counts;
-    format!(
+    let candidate = match &status.candidate {
+        None => String::new(),
+        Some(candidate) => {
+            let how = if candidate.tried { "tried" } else { "not tried: it cannot be loaded; see `sekisho policy shadow`" };
+            format!("candidate  {}, {how}\n", plain(&candidate.dir))
+        }
+    };
+    let status = format!(
         "version    {}\nstarted    {} ({} ago)\ndevices    {} active, {} pending, {} quarantined, {} retired\nsessions   {}\nsuspended  {}\n",
         status.version,
         time(status.started_at),
@@ -51,5 +58,6 @@ fn described(status: &Status, now: Timestamp) -> String {
         counts.devices_retired,
         counts.sessions,
         counts.suspended_users,
-    )
+    );
+    status + &candidate
 }

@@ -53,6 +53,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     let device_authorities = device::all(root.device_authority.as_ref(), checker);
     let apps = app::all(root.app.as_ref(), checker);
     let policies = root.policies.as_ref().and_then(|policies| policies.dir.as_ref());
+    let candidate = root.policies.as_ref().and_then(|policies| policies.candidate.as_ref());
     let max_fact_age = checker.duration(root.max_fact_age.as_ref(), HOUR, SECOND..=7 * DAY);
 
     cross::check(
@@ -73,6 +74,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         limits: gate::limits(root.limits.as_ref(), checker),
         audit: gate::audit(root.audit.as_ref(), checker),
         policies_dir: checker.path_or(policies, "policies"),
+        candidate_dir: candidate.map(|candidate| checker.path(candidate)),
         cores: checker.number(root.cores.as_ref(), std::thread::available_parallelism().map_or(1, NonZero::get), 1..=1024),
         time_zone: time_zone(root, checker),
         max_fact_age,

@@ -31,6 +31,8 @@ pub struct Config {
     pub apps: Vec<Arc<App>>,
     /// Folder of the policies (`[policies] dir`).
     pub policies_dir: PathBuf,
+    /// Folder of a policy set that is tried on live traffic and decides nothing (`[policies] candidate`).
+    pub candidate_dir: Option<PathBuf>,
     /// The record.
     pub audit: Audit,
     /// Bounds on what clients may use.

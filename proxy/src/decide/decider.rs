@@ -57,6 +57,17 @@ pub struct Denied {
     pub who: Who,
 }
 
+/// What a set says that does not decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opinion {
+    /// Why it would deny; `None`: it would allow.
+    pub denied: Option<DenyReason>,
+    /// The policies that would decide.
+    pub policies: Arc<[Arc<str>]>,
+    /// Content hash of the set, hex.
+    pub policy_set: Arc<str>,
+}
+
 /// Questions made ready, per person and device. One per core, thread-confined.
 pub struct Prepared(RefCell<Cache<Key, Rc<Ready>>>);
 
@@ -144,6 +155,31 @@ impl Decider {
         let question = facts::request(&denied.request, connection, now, &self.zone);
         let query = Query { who: Some(facts::identity(device, user)), request: AskedFor::from(&question) };
         explained.explain(&self.set, self.hash, user.facts, now, &query)
+    }
+
+    /// What this set says of a request that another one decides: the same question, put to this set. `known` is `None` for anybody.
+    /// `prepared` is this set's own, so that the two do not take each other's place.
+    pub fn opinion(
+        &self,
+        routed: &Routed,
+        known: Option<(&KnownDevice, &KnownUser)>,
+        connection: &SecureConnection,
+        prepared: &Prepared,
+        now: Timestamp,
+    ) -> Opinion {
+        let question = facts::request(routed, connection, now, &self.zone);
+        let mut basis = Basis::new(Arc::clone(&self.hex), &question);
+        let verdict = match known {
+            None => Ok(self.set.decide(self.set.anonymous(), &question)),
+            Some((device, user)) => {
+                self.prepare(device, user, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
+            }
+        };
+        let policy_set = Arc::clone(&self.hex);
+        match verdict.and_then(|verdict| permitted_by(verdict, basis)) {
+            Ok((policies, _)) => Opinion { denied: None, policies, policy_set },
+            Err(refusal) => Opinion { denied: Some(refusal.reason), policies: refusal.policies, policy_set },
+        }
     }
 
     /// The person on the device, made ready; `basis` then knows the facts too.

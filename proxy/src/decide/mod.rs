@@ -12,7 +12,7 @@ mod remedies;
 
 pub use allowed::{Allowed, Permit};
 pub use basis::{Basis, Snapshot, Snapshots};
-pub use decider::{Decider, Denied, Prepared, Who};
+pub use decider::{Decider, Denied, Opinion, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
 pub use refusal::DecideRefusal;
 pub use remedies::{Explained, Remedies, Remedy};

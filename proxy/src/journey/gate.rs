@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::candidate::Shadow;
 use super::control::Control;
 use super::metrics::JourneyMetrics;
 use crate::accept::Limiter;
@@ -41,6 +43,8 @@ pub struct Gate {
     pub limiter: Limiter,
     /// Metrics of connections and requests.
     pub metrics: JourneyMetrics,
+    /// Where the candidate policies differed.
+    pub shadow: Shadow,
     /// The configuration in force.
     pub world: ArcSwap<World>,
 }
@@ -64,8 +68,19 @@ pub struct World {
     pub sign_in: Arc<SignIn>,
     /// The policies; `None`: nothing is let through.
     pub decider: Option<Decider>,
+    /// Policies that are tried and decide nothing; `None`: there are none.
+    pub candidate: Option<Candidate>,
     /// How to reach the apps.
     pub targets: Arc<ForwardShared>,
+}
+
+/// Policies that are tried on live traffic.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Their folder.
+    pub dir: PathBuf,
+    /// They themselves, or all that is wrong with them: then they are not asked.
+    pub set: Result<Decider, Vec<String>>,
 }
 
 /// One data core: thread-confined, shared by its connections.
@@ -80,6 +95,8 @@ pub(super) struct Core {
     pub(super) prepared: Prepared,
     /// Denials explained.
     pub(super) explained: Explained,
+    /// Questions made ready for the candidate policies.
+    pub(super) prepared_for_candidate: Prepared,
     forwarder: RefCell<(u64, Rc<Forwarder>)>,
 }
 
@@ -97,6 +114,7 @@ impl Core {
             users,
             prepared: Prepared::new(PREPARED),
             explained: Explained::new(),
+            prepared_for_candidate: Prepared::new(PREPARED),
             forwarder: RefCell::new((generation, forwarder)),
         }
     }

@@ -27,6 +27,10 @@ pub struct JourneyMetrics {
     pub reload_success: IntGauge,
     /// When the last load went live, Unix seconds.
     pub reload_timestamp: prometheus::Gauge,
+    /// Requests that the candidate policies were asked about too, by both answers.
+    pub shadow: IntCounterVec,
+    /// 1 while candidate policies are tried.
+    pub candidate_loaded: IntGauge,
     /// When the certificates that we show end, Unix seconds, by their first name.
     pub certificate_expiry: GaugeVec,
 }
@@ -65,6 +69,14 @@ impl JourneyMetrics {
                 "sekisho_config_last_reload_success_timestamp_seconds",
                 "When configuration and policies last went live",
             )?,
+            shadow: IntCounterVec::new(
+                Opts::new(
+                    "sekisho_policy_shadow_total",
+                    "Requests that the candidate policies were asked about too, by both answers",
+                ),
+                &["app", "active", "candidate"],
+            )?,
+            candidate_loaded: IntGauge::new("sekisho_policy_candidate_loaded", "1 while candidate policies are tried")?,
             certificate_expiry: GaugeVec::new(
                 Opts::new("sekisho_server_certificate_expiry_timestamp_seconds", "When the certificates that we show end"),
                 &["name"],
@@ -81,6 +93,8 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.panics.clone()))?;
         registry.register(Box::new(metrics.reload_success.clone()))?;
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
+        registry.register(Box::new(metrics.shadow.clone()))?;
+        registry.register(Box::new(metrics.candidate_loaded.clone()))?;
         registry.register(Box::new(metrics.certificate_expiry.clone()))?;
         Ok(metrics)
     }

@@ -8,6 +8,7 @@ mod answer;
 mod answers_tests;
 mod body;
 mod calls;
+mod candidate;
 mod connection;
 mod control;
 mod core_loop;
@@ -28,8 +29,9 @@ mod travel;
 mod words;
 
 pub use answer::{Answer, answer};
+pub use candidate::Shadow;
 pub use control::{Control, ControlError};
 pub use core_loop::{CoreParts, start};
-pub use gate::{Gate, World};
+pub use gate::{Candidate, Gate, World};
 pub use metrics::JourneyMetrics;
 pub use refusal::Refusal;

@@ -13,7 +13,7 @@ use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
-use crate::record::{Access, Decision, Open, RecordError, RecordedWay, Recorder, Start};
+use crate::record::{Access, CandidateSaid, Decision, Open, RecordError, RecordedWay, Recorder, Start};
 use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
@@ -153,6 +153,16 @@ impl Story {
     /// Another sign-in is asked for.
     pub(super) fn step_up(&mut self, asked: &Asked) {
         self.line.step_up = Some(asked.clone());
+    }
+
+    /// The candidate policies would have answered otherwise.
+    pub(super) fn candidate(&mut self, said: CandidateSaid) {
+        self.line.candidate = Some(said);
+    }
+
+    /// The line so far.
+    pub(super) fn line(&self) -> &Access {
+        &self.line
     }
 
     /// It is answered by the gate itself.

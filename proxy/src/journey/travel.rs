@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::body::Body;
 use super::calls::Call;
+use super::candidate;
 use super::connection::Client;
 use super::device;
 use super::finish::{self, Finish};
@@ -159,6 +160,8 @@ async fn pass(
         Err(mut denied) => {
             denied.refusal.remedies = decider.remedies(&denied, &client.secure, &core.explained, now);
             story.denied(&denied.refusal);
+            let asked = (&denied.request, candidate::known(&denied.who));
+            candidate::ask(core, client, world, asked, Some(denied.refusal.reason), now, story);
             return step_up::instead(core, world, *denied, manner, resent, story).await;
         }
     };
@@ -166,6 +169,8 @@ async fn pass(
         world.sign_in.use_form(&form, &user.session, &device.device.id, &allowed.request().app.name, now)?;
     }
     story.permitted(allowed.permit());
+    let Permit { user, device, .. } = allowed.permit();
+    candidate::ask(core, client, world, (allowed.request(), device.as_ref().zip(user.as_ref())), None, now, story);
 
     // forward
     forward(core, client, world, allowed, story).await

@@ -84,6 +84,9 @@ pub struct Access {
     /// Denials: the nearest ways to a permit, each decided and found to permit it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<RecordedWay>,
+    /// What the candidate policies would have answered; absent if that is the same, or if none are tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateSaid>,
     /// Status of the answer.
     pub status: u16,
     /// Declared length of the answer's body in bytes; absent if not declared.
@@ -116,6 +119,20 @@ pub enum Decision {
     Deny,
     /// It was for the gate itself: sign-in and the like.
     Own,
+}
+
+/// What policies would have answered that are tried and decide nothing.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct CandidateSaid {
+    /// Whether they would have let it through.
+    pub decision: Decision,
+    /// `permitted`, `no_permit`, `forbidden` or `evaluation_failed`.
+    pub reason: String,
+    /// Ids of the policies that would have decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Content hash of the set.
+    pub policy_set: String,
 }
 
 /// What is about to go to an app and may change something there: written before its first byte does.

@@ -12,7 +12,7 @@ mod segment;
 mod sets;
 
 pub use guard::{Ending, Open};
-pub use line::{Access, Decision, End, Gap, RecordedWay, Start};
+pub use line::{Access, CandidateSaid, Decision, End, Gap, RecordedWay, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
 pub use segment::{Segment, SyncSchedule};

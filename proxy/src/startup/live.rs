@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::candidate;
 use super::parts::{Parts, enrol_settings};
 use super::policies::{self, Loaded};
 use crate::config::{self, Config};
@@ -32,6 +33,7 @@ impl Live {
         let world = gate.world.load();
         let health = health(&world);
         show_expiries(&gate.metrics, &world);
+        candidate::tell(world.candidate.as_ref(), &gate.metrics);
         drop(world);
         let loaded = gate.metrics.reload_success.get() == 1;
         Arc::new(Self { gate, parts, turn: Mutex::new(Turn { policies, loaded, _health: health }) })
@@ -94,6 +96,7 @@ impl Live {
         }
         turn._health = health(&world);
         show_expiries(&self.gate.metrics, &world);
+        candidate::tell(world.candidate.as_ref(), &self.gate.metrics);
         self.gate.world.store(Arc::new(world));
     }
 
@@ -169,6 +172,13 @@ fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> 
     if set(old) != set(new) {
         report.changed.push("the policies are different".to_owned());
     }
+    let candidate = |world: &World| Some(world.candidate.as_ref()?.set.as_ref().ok()?.hash());
+    match (candidate(old), candidate(new)) {
+        (before, Some(now)) if before != Some(now) => report.changed.push("other candidate policies are tried".to_owned()),
+        (Some(_), None) => report.changed.push("no candidate policies are tried any more".to_owned()),
+        _ => {}
+    }
+    report.notes.extend(candidate::problems(new.candidate.as_ref()));
     report.notes.extend(policies.warnings.iter().cloned());
     report.notes.extend(waiting);
     report

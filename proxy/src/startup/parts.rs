@@ -9,6 +9,7 @@ use prometheus::Registry;
 use sekisho_certs::authority::Authority;
 use tokio::runtime::Handle;
 
+use super::candidate;
 use super::policies::Loaded;
 use super::trust;
 use crate::clock::Clock;
@@ -108,6 +109,11 @@ impl Parts {
             providers,
             sign_in: Arc::new(sign_in),
             decider: policies.map(|loaded| loaded.decider.clone()),
+            candidate: match previous {
+                // The same configuration again: only files that it names were read anew.
+                Some(previous) if Arc::ptr_eq(&previous.config, &config) => previous.candidate.clone(),
+                _ => candidate::load(&config),
+            },
             targets,
             config,
         })

@@ -36,12 +36,17 @@ struct Kept {
 /// # Errors
 /// Every problem in words.
 pub(super) fn load(config: &Config) -> Result<Loaded, Vec<String>> {
-    let texts = PolicyTexts::read(&config.policies_dir).map_err(|error| vec![format!("policies: {error}")])?;
+    load_from(config, &config.policies_dir)
+}
+
+/// Reads and checks the policies of `dir` for the apps of `config`.
+///
+/// # Errors
+/// Every problem in words.
+pub(super) fn load_from(config: &Config, dir: &Path) -> Result<Loaded, Vec<String>> {
+    let texts = PolicyTexts::read(dir).map_err(|error| vec![format!("policies: {error}")])?;
     if texts.policies.is_empty() {
-        return Err(vec![format!(
-            "policies: {} has no *.cedar file; without a policy nobody may do anything",
-            config.policies_dir.display()
-        )]);
+        return Err(vec![format!("policies: {} has no *.cedar file; without a policy nobody may do anything", dir.display())]);
     }
     check(config, texts)
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::candidate;
 use super::live::Live;
 use super::parts::Parts;
 use super::policies::{self, Loaded};
@@ -24,7 +25,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::inventory::InventoryMetrics;
-use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics};
+use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
 use crate::record::{Segment, SyncSchedule};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
@@ -72,6 +73,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
         limiter: Limiter::new(&config.limits),
         enrolment: ArcSwapOption::from(parts.enrolment(&config)),
         metrics,
+        shadow: Shadow::default(),
         world: ArcSwap::from_pointee(world),
         clock,
         registrar,
@@ -89,7 +91,12 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
         let of_policies = policies::problems_beside(path);
         problems.iter().map(ToString::to_string).chain(of_policies).collect::<Vec<_>>()
     })?;
-    policies::load(&config).map(|loaded| loaded.warnings)
+    let live = policies::load(&config).map(|loaded| loaded.warnings);
+    let tried = candidate::problems_in(&config);
+    match live {
+        Ok(warnings) if tried.is_empty() => Ok(warnings),
+        live => Err(live.err().into_iter().flatten().chain(tried).collect()),
+    }
 }
 
 impl Running {
@@ -211,7 +218,7 @@ fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) 
 }
 
 fn admin_state(live: &Arc<Live>, started_at: Timestamp) -> AdminState {
-    let [for_ready, for_config, for_reload, for_pin, for_ca] = std::array::from_fn(|_| Arc::clone(live));
+    let [for_ready, for_config, for_reload, for_pin, for_ca, for_candidate] = std::array::from_fn(|_| Arc::clone(live));
     AdminState {
         registrar: live.gate.registrar.clone(),
         clock: live.parts.clock.clone(),
@@ -224,6 +231,7 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp) -> AdminState {
         }),
         pin: Arc::new(move || pin(&for_pin)),
         ca: Arc::new(move || ca(&for_ca)),
+        candidate: Arc::new(move || candidate::view(&for_candidate.gate)),
     }
 }
 

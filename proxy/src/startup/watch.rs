@@ -22,7 +22,7 @@ struct Look {
 pub(super) async fn watch(live: Arc<Live>) {
     let mut config = Arc::clone(&live.gate.world.load().config);
     let mut files = look_at_files(&config);
-    let mut policies = config.policies_dir.canonicalize().ok();
+    let mut policies = folders(&config);
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -30,8 +30,8 @@ pub(super) async fn watch(live: Arc<Live>) {
         let current = Arc::clone(&live.gate.world.load().config);
         let reloaded = !Arc::ptr_eq(&config, &current);
         config = current;
-        let (files_now, policies_now) = (look_at_files(&config), config.policies_dir.canonicalize().ok());
-        if !reloaded && policies_now.is_some() && policies_now != policies {
+        let (files_now, policies_now) = (look_at_files(&config), folders(&config));
+        if !reloaded && policies_now.0.is_some() && policies_now != policies {
             // The folder was swapped as a whole, by its symlink. Files that change one by one wait for `sekisho reload`.
             tracing::info!(dir = %config.policies_dir.display(), "the folder of policies was swapped");
             let _logged = live.reload().await;
@@ -44,6 +44,12 @@ pub(super) async fn watch(live: Arc<Live>) {
         files = files_now;
         policies = policies_now;
     }
+}
+
+/// Where the folders of policies are: those in force, and those that are tried.
+fn folders(config: &Config) -> (Option<PathBuf>, Option<PathBuf>) {
+    let candidate = config.candidate_dir.as_ref().and_then(|dir| dir.canonicalize().ok());
+    (config.policies_dir.canonicalize().ok(), candidate)
 }
 
 /// A certificate and its key are two files: wait until both have settled.

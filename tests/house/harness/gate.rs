@@ -215,12 +215,13 @@ impl House {
             "state = \"{folder}/state\"\ncores = 2\n{}\n[listen]\nhttps = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n\
              admin = \"{folder}/admin.sock\"\n{}\n[sign_in]\nhost = \"gate.localhost\"\n{}\n\
              [[server_certificate]]\nchain = \"gate.pem\"\nkey = \"gate.key\"\n\
-             [policies]\ndir = \"policies\"\n[audit]\ndir = \"audit\"\n{}\n[limits]\n{}\n",
+             [policies]\ndir = \"policies\"\n{}\n[audit]\ndir = \"audit\"\n{}\n[limits]\n{}\n",
             section(""),
             self.https.number,
             self.metrics.number,
             section("listen"),
             section("sign_in"),
+            section("policies"),
             section("audit"),
             section("limits"),
         );

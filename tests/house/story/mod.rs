@@ -11,6 +11,7 @@ mod operations;
 mod past;
 mod policy_tests;
 mod recorded;
+mod shadow;
 mod sign_in;
 mod step_up;
 mod theft;

@@ -1,8 +1,10 @@
 //! `sekisho policy`: write, test and understand policies before they are live.
 //!
 //! Arrives: a folder of policies and the apps that it is for. Leaves: what was asked for on standard output, and the exit code:
-//! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Nothing here talks to a gate.
+//! 1 if what was checked is not right. Refused: a folder with mistakes, all of them at once. Only `shadow`
+//! talks to a gate.
 
+mod diff;
 mod explain;
 mod junit;
 mod past;
@@ -11,14 +13,17 @@ mod prove;
 mod recorded;
 mod replay;
 mod schema;
+mod shadow;
 mod test;
 
 use clap::{Args, Subcommand};
 
+use self::diff::DiffCommand;
 use self::explain::ExplainCommand;
 use self::prove::ProveCommand;
 use self::replay::ReplayCommand;
 use self::schema::SchemaCommand;
+use self::shadow::ShadowCommand;
 use self::test::TestCommand;
 use super::error::CommandError;
 
@@ -36,7 +41,9 @@ enum What {
     Explain(ExplainCommand),
     Replay(ReplayCommand),
     Test(TestCommand),
+    Diff(DiffCommand),
     Schema(SchemaCommand),
+    Shadow(ShadowCommand),
 }
 
 impl PolicyCommand {
@@ -50,7 +57,9 @@ impl PolicyCommand {
             What::Explain(command) => command.run(),
             What::Replay(command) => command.run(),
             What::Test(command) => command.run(),
+            What::Diff(command) => command.run(),
             What::Schema(command) => command.run(),
+            What::Shadow(command) => command.run(),
         }
     }
 }

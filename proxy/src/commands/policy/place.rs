@@ -101,7 +101,7 @@ pub(super) fn lines(problems: &[impl fmt::Display]) -> String {
 }
 
 /// Reads `name=tag,tag`.
-fn app(text: &str) -> Result<App, String> {
+pub(super) fn app(text: &str) -> Result<App, String> {
     let (name, tags) = text.split_once('=').unwrap_or((text, ""));
     if name.is_empty() {
         return Err("write a name, and after `=` its tags".to_owned());

@@ -48,6 +48,7 @@ sections! {
     /// `[policies]`
     Policies {
         dir: Text,
+        candidate: Text,
     }
 
     /// `[audit]`

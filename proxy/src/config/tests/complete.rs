@@ -73,6 +73,7 @@ fn the_gate_is_as_written() {
     assert_eq!(config.sign_in.session_lifetime, 480 * MINUTE);
     assert_eq!(config.server_certificates[0].key, base.join("tls/corp.key"));
     assert_eq!(config.policies_dir, base.join("rules"));
+    assert_eq!(config.candidate_dir, Some(base.join("rules.new")));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_millis(200)));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
@@ -147,6 +148,7 @@ fn what_is_not_written_has_its_default() {
     let config = loaded(&text, folder.path());
     assert_eq!(config.state, PathBuf::from("/var/lib/sekisho"));
     assert_eq!(config.policies_dir, folder.path().join("policies"));
+    assert_eq!(config.candidate_dir, None);
     assert_eq!((config.listen.http, config.listen.metrics, config.listen.public_port), (None, None, 443));
     assert_eq!((config.sign_in.session_lifetime, config.sign_in.idle_timeout), (720 * MINUTE, 60 * MINUTE));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_secs(1)));

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
-use super::wire::{ApproveRequest, Status, WhyRequest};
+use super::wire::{ApproveRequest, CandidateStatus, Status, WhyRequest};
 use super::{devices, sessions};
 use crate::store::Actor;
 
@@ -34,6 +34,7 @@ pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answ
             Some(ca) => Ok(ok(&ca)),
             None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no built-in device authority")),
         },
+        ("GET", ["v1", "candidate"]) => Ok(ok(&(state.candidate)())),
         ("GET", ["v1", "devices"]) => Ok(ok(&devices::list(state))),
         ("POST", ["v1", "devices"]) => Ok(ok(&devices::add(state, by, request.read()?).await?)),
         ("POST", ["v1", "invitations"]) => Ok(ok(&devices::invite(state, by, request.read()?).await?)),
@@ -92,6 +93,7 @@ fn status(state: &AdminState) -> Status {
         started_at: state.started_at,
         not_ready: (state.ready)().err(),
         counts: inventory.counts(),
+        candidate: (state.candidate)().map(|view| CandidateStatus { dir: view.dir, tried: view.policy_set.is_some() }),
         suspended,
     }
 }

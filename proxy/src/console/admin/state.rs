@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::wire::CandidateView;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::secret::Digest;
@@ -28,6 +29,8 @@ pub struct AdminState {
     /// SHA-256 of the public key that the gate shows at its sign-in host: the second part of an enrolment code. `None`: it cannot
     /// be told now, and nobody can be invited.
     pub pin: Arc<dyn Fn() -> Option<Digest> + Send + Sync>,
+    /// The policies that are tried and decide nothing; `None` if there are none.
+    pub candidate: Arc<dyn Fn() -> Option<CandidateView> + Send + Sync>,
     /// The built-in device authority; `None` if there is none.
     pub ca: Arc<dyn Fn() -> Option<CaCertificate> + Send + Sync>,
 }

@@ -1,5 +1,7 @@
 //! What goes over the admin socket, in both directions. Times are milliseconds since the Unix epoch.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -18,8 +20,69 @@ pub struct Status {
     pub not_ready: Option<String>,
     /// How many there are of what.
     pub counts: Counts,
+    /// The folder of candidate policies, and whether they are tried; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateStatus>,
     /// People whose access was taken away, as `provider/subject`.
     pub suspended: Vec<String>,
+}
+
+/// Candidate policies, in short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CandidateStatus {
+    /// Their folder.
+    pub dir: String,
+    /// Whether they are tried; if not, they cannot be loaded.
+    pub tried: bool,
+}
+
+/// `GET /v1/candidate`: policies that are tried on live traffic.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CandidateView {
+    /// Their folder.
+    pub dir: String,
+    /// How many policies.
+    pub policies: usize,
+    /// Content hash of the set; `None` if it is not tried.
+    pub policy_set: Option<String>,
+    /// Why it is not tried.
+    pub problems: Vec<String>,
+    /// Requests that it answers differently, by app and by what each set says.
+    pub differences: Vec<Difference>,
+}
+
+/// Requests that two policy sets answer differently, in the same way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Difference {
+    /// The app.
+    pub app: String,
+    /// What the live policies said: `allow`, `deny` or `error`.
+    pub active: String,
+    /// What the candidate policies say: `allow`, `deny` or `error`.
+    pub candidate: String,
+    /// How many requests.
+    pub requests: u64,
+    /// The last of them, newest first.
+    pub examples: VecDeque<Example>,
+}
+
+/// A request that two policy sets answer differently.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Example {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Its id, as in the record.
+    pub request: String,
+    /// Who, if known.
+    pub user: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The policies that decided.
+    pub active: Vec<String>,
+    /// The policies that would have decided.
+    pub candidate: Vec<String>,
 }
 
 /// A device in a listing.
