@@ -88,6 +88,7 @@ impl Gate {
                 })
             },
             pin: Arc::new(|| Some(Digest::of(b"gate"))),
+            candidate: Arc::new(|| None),
             ca: Arc::new(|| {
                 let pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
                 Some(CaCertificate { name: "house".to_owned(), pem, fingerprint: Digest::of(b"ca"), not_after: START })
