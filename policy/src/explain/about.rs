@@ -58,6 +58,12 @@ impl Entry {
         self.parts.get_or_init(|| Parts::of(&self.policy))
     }
 
+    /// Where it stands.
+    #[cfg(feature = "prove")]
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
     pub(crate) fn permits(&self) -> bool {
         self.policy.effect() == Effect::Permit
     }

@@ -60,7 +60,7 @@ struct Work {
 }
 
 /// What a question is made of: the policies, what is true of the app, and who asks; and the action, where a policy asks for it.
-type Key = (Vec<String>, Vec<String>, BTreeMap<String, bool>, Env);
+pub(super) type Key = (Vec<String>, Vec<String>, BTreeMap<String, bool>, Env);
 
 impl Work {
     fn not(&mut self, reason: String) {
@@ -257,7 +257,7 @@ fn same(new: &[&Cut], old: &[&Cut]) -> bool {
     texts(new) == texts(old)
 }
 
-fn key(new: &[&Cut], old: &[&Cut], app: &App, env: Env, further: Option<&Policy>, set: &PolicySet) -> Key {
+pub(super) fn key(new: &[&Cut], old: &[&Cut], app: &App, env: Env, further: Option<&Policy>, set: &PolicySet) -> Key {
     let ids = |cuts: &[&Cut]| cuts.iter().map(|cut| cut.id().to_owned()).collect();
     let asks = |text: &str| text.contains("\"Var\":\"action\"") || text.contains("\"attr\":\"method\"");
     let action_matters = new.iter().chain(old).any(|cut| asks(&cut.text)) || further.is_some_and(|policy| asks(&meaning(policy)));

@@ -9,6 +9,7 @@
 
 mod assume;
 mod claim;
+mod doubt;
 mod file;
 mod goal;
 mod model;
@@ -21,6 +22,7 @@ mod solve;
 pub use cedar_policy_symcc::solver::{Decision as Satisfiable, DecisionWithModel, Solver, SolverError};
 
 pub use claim::{Claim, Proof};
+pub use doubt::{Doubts, doubts};
 pub use file::read_proofs;
 pub use goal::{equivalent, prove};
 pub use outcome::{Counterexample, Outcome, Proved};

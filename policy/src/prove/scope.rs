@@ -8,6 +8,7 @@ use cedar_policy::{ActionConstraint, EntityUid, Policy, PrincipalConstraint, Res
 use super::slice::Who;
 use crate::names::Names;
 use crate::request::Action;
+use crate::set::App;
 
 /// The scope of one policy.
 pub(super) struct Scope {
@@ -50,6 +51,17 @@ impl Scope {
         &self.resource
     }
 
+    /// Whether it lets `app` through.
+    pub(super) fn is_about(&self, app: &App) -> bool {
+        match &self.resource {
+            Resource::Any => true,
+            Resource::App(name) => *name == app.name,
+            Resource::Tag(tag) => app.tags.contains(tag),
+            Resource::Nothing => false,
+        }
+    }
+
+    /// Whether it lets such a principal through, for such an action.
     pub(super) fn lets(&self, action: Action, who: Who) -> bool {
         let principal = match who {
             Who::User => self.users,

@@ -8,7 +8,7 @@ use cedar_policy_symcc::err::Error;
 use cedar_policy_symcc::solver::{Solver, SolverError};
 use cedar_policy_symcc::{
     CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env as Found, WellFormedAsserts, always_denies_asserts, implies_asserts,
-    never_errors_asserts, never_matches_asserts,
+    never_errors_asserts,
 };
 
 /// Puts questions to a solver, and counts them.
@@ -67,15 +67,6 @@ impl<S: Solver> Prover<S> {
     pub(super) fn failing(&mut self, policy: &Policy, env: &RequestEnv, schema: &Schema) -> Result<Option<Found>, NoAnswer> {
         let compiled = CompiledPolicy::compile(policy, env, schema).map_err(no_answer)?;
         self.find(&never_errors_asserts(&compiled))
-    }
-
-    /// A request that `policy` is met by.
-    pub(super) fn met(&mut self, policy: &Policy, env: &RequestEnv, schema: &Schema) -> Result<Option<Found>, NoAnswer> {
-        if !in_reach(policy) {
-            return Err(NoAnswer::OutOfReach(format!("`{}` uses a character that solvers do not have", policy.id())));
-        }
-        let compiled = CompiledPolicy::compile(policy, env, schema).map_err(no_answer)?;
-        self.find(&never_matches_asserts(&compiled))
     }
 
     fn find(&mut self, asserts: &WellFormedAsserts<'_>) -> Result<Option<Found>, NoAnswer> {

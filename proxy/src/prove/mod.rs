@@ -11,5 +11,5 @@ mod report;
 mod run;
 
 pub use self::program::{Limits, Program, SolverMissing};
-pub use self::report::{json, lines};
-pub use self::run::{Claims, Finding, Run, claims, run, with_old};
+pub use self::report::{faults, json, lines};
+pub use self::run::{Claims, Finding, Run, claims, look, run, with_old};

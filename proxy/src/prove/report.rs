@@ -19,7 +19,21 @@ pub fn lines(run: &Run, tester: &Tester<'_>) -> String {
     text
 }
 
-/// The same for programs.
+/// A paragraph for each claim that does not hold: those that are refuted, and those of which nobody knows.
+pub fn faults(run: &Run, tester: &Tester<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut refuted, mut unknown) = (Vec::new(), Vec::new());
+    for finding in &run.findings {
+        let list = match finding.outcome.proved {
+            Proved::Holds => continue,
+            Proved::Refuted(_) => &mut refuted,
+            Proved::Not { .. } => &mut unknown,
+        };
+        list.push(format!("proof {}", paragraph(finding, tester).trim_end()));
+    }
+    (refuted, unknown)
+}
+
+/// What came of all claims, for programs.
 pub fn json(run: &Run, tester: &Tester<'_>) -> Value {
     let finding = |finding: &Finding| {
         let mut value = json!({

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sekisho_policy::prove::{Claim, Outcome, Proof, Prover, prove, read_proofs};
+use sekisho_policy::prove::{Claim, Doubts, Outcome, Proof, Prover, doubts, prove, read_proofs};
 use sekisho_policy::{Catalogue, PolicySet, Problem};
 
 use super::program::Program;
@@ -87,6 +87,9 @@ pub fn with_old(proofs: Vec<Proof>, texts: &PolicyTexts, dir: &Path, catalogue: 
 }
 
 /// Asks the solver about every claim.
+///
+/// # Errors
+/// In words, if no question can be put at all.
 pub fn run(claims: &Claims, set: &PolicySet, program: &Program) -> Result<Run, String> {
     let mut prover = Prover::new(Relay::new(program.clone()))?;
     let finding = |(proof, old): &(Proof, Option<PolicySet>)| Finding {
@@ -96,6 +99,14 @@ pub fn run(claims: &Claims, set: &PolicySet, program: &Program) -> Result<Run, S
     };
     let findings = claims.claims.iter().map(finding).collect();
     Ok(Run { findings, gone: prover.solver().gone() })
+}
+
+/// Looks for policies that do nothing, as long as `program` may take.
+///
+/// # Errors
+/// In words, if no question can be put at all.
+pub fn look(set: &PolicySet, program: &Program) -> Result<Doubts, String> {
+    Ok(doubts(&mut Prover::new(Relay::new(program.clone()))?, set))
 }
 
 /// Both sets have to speak of the same facts: what the new one adds to the schema is added for the old one too.

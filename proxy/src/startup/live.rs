@@ -8,6 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::candidate;
 use super::parts::{Parts, enrol_settings};
 use super::policies::{self, Loaded};
+use super::proofs;
 use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
 use crate::forward::watch_health;
@@ -75,7 +76,8 @@ impl Live {
         let old = self.gate.world.load_full();
         let waiting = keep_what_takes_a_restart(&old.config, &mut config);
         let config = Arc::new(config);
-        let policies = policies::load(&config)?;
+        let mut policies = policies::load(&config)?;
+        policies.warnings.extend(proofs::judge(&config, &policies.texts, policies.decider.set(), proofs::Moment::Reload)?);
         let world = self.parts.world(Arc::clone(&config), Some(&policies), Some(&old))?;
         policies::keep_for_the_record(&config, &policies).map_err(|problem| vec![problem])?;
         let report = report(&old, &world, &policies, waiting);

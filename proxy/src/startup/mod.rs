@@ -6,6 +6,7 @@ mod live;
 mod logging;
 mod parts;
 mod policies;
+mod proofs;
 mod redirect;
 mod run;
 mod scrape;

@@ -19,7 +19,7 @@ pub(super) struct Loaded {
     /// Decides by it.
     pub(super) decider: Decider,
     /// For the copy that is kept.
-    texts: PolicyTexts,
+    pub(super) texts: PolicyTexts,
     /// What is doubtful about it, for operators.
     pub(super) warnings: Vec<String>,
 }

@@ -19,7 +19,7 @@ use super::live::Live;
 use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::scrape::{self, Scrape};
-use super::{redirect, trust, watch as files};
+use super::{proofs, redirect, trust, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -91,7 +91,10 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
         let of_policies = policies::problems_beside(path);
         problems.iter().map(ToString::to_string).chain(of_policies).collect::<Vec<_>>()
     })?;
-    let live = policies::load(&config).map(|loaded| loaded.warnings);
+    let live = policies::load(&config).and_then(|loaded| {
+        let notes = proofs::judge(&config, &loaded.texts, loaded.decider.set(), proofs::Moment::Check)?;
+        Ok(loaded.warnings.into_iter().chain(notes).collect::<Vec<_>>())
+    });
     let tried = candidate::problems_in(&config);
     match live {
         Ok(warnings) if tried.is_empty() => Ok(warnings),
@@ -183,9 +186,13 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
 }
 
 fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) -> Option<Loaded> {
-    let problems = match policies::load(config) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
+    let proved = policies::load(config).and_then(|loaded| {
+        let notes = proofs::judge(config, &loaded.texts, loaded.decider.set(), proofs::Moment::Start)?;
+        Ok((loaded, notes))
+    });
+    let problems = match proved {
+        Ok((loaded, notes)) => {
+            for warning in loaded.warnings.iter().chain(&notes) {
                 tracing::warn!(warning, "policies");
             }
             if let Err(problem) = policies::keep(config, &loaded) {
