@@ -164,7 +164,10 @@ impl Written<'_> {
             .filter(|(lead, _)| lead.starts_with("for policy `"))
             .map_or(&*said_words, |(_, rest)| rest);
         // Each action has the same mistake.
-        let words = words.split(" for Action::").next().unwrap_or(words);
+        let words = match words.split_once(" for Action::\"").and_then(|(before, rest)| Some((before, rest.split_once('"')?.1))) {
+            Some((before, after)) => format!("{before}{after}"),
+            None => words.to_owned(),
+        };
         let problem = Problem::new(Some(place), words);
         match said.help() {
             Some(help) => problem.help(help.to_string()),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use cedar_policy::{Effect, Policy, PolicyId};
+use cedar_policy::{Effect, Policy, PolicyId, PrincipalConstraint};
 use cedar_policy_symcc::Env as Found;
 use cedar_policy_symcc::solver::Solver;
+use serde_json::{Value, json};
 
 use super::assume;
 use super::claim::{Claim, Condition, Proof};
@@ -207,7 +208,8 @@ fn no_more<S: Solver>(prover: &mut Prover<S>, set: &PolicySet, old: &PolicySet, 
     }
 }
 
-/// Whether no policy of the old set, but for those that the new one has too, can fail: where it fails, the old set refuses.
+/// Whether no policy of the old set, but for those that the new one has too, fails where the new set permits: where it fails,
+/// the old set refuses.
 #[expect(clippy::too_many_arguments, reason = "one step of `no_more`, apart for its length")]
 fn old_never_fails<S: Solver>(
     prover: &mut Prover<S>,
@@ -220,27 +222,56 @@ fn old_never_fails<S: Solver>(
     wrong: &mut dyn FnMut(&Query) -> bool,
 ) -> bool {
     let kept: BTreeSet<&str> = new.iter().map(|cut| cut.text.as_str()).collect();
+    let facts = &set.facts;
     for cut in before.iter().filter(|cut| can_fail(&cut.text) && !kept.contains(cut.text.as_str())) {
-        match prover.failing(&cut.policy, &env.request_env(&set.facts.names), &set.facts.schema) {
+        let Some(unless_it_fails) = forbid_unless_it_fails(&cut.policy) else {
+            work.not(format!(
+                "the old policy `{}` can fail, which refuses; whether the new set permits that is not known",
+                cut.id()
+            ));
+            return false;
+        };
+        let policies = || new.iter().map(|cut| &cut.policy).chain(&unless_it_fails);
+        let guard = guard(app, env, policies().chain([&cut.policy]), set);
+        let compiled = Compiled::new(policies().chain(&guard), &env.request_env(&facts.names), &facts.schema, Effect::Forbid);
+        match compiled.and_then(|compiled| prover.permitted(&compiled)) {
             Ok(None) => {}
             Err(why) => {
                 work.fail(app, env, &why);
                 return false;
             }
             Ok(Some(found)) => {
-                if let Some(query) = examples(&found, env, app, set).into_iter().find(|query| wrong(query)) {
-                    work.replay(vec![query], set, Some(old), wrong);
-                } else {
-                    work.not(format!(
-                        "the old policy `{}` can fail, which refuses; whether the new set permits that is not known",
-                        cut.id()
-                    ));
-                }
+                work.replay(examples(&found, env, app, set), set, Some(old), wrong);
                 return false;
             }
         }
     }
     true
+}
+
+/// Forbids everything but what makes `policy` fail. Cedar leaves a policy out that fails: so one that is met wherever its
+/// condition has a value at all, whatever it is, forbids all the rest.
+fn forbid_unless_it_fails(policy: &Policy) -> Option<Vec<Policy>> {
+    let mut json = policy.to_json().ok()?;
+    let one = |clause: &Value| match clause.get("kind")?.as_str()? {
+        "unless" => Some(json!({ "!": { "arg": clause.get("body")? } })),
+        _ => clause.get("body").cloned(),
+    };
+    let conditions: Option<Vec<Value>> = json.get("conditions")?.as_array()?.iter().map(one).collect();
+    let whole = conditions?.into_iter().reduce(|left, right| json!({ "&&": { "left": left, "right": right } }))?;
+    let has_a_value = json!({ "kind": "when", "body": { "==": { "left": whole, "right": whole } } });
+    *json.get_mut("conditions")? = Value::Array(vec![has_a_value]);
+    *json.get_mut("effect")? = "forbid".into();
+    let mut all = vec![Policy::from_json(Some(PolicyId::new(format!("{OURS}its condition"))), json).ok()?];
+    let principal = match policy.principal_constraint() {
+        PrincipalConstraint::Any => return Some(all),
+        PrincipalConstraint::Eq(one) => format!("principal == {one}"),
+        PrincipalConstraint::In(of) => format!("principal in {of}"),
+        PrincipalConstraint::Is(kind) => format!("principal is {kind}"),
+        PrincipalConstraint::IsIn(kind, of) => format!("principal is {kind} in {of}"),
+    };
+    all.push(forbid_unless(&principal, "its principal")?);
+    Some(all)
 }
 
 /// Whether a policy that was checked strictly can still fail: numbers, times and spans that overflow. `text` is its JSON form.

@@ -8,7 +8,6 @@ use cedar_policy_symcc::err::Error;
 use cedar_policy_symcc::solver::{Solver, SolverError};
 use cedar_policy_symcc::{
     CedarSymCompiler, CompiledPolicy, CompiledPolicySet, Env as Found, WellFormedAsserts, always_denies_asserts, implies_asserts,
-    never_errors_asserts,
 };
 
 /// Puts questions to a solver, and counts them.
@@ -61,12 +60,6 @@ impl<S: Solver> Prover<S> {
     /// A request that `new` permits and `old` does not.
     pub(super) fn permitted_only_by(&mut self, new: &Compiled, old: &Compiled) -> Result<Option<Found>, NoAnswer> {
         self.find(&implies_asserts(&new.set, &old.set))
-    }
-
-    /// A request on which the evaluation of `policy` fails.
-    pub(super) fn failing(&mut self, policy: &Policy, env: &RequestEnv, schema: &Schema) -> Result<Option<Found>, NoAnswer> {
-        let compiled = CompiledPolicy::compile(policy, env, schema).map_err(no_answer)?;
-        self.find(&never_errors_asserts(&compiled))
     }
 
     fn find(&mut self, asserts: &WellFormedAsserts<'_>) -> Result<Option<Found>, NoAnswer> {

@@ -9,6 +9,8 @@ mod program;
 mod relay;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use self::program::{Limits, Program, SolverMissing};
 pub use self::report::{faults, json, lines};
