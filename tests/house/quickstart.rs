@@ -57,8 +57,9 @@ async fn the_check_passes_and_passes_again_and_failures_show() {
     assert!(said.out.contains("FAILED  the policies pass the tests beside them"), "{}", said.out);
     assert!(said.out.contains("ok      Bob is not"), "{}", said.out);
 
-    // Without the tests it goes live; what does not hold any more is said, and so is how many.
+    // Without the tests and claims it goes live; what does not hold any more is said, and so is how many.
     std::fs::remove_dir_all(state.join("policies/tests")).unwrap();
+    std::fs::remove_dir_all(state.join("policies/prove")).unwrap();
     let said = run(quickstart(&state, port, &["--check"]), "").await;
     assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
     assert!(said.out.contains("FAILED  Bob is not: expected 403"), "{}", said.out);

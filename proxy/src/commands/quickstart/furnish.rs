@@ -148,7 +148,9 @@ fn policies(dir: &Path) -> Result<(), CommandError> {
         fs::remove_dir_all(&draft).map_err(|error| cannot("remove", &draft, &error))?;
     }
     fs::create_dir(&draft).map_err(|error| cannot("make", &draft, &error))?;
-    fs::create_dir(draft.join("tests")).map_err(|error| cannot("make", &draft, &error))?;
+    for folder in ["prove", "tests"] {
+        fs::create_dir(draft.join(folder)).map_err(|error| cannot("make", &draft, &error))?;
+    }
     for (name, text) in POLICIES {
         files::write_public(&draft.join(name), text.as_bytes()).map_err(CommandError::failed)?;
     }
@@ -163,6 +165,7 @@ const CONFIGURATION: &str = include_str!("sekisho.toml");
 const POLICIES: &[(&str, &str)] = &[
     ("starter.cedar", include_str!("../../../../examples/policies/starter.cedar")),
     ("guards.cedar", include_str!("../../../../examples/policies/guards.cedar")),
+    ("prove/never.toml", include_str!("../../../../examples/policies/prove/never.toml")),
     ("tests/starter.toml", include_str!("../../../../examples/policies/tests/starter.toml")),
 ];
 
