@@ -299,18 +299,18 @@ fn step_up(why: &StepUpRefusal) -> Answer {
 /// What a sign-in has to bring, for a person.
 fn needed_words(needed: &Needed) -> String {
     let age = needed.asked.max_age.map(|seconds| match seconds {
-        0..=119 => format!("no longer than {seconds} seconds ago"),
-        _ => format!("no longer than {} minutes ago", seconds.div_ceil(60)),
+        0..=119 => format!("may be at most {seconds} seconds old"),
+        _ => format!("may be at most {} minutes old", seconds.div_ceil(60)),
     });
     let strong = match (needed.mfa, needed.asked.acr_values.is_empty()) {
-        (true, _) => Some("with a second factor"),
-        (false, false) => Some("in a stronger way"),
+        (true, _) => Some("has to have a second factor"),
+        (false, false) => Some("has to be stronger"),
         (false, true) => None,
     };
     match (age, strong) {
-        (Some(age), Some(strong)) => format!("For this you have to have signed in {age}, {strong}."),
-        (Some(how), None) => format!("For this you have to have signed in {how}."),
-        (None, how) => format!("For this you have to have signed in {}.", how.unwrap_or("again")),
+        (Some(age), Some(strong)) => format!("For this, your sign-in {age}, and {strong}."),
+        (Some(age), None) => format!("For this, your sign-in {age}."),
+        (None, strong) => format!("For this, your sign-in {}.", strong.unwrap_or("has to be another")),
     }
 }
 

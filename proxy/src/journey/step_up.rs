@@ -20,10 +20,11 @@ use crate::read::{Content, Kind};
 use crate::route::Routed;
 use crate::secret::Secret;
 use crate::sign_in::{
-    CameFrom, FormFate, FormId, MAX_FORM, Needed, NewForm, Reply, Sending, StepUp, StepUpOutcome, StepUpRefusal,
+    CameFrom, FormFate, FormId, Holder, MAX_FORM, Needed, NewForm, Reply, Sending, StepUp, StepUpOutcome, StepUpRefusal,
 };
 
 /// What becomes of a request that policy denied. `resent`: it was a kept form, which is kept still.
+#[expect(clippy::too_many_arguments, reason = "the hallway hands on what it has; a bundle would only rename the list")]
 pub(super) async fn instead(
     core: &Core,
     world: &World,
@@ -118,9 +119,14 @@ pub(super) async fn resent(
     let there = target(routed);
     let request = &mut routed.request;
     let cookies = own::cookies(&request.headers);
-    let now = core.gate.clock.now();
-    let (session, device) = (&*user.session, &device.device.id);
-    let form = world.sign_in.form_to_send(&id, &there, session, device, &request.host, cookies.as_deref(), now)?;
+    let holder = Holder {
+        session: &user.session,
+        device: &device.device.id,
+        host: &request.host,
+        cookies: cookies.as_deref(),
+        now: core.gate.clock.now(),
+    };
+    let form = world.sign_in.form_to_send(&id, &there, holder)?;
     let Ok(content_type) = http::HeaderValue::from_str(&form.content_type) else {
         return Err(crate::sign_in::SignInRefusal::FormGone.into());
     };

@@ -113,7 +113,7 @@ impl Forms {
     ) -> Result<FormId, SignInRefusal> {
         let id = FormId(secret::token()?);
         let label = Label { target: target.path_and_query().to_owned(), content_type: form.content_type.clone() };
-        let label = serde_json::to_vec(&label).map_err(|_no_memory| SignInRefusal::FormGone)?;
+        let label = Zeroizing::new(serde_json::to_vec(&label).map_err(|_no_memory| SignInRefusal::FormGone)?);
         let length = u32::try_from(label.len()).map_err(|_huge| SignInRefusal::FormGone)?;
         let mut plain = Zeroizing::new(Vec::with_capacity(4 + label.len() + form.body.expose().len()));
         plain.extend_from_slice(&length.to_be_bytes());
@@ -167,20 +167,27 @@ impl OpenForm {
         let mut fields = if kind.starts_with("multipart/") {
             parts(&self.content_type, &self.body)
         } else {
-            let pairs = url::form_urlencoded::parse(&self.body).take(MAX_FIELDS);
-            pairs
-                .map(|(name, value)| {
-                    let bytes = Zeroizing::new(value.into_owned().into_bytes()).len();
-                    Field { name: name.into_owned(), file: None, bytes }
-                })
-                .collect()
+            let pairs = self.body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
+            pairs.take(MAX_FIELDS).map(pair).collect()
         };
         for field in &mut fields {
             shorten(&mut field.name);
-            field.file.as_mut().map(shorten);
+            if let Some(file) = &mut field.file {
+                shorten(file);
+            }
         }
         fields
     }
+}
+
+/// One pair of a URL-encoded form. Its value may be of any charset, and is only counted.
+fn pair(pair: &[u8]) -> Field {
+    let mut halves = pair.splitn(2, |&byte| byte == b'=');
+    let name = url::form_urlencoded::parse(halves.next().unwrap_or_default()).next();
+    let value = halves.next().unwrap_or_default();
+    let escaped = value.iter().filter(|&&byte| byte == b'%').count();
+    let bytes = value.len().saturating_sub(2 * escaped);
+    Field { name: name.map(|(name, _)| name.into_owned()).unwrap_or_default(), file: None, bytes }
 }
 
 /// The parts of `multipart/form-data` (RFC 7578), for people to look at; what goes out is the body as it came.
@@ -261,8 +268,8 @@ mod tests {
 
     #[test]
     fn fields_are_named_and_values_are_not() {
-        let open = form("application/x-www-form-urlencoded", b"title=A%20b&pw=s3cret&empty=");
-        let expected = [("title", None, 3), ("pw", None, 6), ("empty", None, 0)];
+        let open = form("application/x-www-form-urlencoded", b"title=A%20%E4&pw=s3cret&empty=&&b%5B%5D");
+        let expected = [("title", None, 3), ("pw", None, 6), ("empty", None, 0), ("b[]", None, 0)];
         assert_eq!(shown(&open), expected.map(|(name, file, bytes)| (name.to_owned(), file, bytes)));
         assert!(!format!("{:?}", open.fields()).contains("s3cret"));
     }

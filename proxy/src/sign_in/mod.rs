@@ -31,6 +31,6 @@ pub use metrics::{Outcome, SignInMetrics, StepUpOutcome};
 pub use query::BadQuery;
 pub use refusal::{IdTokenProblem, SignInRefusal};
 pub use service::SignIn;
-pub use step_up::{CameFrom, FormFate, Needed, Sending, StepUp, StepUpRefusal, Way};
+pub use step_up::{CameFrom, FormFate, Holder, Needed, Sending, StepUp, StepUpRefusal, Way};
 pub use visit::{Choice, Endpoint, PageKind, Reply, Visit};
 pub use wanted::{Asked, StepUpProblem, Wanted};

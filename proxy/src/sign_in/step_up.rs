@@ -56,6 +56,21 @@ pub enum Sending {
     Kept(FormId),
 }
 
+/// Who brings the name of a kept form.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// Their session.
+    pub session: &'a Session,
+    /// Their device.
+    pub device: &'a DeviceId,
+    /// The host.
+    pub host: &'a Host,
+    /// Their cookies on that host.
+    pub cookies: Option<&'a str>,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// Where to sign in again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -251,7 +266,14 @@ impl SignIn {
         let live = self.session_of(visit, device).map_err(SignInRefusal::Session)?;
         let query = Query::parse(visit.query.as_deref())?;
         let id = FormId(query.get("form").ok_or(SignInRefusal::Malformed)?.to_owned());
-        let open = self.open_form(&id, &live.session, &device.device.id, &visit.host, visit.cookies.as_deref(), visit.now)?;
+        let holder = Holder {
+            session: &live.session,
+            device: &device.device.id,
+            host: &visit.host,
+            cookies: visit.cookies.as_deref(),
+            now: visit.now,
+        };
+        let open = self.open_form(&id, holder)?;
         let path = open.target.split('?').next().unwrap_or_default().to_owned();
         let (bytes, fields): (_, Vec<Field>) = (open.length(), open.fields());
         Ok(Reply::page(PageKind::SendAgain { host: visit.host.clone(), path, target: open.target, bytes, fields, form: id }))
@@ -272,38 +294,19 @@ impl SignIn {
         Ok(Reply { status: http::StatusCode::SEE_OTHER, ..Reply::redirect(front) })
     }
 
-    /// The kept form that this browser's session has on `host`, opened. It stays, until [`SignIn::use_form`].
-    ///
-    /// # Errors
-    /// [`SignInRefusal::FormGone`].
-    pub fn open_form(
-        &self,
-        id: &FormId,
-        session: &Session,
-        device: &DeviceId,
-        host: &Host,
-        cookies: Option<&str>,
-        now: Timestamp,
-    ) -> Result<OpenForm, SignInRefusal> {
+    /// The kept form, opened for whoever it is kept for.
+    fn open_form(&self, id: &FormId, holder: Holder<'_>) -> Result<OpenForm, SignInRefusal> {
+        let Holder { session, device, host, cookies, now } = holder;
         let key = Cookie::Attempt.key_in(cookies).ok_or(SignInRefusal::FormGone)?;
         self.under_way.forms.open(id, Whose { device, user: &session.user, host, key: &key }, now)
     }
 
-    /// As [`SignIn::open_form`], to send it to the very address that it was sent to before.
+    /// The kept form, to send it to the very address that it was sent to before. It stays, until [`SignIn::use_form`].
     ///
     /// # Errors
     /// [`SignInRefusal::FormGone`].
-    pub fn form_to_send(
-        &self,
-        id: &FormId,
-        path_and_query: &str,
-        session: &Session,
-        device: &DeviceId,
-        host: &Host,
-        cookies: Option<&str>,
-        now: Timestamp,
-    ) -> Result<OpenForm, SignInRefusal> {
-        let open = self.open_form(id, session, device, host, cookies, now)?;
+    pub fn form_to_send(&self, id: &FormId, path_and_query: &str, holder: Holder<'_>) -> Result<OpenForm, SignInRefusal> {
+        let open = self.open_form(id, holder)?;
         if open.target == path_and_query { Ok(open) } else { Err(SignInRefusal::FormGone) }
     }
 

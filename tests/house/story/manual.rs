@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::harness::{House, Said, allowed, refused, run, sekisho, tool};
+use crate::harness::{House, POLICIES, Said, allowed, refused, run, sekisho, tool};
 
 fn page(name: &str) -> String {
     std::fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(name)).unwrap()
@@ -67,11 +67,15 @@ fn sources(folder: &Path) -> String {
 
 #[tokio::test]
 async fn every_field_of_the_record_is_in_the_manual_and_the_recipes_work() {
-    let house = House::open().await;
+    let vault = "@id(\"vault\") forbid (principal, action in Action::\"use\", resource)
+        when { context.request.path_prefixes.contains(\"/vault\") } unless { context.session.mfa };";
+    let plan = House::plan().policies(&format!("{POLICIES}{vault}"));
+    let house = plan.set("identity_provider", "mfa_acr_values = [\"gold\"]").open().await;
     let laptop = house.laptop("lap-7", "alice").await;
     let alice = house.signed_in(&laptop, "alice").await;
     allowed(&alice.send(http::Method::POST, &house.url("wiki", "/upload"), &[], "x".to_owned()).await);
     refused(&house.stranger().get(&house.url("wiki", "/b")).await, 403);
+    refused(&alice.get(&house.url("wiki", "/vault")).await, 401);
     let access = house.record().only_access("/upload");
     house.record().end_of(&access["request"]).await;
 

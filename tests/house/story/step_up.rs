@@ -196,7 +196,7 @@ async fn a_form_is_kept_over_the_sign_in_and_sent_byte_for_byte_and_once() {
         let target = "/pay/send?to=7&x=%20";
         let page = post_own(&house, &alice, target, kind, body.clone()).await;
         refused(&page, 401);
-        assert!(page.text().contains("kept"), "{}", page.text());
+        assert!(page.text().contains("is kept"), "{}", page.text());
         let asks = house.idp.sign_in(&alice, &button(&page), "alice").await;
         let again = field(&asks);
         assert!(!asks.text().contains("hunter2"), "values are not shown");

@@ -15,7 +15,7 @@ use crate::identify_user::testing;
 use crate::inventory::Session;
 use crate::secret::Secret;
 use crate::sign_in::{
-    Endpoint, FormId, NewForm, OpenForm, PageKind, Reply, Sending, SignInRefusal, StepUp, StepUpProblem, Wanted, Way,
+    Endpoint, FormId, Holder, NewForm, OpenForm, PageKind, Reply, Sending, SignInRefusal, StepUp, StepUpProblem, Wanted, Way,
 };
 
 const PAGE: &str = "/report?id=7";
@@ -219,7 +219,8 @@ fn open(house: &House, browser: &Browser, id: &FormId, to: &str) -> Result<OpenF
     let session = session(house, browser);
     let cookies = browser.cookie_header(WIKI);
     let host = WIKI.parse().unwrap();
-    house.sign_in.form_to_send(id, to, &session, &session.device, &host, cookies.as_deref(), house.clock.now())
+    let (device, cookies, now) = (&session.device, cookies.as_deref(), house.clock.now());
+    house.sign_in.form_to_send(id, to, Holder { session: &session, device, host: &host, cookies, now })
 }
 
 #[tokio::test]
