@@ -20,6 +20,7 @@ mod check;
 mod depth;
 mod lint;
 mod parse;
+mod traps;
 
 pub(crate) use self::depth::{Grammar, too_deep};
 
@@ -78,6 +79,7 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
     if let Some(facts) = &facts {
         check::against_schema(&read, &policies, facts, &mut problems, &mut warnings);
         lint::names(&read, &policies, catalogue, facts, &mut warnings);
+        traps::find(&read, &policies, &mut warnings);
     }
     in_file_order(&mut problems, &policies, &additions);
     in_file_order(&mut warnings, &policies, &additions);
@@ -160,6 +162,21 @@ pub(crate) fn too_deep_or_large(additions: &[Source]) -> Vec<Problem> {
         return large;
     }
     additions.iter().filter_map(|source| depth::too_deep(&File::new(source), Grammar::Schema)).collect()
+}
+
+/// Why the file of policies cannot be read: its size, its depth, its syntax.
+pub(crate) fn unreadable(source: &Source) -> Vec<Problem> {
+    if let Some(problem) = too_large(source) {
+        return vec![problem];
+    }
+    let file = File::new(source);
+    if let Some(problem) = depth::too_deep(&file, Grammar::Policies) {
+        return vec![problem];
+    }
+    match source.text.parse::<cedar_policy::PolicySet>() {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(|error| from_diagnostic(&file, error)).collect(),
+    }
 }
 
 fn too_large(source: &Source) -> Option<Problem> {

@@ -6,6 +6,7 @@
 
 mod diff;
 mod explain;
+mod fmt;
 mod junit;
 mod past;
 mod place;
@@ -20,6 +21,7 @@ use clap::{Args, Subcommand};
 
 use self::diff::DiffCommand;
 use self::explain::ExplainCommand;
+use self::fmt::FmtCommand;
 use self::prove::ProveCommand;
 use self::replay::ReplayCommand;
 use self::schema::SchemaCommand;
@@ -42,6 +44,7 @@ enum What {
     Replay(ReplayCommand),
     Test(TestCommand),
     Diff(DiffCommand),
+    Fmt(FmtCommand),
     Schema(SchemaCommand),
     Shadow(ShadowCommand),
 }
@@ -58,6 +61,7 @@ impl PolicyCommand {
             What::Replay(command) => command.run(),
             What::Test(command) => command.run(),
             What::Diff(command) => command.run(),
+            What::Fmt(command) => command.run(),
             What::Schema(command) => command.run(),
             What::Shadow(command) => command.run(),
         }
