@@ -128,8 +128,8 @@ impl Decider {
                 self.prepare(device, user, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
             }
         };
-        match verdict.and_then(|verdict| permitted_by(verdict, basis)) {
-            Ok((policies, basis)) => {
+        match verdict.and_then(|verdict| permitted_by(verdict, &basis)) {
+            Ok(policies) => {
                 let (device, user) = match who {
                     Who::Anyone => (None, None),
                     Who::Known { device, user } => (Some(device), Some(user)),
@@ -202,7 +202,7 @@ impl Decider {
         let facts = Snapshots::of(&identity).map_err(|error| undecided(error.to_string(), None))?;
         let facts = Arc::new(facts);
         basis.facts = Some(Arc::clone(&facts));
-        let ready = self.set.prepare(&identity).map_err(|error| undecided(error.to_string(), Some(basis.clone())))?;
+        let ready = self.set.prepare(&identity).map_err(|error| undecided(error.to_string(), Some(basis)))?;
         let ready = Rc::new(Ready { prepared: ready, facts });
         cache.insert(key, Rc::clone(&ready));
         Ok(ready)
@@ -222,9 +222,9 @@ impl fmt::Debug for Prepared {
     }
 }
 
-fn permitted_by(verdict: Verdict, basis: Basis) -> Result<(Arc<[Arc<str>]>, Basis), DecideRefusal> {
+fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, DecideRefusal> {
     match verdict.decision {
-        Decision::Allow => Ok((verdict.policies, basis)),
+        Decision::Allow => Ok(verdict.policies),
         Decision::Deny(reason) => Err(DecideRefusal {
             reason,
             policies: verdict.policies,
@@ -235,6 +235,7 @@ fn permitted_by(verdict: Verdict, basis: Basis) -> Result<(Arc<[Arc<str>]>, Basi
     }
 }
 
-fn undecided(error: String, basis: Option<Basis>) -> DecideRefusal {
+fn undecided(error: String, basis: Option<&Basis>) -> DecideRefusal {
+    let basis = basis.map(|basis| Box::new(basis.clone()));
     DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error], basis, remedies: None }
 }

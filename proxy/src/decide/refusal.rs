@@ -18,7 +18,7 @@ pub struct DecideRefusal {
     /// What could not be evaluated, for operators.
     pub errors: Vec<String>,
     /// What was decided by and on; `None` if policy was not asked.
-    pub basis: Option<Basis>,
+    pub basis: Option<Box<Basis>>,
     /// How it could have come out otherwise; `None` if nobody looked.
     pub remedies: Option<Arc<Remedies>>,
 }

@@ -141,7 +141,7 @@ impl Story {
         let line = &mut self.line;
         line.policies = refusal.policies.iter().map(ToString::to_string).collect();
         line.ways = refusal.remedies.iter().flat_map(|remedies| &remedies.ways).map(|remedy| recorded(&remedy.way)).collect();
-        self.rests_on(refusal.basis.as_ref());
+        self.rests_on(refusal.basis.as_deref());
     }
 
     fn rests_on(&mut self, basis: Option<&Basis>) {

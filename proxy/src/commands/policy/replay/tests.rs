@@ -255,7 +255,7 @@ fn a_million_records_in_under_a_minute() {
     let bytes = gate.text.len();
     let mut new = NEW.to_owned();
     for n in 0..100 {
-        write!(new, "@id(\"p{n}\") permit (principal in Group::\"g{n}\", action in Action::\"use\", resource == App::\"payroll\") when {{ context.session.mfa && context.request.path like \"/reports/{n}/*\" }};\n").unwrap();
+        writeln!(new, "@id(\"p{n}\") permit (principal in Group::\"g{n}\", action in Action::\"use\", resource == App::\"payroll\") when {{ context.session.mfa && context.request.path like \"/reports/{n}/*\" }};").unwrap();
     }
     let began = std::time::Instant::now();
     let (outcome, groups) = replay(dir.path(), &new, Span::default());
