@@ -229,7 +229,7 @@ fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, Deci
             reason,
             policies: verdict.policies,
             errors: verdict.errors.iter().map(ToString::to_string).collect(),
-            basis: Some(basis),
+            basis: Some(Box::new(basis.clone())),
             remedies: None,
         }),
     }
