@@ -176,8 +176,8 @@ impl Decider {
             }
         };
         let policy_set = Arc::clone(&self.hex);
-        match verdict.and_then(|verdict| permitted_by(verdict, basis)) {
-            Ok((policies, _)) => Opinion { denied: None, policies, policy_set },
+        match verdict.and_then(|verdict| permitted_by(verdict, &basis)) {
+            Ok(policies) => Opinion { denied: None, policies, policy_set },
             Err(refusal) => Opinion { denied: Some(refusal.reason), policies: refusal.policies, policy_set },
         }
     }
