@@ -79,7 +79,7 @@ fn hash(policies: &[u32]) -> usize {
 }
 
 /// Longer combinations are not kept.
-const MOST: usize = 8;
+const MOST: usize = 12;
 
 /// How many places are tried.
 const PLACES_TRIED: usize = 4;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod diff;
+mod cost;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
@@ -18,3 +19,6 @@ mod purity;
 mod starter;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "../../benches/world/mod.rs"]
+mod world;
