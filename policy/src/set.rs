@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet as CedarPolicySet, Request, Response};
 
 use crate::asked::Asked;
-use crate::cells::{Cells, Row};
+use crate::cells::{Cell, Cells, Row};
 use crate::engine::{self, Memo};
 use crate::explain::About;
 use crate::facts::Identity;
@@ -170,7 +170,7 @@ impl PolicySet {
     /// The policies whose scope lets the app and the action through.
     pub(crate) fn candidate_ids(&self, app: &str, action: Action) -> impl Iterator<Item = &str> {
         let cells = self.cells.row(app).into_iter().flat_map(move |row| self.cells.cells(row, action));
-        let all = cells.flat_map(|cell| cell.forbids.all().chain(cell.permits.all()));
+        let all = cells.flat_map(Cell::all);
         all.filter_map(|at| self.cells.rule(at)).map(|rule| &**rule.id())
     }
 
@@ -178,7 +178,7 @@ impl PolicySet {
     fn decide_by_cedar(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Verdict {
         self.answer(prepared, facts, |request, row, entities| {
             let cells = self.cells.cells(row, facts.action);
-            let candidates = cells.flat_map(|cell| cell.forbids.of(prepared).chain(cell.permits.of(prepared)));
+            let candidates = cells.flat_map(|cell| cell.forbids(prepared).chain(cell.permits(prepared)));
             let policies = candidates.filter_map(|at| self.cells.policy(at)).cloned();
             let policies = CedarPolicySet::from_policies(policies).map_err(|error| error.to_string())?;
             Ok(Authorizer::new().is_authorized(request, &policies, entities))

@@ -1,8 +1,6 @@
 //! The policies of a cell, sorted by whom their scope lets through: a question looks at those for anybody, and then only at
 //! those that name something that the principal is or is in.
 
-use std::collections::BTreeMap;
-
 use cedar_policy::pst::{EntityOrSlot, EntityType, PrincipalConstraint};
 
 use crate::compile::{Entity, Keys};
@@ -17,23 +15,29 @@ pub(crate) enum Gate {
     Key(u32),
 }
 
-/// Policies by their gates, with numbers for names.
+/// The policies of one group for one action, in one piece: those that forbid, then those that permit; of each, first those
+/// for all of some types, then those with a key, sorted by it.
 #[derive(Default)]
-pub(crate) struct Candidates {
-    /// Policies for all of some types.
-    open: Box<[(u32, u8)]>,
-    /// The keys of all others, sorted.
-    keys: Box<[u32]>,
-    /// Where each key's policies end in `keyed`.
-    ends: Box<[u32]>,
-    keyed: Box<[u32]>,
+pub(crate) struct Cell {
+    entries: Box<[Entry]>,
+    /// Where the forbids with a key begin, the permits, and the permits with a key.
+    keyed_forbids: u32,
+    permits: u32,
+    keyed_permits: u32,
+}
+
+/// A policy by its number, and whom it lets through: the bits of types, or a key.
+#[derive(Clone, Copy)]
+struct Entry {
+    gate: u32,
+    policy: u32,
 }
 
 /// Policies and their gates as they come.
 #[derive(Default)]
 pub(crate) struct Unsorted {
-    open: Vec<(u32, u8)>,
-    keyed: BTreeMap<u32, Vec<u32>>,
+    open: Vec<Entry>,
+    keyed: Vec<Entry>,
 }
 
 impl Gate {
@@ -59,55 +63,73 @@ impl Gate {
     }
 }
 
-impl Candidates {
-    /// Those whose scope lets `prepared` through, each once.
-    pub(crate) fn of<'a>(&'a self, prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
-        let kind = bit_of(prepared.uid());
-        let open = self.open.iter().filter(move |(_, kinds)| kinds & kind != 0).map(|(policy, _)| *policy);
-        open.chain(self.named(prepared))
+impl Cell {
+    pub(crate) fn new(forbids: Unsorted, permits: Unsorted) -> Self {
+        let end = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let mut entries = forbids.open;
+        let keyed_forbids = end(&entries);
+        entries.extend(sorted(forbids.keyed));
+        let begin = end(&entries);
+        entries.extend(permits.open);
+        let keyed_permits = end(&entries);
+        entries.extend(sorted(permits.keyed));
+        Self { entries: entries.into(), keyed_forbids, permits: begin, keyed_permits }
+    }
+
+    /// The forbids whose scope lets `prepared` through, each once.
+    pub(crate) fn forbids<'a>(&'a self, prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
+        let keyed = self.part(self.keyed_forbids, self.permits);
+        open_to(self.part(0, self.keyed_forbids), prepared).chain(naming(keyed, prepared))
+    }
+
+    /// The permits whose scope lets `prepared` through, each once.
+    pub(crate) fn permits<'a>(&'a self, prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
+        let keyed = self.part(self.keyed_permits, u32::MAX);
+        open_to(self.part(self.permits, self.keyed_permits), prepared).chain(naming(keyed, prepared))
     }
 
     /// All of them, whomever they let through.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
-        self.open.iter().map(|(policy, _)| *policy).chain(self.keyed.iter().copied())
+        self.entries.iter().map(|entry| entry.policy)
     }
 
-    /// Those that name something that `prepared` is or is in.
-    fn named<'a>(&'a self, prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
-        let own = prepared.keys();
-        // Few keys here: look whether each is one of theirs. Many: look for each of theirs.
-        let few = self.keys.len() <= SCAN.saturating_mul(own.sorted().len());
-        let (here, theirs): (&[u32], &[u32]) = if few { (&self.keys, &[]) } else { (&[], own.sorted()) };
-        let scanned = here.iter().enumerate().filter(|(_, key)| own.contains(**key)).map(|(at, _)| at);
-        let searched = theirs.iter().filter_map(|key| self.keys.binary_search(key).ok());
-        scanned.chain(searched).flat_map(|at| self.policies(at)).copied()
+    fn part(&self, start: u32, end: u32) -> &[Entry] {
+        let end = self.entries.len().min(end as usize);
+        self.entries.get(start as usize..end).unwrap_or_default()
     }
+}
 
-    /// The policies of the key at this place.
-    fn policies(&self, at: usize) -> &[u32] {
-        let end = |at: usize| self.ends.get(at).map_or(0, |&end| end as usize);
-        let start = at.checked_sub(1).map_or(0, end);
-        self.keyed.get(start..end(at)).unwrap_or_default()
-    }
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by_key(|entry| entry.gate);
+    entries
+}
+
+/// The policies for all of the principal's type.
+fn open_to<'a>(entries: &'a [Entry], prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
+    let kind = u32::from(bit_of(prepared.uid()));
+    entries.iter().filter(move |entry| entry.gate & kind != 0).map(|entry| entry.policy)
+}
+
+/// The policies that name something that the principal is or is in.
+fn naming<'a>(entries: &'a [Entry], prepared: &'a Prepared) -> impl Iterator<Item = u32> + 'a {
+    let own = prepared.keys();
+    // Few keys here: look whether each is one of theirs. Many: look for each of theirs.
+    let few = entries.len() <= SCAN.saturating_mul(own.sorted().len());
+    let (here, theirs): (&[Entry], &[u32]) = if few { (entries, &[]) } else { (&[], own.sorted()) };
+    let scanned = here.iter().filter(|entry| own.contains(entry.gate));
+    let searched = theirs.iter().flat_map(|&key| {
+        let (_, from) = entries.split_at(entries.partition_point(|entry| entry.gate < key));
+        from.iter().take_while(move |entry| entry.gate == key)
+    });
+    scanned.chain(searched).map(|entry| entry.policy)
 }
 
 impl Unsorted {
     pub(crate) fn add(&mut self, policy: u32, gate: Gate) {
         match gate {
-            Gate::Types(kinds) => self.open.push((policy, kinds)),
-            Gate::Key(key) => self.keyed.entry(key).or_default().push(policy),
+            Gate::Types(kinds) => self.open.push(Entry { gate: kinds.into(), policy }),
+            Gate::Key(gate) => self.keyed.push(Entry { gate, policy }),
         }
-    }
-
-    pub(crate) fn sort(self) -> Candidates {
-        let mut keyed = Vec::new();
-        let mut ends = Vec::new();
-        let keys = self.keyed.keys().copied().collect();
-        for policies in self.keyed.into_values() {
-            keyed.extend(policies);
-            ends.push(u32::try_from(keyed.len()).unwrap_or(u32::MAX));
-        }
-        Candidates { open: self.open.into(), keys, ends: ends.into(), keyed: keyed.into() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use cedar_policy::pst::{self, ActionConstraint, EntityOrSlot, EntityType, EntityUID, ResourceConstraint};
 use cedar_policy::{Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet};
 
-use self::candidates::{Candidates, Gate, Unsorted};
+use self::candidates::{Gate, Unsorted};
 use self::rule::Rule;
 use crate::compile::{Keys, Lowerer};
 use crate::names::uid;
@@ -14,8 +14,10 @@ use crate::request::Action;
 use crate::schema::Facts;
 use crate::set::{App, Catalogue};
 
-pub(crate) mod candidates;
+mod candidates;
 pub(crate) mod rule;
+
+pub(crate) use self::candidates::Cell;
 
 /// For each app and action, the policies that can match.
 pub(crate) struct Cells {
@@ -53,13 +55,6 @@ pub(crate) struct CedarApp {
 #[derive(Default)]
 pub(crate) struct Group {
     cells: [Cell; 4],
-}
-
-/// The policies of one group for one action.
-#[derive(Default)]
-pub(crate) struct Cell {
-    pub(crate) forbids: Candidates,
-    pub(crate) permits: Candidates,
 }
 
 /// Why the cells could not be made.
@@ -240,7 +235,7 @@ impl Sorter {
     }
 
     fn into_groups(self) -> (Vec<Group>, About) {
-        let cell = |[forbids, permits]: [Unsorted; 2]| Cell { forbids: forbids.sort(), permits: permits.sort() };
+        let cell = |[forbids, permits]: [Unsorted; 2]| Cell::new(forbids, permits);
         let groups = self.groups.into_iter().map(|cells| Group { cells: cells.map(cell) }).collect();
         (groups, self.about)
     }

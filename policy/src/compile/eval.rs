@@ -31,6 +31,10 @@ pub(crate) fn truth<'a, W: World<'a>>(node: &'a Node, world: &W) -> Result<bool,
             Ok(left == right)
         }
         Node::Compare(order, sides) => compare(*order, both(sides, world)?),
+        Node::CompareFact(order, fact, number) => match world.fact(*fact) {
+            Some(Value::Long(fact)) => Ok(order.holds(fact, *number)),
+            _ => Err(Failed),
+        },
         Node::CompareDecimals(order, sides) => match both(sides, world)? {
             (Value::Decimal(left), Value::Decimal(right)) => Ok(order.holds(left, right)),
             _ => Err(Failed),
@@ -157,6 +161,7 @@ pub(crate) fn value<'a, W: World<'a>>(node: &'a Node, world: &W) -> Result<Value
         | Node::Not(_)
         | Node::Equal(_)
         | Node::Compare(..)
+        | Node::CompareFact(..)
         | Node::CompareDecimals(..)
         | Node::In(_)
         | Node::Is(..)

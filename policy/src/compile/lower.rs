@@ -175,10 +175,10 @@ impl<'a> Lowerer<'a> {
             BinaryOp::In => return Ok(self.is_in(left, right)),
             BinaryOp::Eq => return Ok(self.equal(left, right)),
             BinaryOp::NotEq => Node::Not(Box::new(self.equal(left, right))),
-            BinaryOp::Less => Node::Compare(Order::Less, sides(left, right)),
-            BinaryOp::LessEq => Node::Compare(Order::LessOrEqual, sides(left, right)),
-            BinaryOp::Greater => Node::Compare(Order::Greater, sides(left, right)),
-            BinaryOp::GreaterEq => Node::Compare(Order::GreaterOrEqual, sides(left, right)),
+            BinaryOp::Less => compared(Order::Less, left, right),
+            BinaryOp::LessEq => compared(Order::LessOrEqual, left, right),
+            BinaryOp::Greater => compared(Order::Greater, left, right),
+            BinaryOp::GreaterEq => compared(Order::GreaterOrEqual, left, right),
             BinaryOp::Add => Node::Arithmetic(Operation::Add, sides(left, right)),
             BinaryOp::Sub => Node::Arithmetic(Operation::Subtract, sides(left, right)),
             BinaryOp::Mul => Node::Arithmetic(Operation::Multiply, sides(left, right)),
@@ -324,6 +324,13 @@ fn constant(literal: &Literal) -> Result<Stored, NotCompiled> {
         Literal::EntityUID(uid) => Stored::Entity { kind: uid.ty.to_string().into(), id: uid.eid.as_str().into() },
         _ => return Err(NotCompiled),
     })
+}
+
+fn compared(order: Order, left: Node, right: Node) -> Node {
+    match (left, right) {
+        (Node::Fact(fact), Node::Constant(Stored::Long(number))) => Node::CompareFact(order, fact, number),
+        (left, right) => Node::Compare(order, Box::new([left, right])),
+    }
 }
 
 /// `a && b && …`, with the same order. What stands after `false` is never looked at.

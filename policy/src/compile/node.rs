@@ -33,6 +33,8 @@ pub(crate) enum Node {
     If(Box<[Node; 3]>),
     Equal(Box<[Node; 2]>),
     Compare(Order, Box<[Node; 2]>),
+    /// A fact compared with a number: the commonest comparison, without a detour.
+    CompareFact(Order, Fact, i64),
     Arithmetic(Operation, Box<[Node; 2]>),
     Negate(Box<Node>),
     In(Box<[Node; 2]>),

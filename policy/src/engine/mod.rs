@@ -21,11 +21,11 @@ pub(crate) fn decide(cells: &Cells, memo: &Memo, asked: &Asked<'_>) -> Result<Ve
     let about = cells.cells(asked.row, asked.facts.action);
     let mut forbids = Met::default();
     for cell in about.clone() {
-        evaluate(cells, asked, cell.forbids.of(asked.prepared), &mut forbids)?;
+        evaluate(cells, asked, cell.forbids(asked.prepared), &mut forbids)?;
     }
     let mut permits = Met::default();
     for cell in about {
-        evaluate(cells, asked, cell.permits.of(asked.prepared), &mut permits)?;
+        evaluate(cells, asked, cell.permits(asked.prepared), &mut permits)?;
     }
     let (decision, mut met) = match (forbids.is_empty(), permits.is_empty()) {
         (false, _) => (Decision::Deny(DenyReason::Forbidden), forbids),
