@@ -30,7 +30,7 @@ pub(crate) fn truth<'a, W: World<'a>>(node: &'a Node, world: &W) -> Result<bool,
             let (left, right) = both(sides, world)?;
             Ok(left == right)
         }
-        Node::Compare(order, sides) => compare(*order, both(sides, world)?),
+        Node::Compare(order, sides) => compare(*order, &both(sides, world)?),
         Node::CompareFact(order, fact, number) => match world.fact(*fact) {
             Some(Value::Long(fact)) => Ok(order.holds(fact, *number)),
             _ => Err(Failed),
@@ -40,7 +40,7 @@ pub(crate) fn truth<'a, W: World<'a>>(node: &'a Node, world: &W) -> Result<bool,
             _ => Err(Failed),
         },
         Node::In(sides) => is_in(both(sides, world)?, world),
-        Node::Is(of, kind) => Ok(entity(value(of, world)?)?.kind == &**kind),
+        Node::Is(of, kind) => Ok(entity(&value(of, world)?)?.kind == &**kind),
         Node::Like(of, pattern) => match value(of, world)? {
             Value::Text(text) => Ok(pattern.matches(text)),
             _ => Err(Failed),
@@ -208,18 +208,18 @@ fn two_sets<'a, W: World<'a>>(sides: &'a [Node; 2], world: &W) -> Result<(Set<'a
 }
 
 /// Numbers, datetimes and durations have an order; decimals are compared by methods.
-fn compare(order: Order, sides: (Value<'_>, Value<'_>)) -> Result<bool, Failed> {
+fn compare(order: Order, sides: &(Value<'_>, Value<'_>)) -> Result<bool, Failed> {
     match sides {
         (Value::Long(left), Value::Long(right))
         | (Value::Datetime(left), Value::Datetime(right))
-        | (Value::Duration(left), Value::Duration(right)) => Ok(order.holds(left, right)),
+        | (Value::Duration(left), Value::Duration(right)) => Ok(order.holds(*left, *right)),
         _ => Err(Failed),
     }
 }
 
 fn is_in<'a, W: World<'a>>(sides: (Value<'a>, Value<'a>), world: &W) -> Result<bool, Failed> {
     let (left, right) = sides;
-    let child = entity(left)?;
+    let child = entity(&left)?;
     match right {
         Value::Entity(parent) => Ok(world.is_in(child, parent)),
         // One member that is no entity fails, whatever the others are.
@@ -250,9 +250,9 @@ fn has<'a, W: World<'a>>(of: Value<'a>, names: &[Box<str>], world: &W) -> Result
     Ok(true)
 }
 
-fn entity(value: Value<'_>) -> Result<Entity<'_>, Failed> {
+fn entity<'a>(value: &Value<'a>) -> Result<Entity<'a>, Failed> {
     match value {
-        Value::Entity(entity) => Ok(entity),
+        Value::Entity(entity) => Ok(*entity),
         _ => Err(Failed),
     }
 }

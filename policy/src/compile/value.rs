@@ -68,7 +68,7 @@ pub(crate) enum Stored {
     Duration(i64),
     Decimal(i64),
     Set(StoredSet),
-    Record(BTreeMap<String, Stored>),
+    Record(BTreeMap<String, Self>),
 }
 
 /// A set to keep.

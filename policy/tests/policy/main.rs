@@ -1,8 +1,8 @@
 //! Policies from outside: what ships, what is promised, what is refused.
 
+mod cost;
 #[cfg(test)]
 mod diff;
-mod cost;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
