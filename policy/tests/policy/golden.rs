@@ -74,6 +74,8 @@ struct Asked {
 #[test]
 fn golden_cases_come_out_as_written() {
     let mut files: Vec<_> = std::fs::read_dir(beside("tests/golden")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Folders hold the cases of others.
+    files.retain(|file| file.is_file());
     files.sort();
     assert!(!files.is_empty());
     for file in files {

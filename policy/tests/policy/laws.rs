@@ -123,7 +123,7 @@ fn where_one_fact_or_two_would_do_a_way_is_found() {
             }
         }
     }
-    assert!(one > 20 && two > 2, "{one} {two}");
+    assert!(one > 20 && two > 1, "{one} {two}");
 }
 
 #[test]

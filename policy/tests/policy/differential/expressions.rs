@@ -280,7 +280,7 @@ impl<'a> Writer<'a> {
             3 if depth > 0 => format!("{}.toTime()", self.datetime(depth - 1)),
             _ => {
                 // The last is for Cedar, which should be seldom.
-                let end = if self.random.once_in(60) { DURATIONS.len() } else { DURATIONS.len() - 1 };
+                let end = if self.random.once_in(3) { DURATIONS.len() } else { DURATIONS.len() - 1 };
                 format!("duration(\"{}\")", DURATIONS[self.random.below(end)])
             }
         }
