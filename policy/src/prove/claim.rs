@@ -32,7 +32,7 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub enum Claim {
     /// No request is permitted that fulfils this condition.
-    Never(Condition),
+    Never(Box<Condition>),
     /// No request is permitted that the policies in this folder deny.
     NoMoreThan(String),
 }
@@ -67,7 +67,7 @@ impl Proof {
         let file = File::new(&source);
         let actions = if actions.is_empty() { Action::ALL.to_vec() } else { actions.to_vec() };
         let condition = Condition::read(condition, &actions, &Written { file: &file, at: 0..condition.len() }, set)?;
-        Ok(Self::new(name, Claim::Never(condition), actions))
+        Ok(Self::new(name, Claim::Never(Box::new(condition)), actions))
     }
 
     /// That nobody outside `group` is ever permitted anything, whatever the app and the action.

@@ -76,7 +76,7 @@ fn proof(raw: RawProof, file: &File<'_>, set: &PolicySet) -> Result<Proof, Vec<P
         None => Action::ALL.to_vec(),
         Some(Ok(actions)) => actions,
         Some(Err(problem)) => {
-            problems.push(problem);
+            problems.push(*problem);
             Vec::new()
         }
     };
@@ -90,11 +90,14 @@ fn proof(raw: RawProof, file: &File<'_>, set: &PolicySet) -> Result<Proof, Vec<P
     let claim = match (&raw.only_group, &raw.never, &raw.permits_no_more_than) {
         (Some(group), None, None) => {
             let written = Written { file, at: group.span() };
-            Some(Condition::read(&Proof::only_group(group.get_ref()), &actions, &written, set).map(Claim::Never))
+            Some(
+                Condition::read(&Proof::only_group(group.get_ref()), &actions, &written, set)
+                    .map(|condition| Claim::Never(Box::new(condition))),
+            )
         }
         (None, Some(condition), None) => {
             let written = Written { file, at: inside(condition, file) };
-            Some(Condition::read(condition.get_ref(), &actions, &written, set).map(Claim::Never))
+            Some(Condition::read(condition.get_ref(), &actions, &written, set).map(|condition| Claim::Never(Box::new(condition))))
         }
         (None, None, Some(dir)) => Some(Ok(Claim::NoMoreThan(dir.get_ref().clone()))),
         _ => None,
@@ -122,7 +125,7 @@ fn proof(raw: RawProof, file: &File<'_>, set: &PolicySet) -> Result<Proof, Vec<P
     Err(problems)
 }
 
-fn actions(written: &Spanned<RawActions>, file: &File<'_>) -> Result<Vec<Action>, Problem> {
+fn actions(written: &Spanned<RawActions>, file: &File<'_>) -> Result<Vec<Action>, Box<Problem>> {
     let words: Vec<&str> = match written.get_ref() {
         RawActions::One(word) => vec![word],
         RawActions::Several(words) => words.iter().map(String::as_str).collect(),
@@ -136,12 +139,12 @@ fn actions(written: &Spanned<RawActions>, file: &File<'_>) -> Result<Vec<Action>
         match Action::ALL.into_iter().find(|action| action.as_str() == word) {
             Some(action) => actions.push(action),
             None if word == "use" => actions.extend(Action::ALL.into_iter().filter(|action| action.is_use())),
-            None => return Err(unknown(format!("there is no action `{word}`"))),
+            None => return Err(Box::new(unknown(format!("there is no action `{word}`")))),
         }
     }
     actions.sort_unstable();
     actions.dedup();
-    if actions.is_empty() { Err(unknown("no action is named".to_owned())) } else { Ok(actions) }
+    if actions.is_empty() { Err(Box::new(unknown("no action is named".to_owned()))) } else { Ok(actions) }
 }
 
 fn place<T>(file: &File<'_>, written: &Spanned<T>) -> crate::problem::Place {

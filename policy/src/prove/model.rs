@@ -79,10 +79,7 @@ impl<'a> Reader<'a> {
     fn moment(&self) -> Option<Moment> {
         let unix_ms = self.number("context.now.durationSince(datetime(\"1970-01-01\")).toMilliseconds()").unwrap_or(SOME_NOON);
         let local_ms = self.number("context.local_time.toMilliseconds()")?.clamp(0, 86_399_999);
-        let word = match self.request.context()?.get("weekday")? {
-            EvalResult::String(word) => word,
-            _ => return None,
-        };
+        let EvalResult::String(word) = self.request.context()?.get("weekday")? else { return None };
         let weekday = WEEKDAYS.into_iter().find(|day| day.as_str() == word).unwrap_or(Weekday::Monday);
         Some(Moment { unix_ms, local_ms: u32::try_from(local_ms).ok()?, weekday })
     }

@@ -51,9 +51,9 @@ pub fn json(run: &Run, tester: &Tester<'_>) -> Value {
             }
             Proved::Not { reasons, unconfirmed } => ("not_proved", json!({ "reasons": reasons, "unconfirmed": unconfirmed })),
         };
-        value["result"] = result.into();
-        if let (Some(value), Value::Object(rest)) = (value.as_object_mut(), rest) {
-            value.extend(rest);
+        if let Some(value) = value.as_object_mut() {
+            value.insert("result".to_owned(), result.into());
+            value.extend(rest.as_object().cloned().unwrap_or_default());
         }
         value
     };

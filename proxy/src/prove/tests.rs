@@ -350,7 +350,8 @@ fn a_change_among_a_thousand_policies_is_proved_in_seconds() {
     let catalogue = Catalogue { apps, groups: None };
     let policy = |at: usize, seconds: usize| {
         let (effect, sign) = if at % 5 == 4 { ("forbid", ">") } else { ("permit", "<") };
-        let resource = if at % 4 == 0 { format!("in Tag::\"t{}\"", at % 10) } else { format!("== App::\"a{}\"", at % 100) };
+        let resource =
+            if at.is_multiple_of(4) { format!("in Tag::\"t{}\"", at % 10) } else { format!("== App::\"a{}\"", at % 100) };
         format!(
             "@id(\"p{at}\") {effect} (principal in Group::\"g{}\", action in Action::\"use\", resource {resource})
              when {{ context.session.auth_age_s {sign} {seconds} && context.device.posture.disk_encrypted }};\n",
