@@ -19,6 +19,9 @@ pub(super) fn find(read: &[Read], sources: &[File<'_>], warnings: &mut Vec<Probl
     covered(read, &parts, sources, warnings);
 }
 
+/// Effect, scope and first condition.
+type Key<'a> = (bool, [&'a str; 3], Option<&'a str>);
+
 /// A policy taken apart.
 struct Parts {
     permits: bool,
@@ -97,7 +100,7 @@ fn likes(value: &Value, found: &mut Vec<String>) {
 /// is met, so is the other.
 fn covered(read: &[Read], parts: &[Option<Parts>], sources: &[File<'_>], warnings: &mut Vec<Problem>) {
     // By effect, scope and the first of the conditions, so that few are compared with few.
-    let mut known: HashMap<(bool, [&str; 3], Option<&str>), Vec<usize>> = HashMap::new();
+    let mut known: HashMap<Key<'_>, Vec<usize>> = HashMap::new();
     for (at, parts) in parts.iter().enumerate() {
         let Some(parts) = parts else { continue };
         let scope = parts.scope.each_ref().map(String::as_str);
