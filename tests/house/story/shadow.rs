@@ -34,11 +34,11 @@ async fn the_live_policies_decide_alone_and_every_difference_shows() {
     );
     house.must(&["reload"]).await;
     assert!(is_tried(&house).await);
-    let laptop = house.laptop("lap-7", "alice").await;
-    let alice = house.signed_in(&laptop, "alice").await;
+    let laptop = house.laptop("lap-7", "bob").await;
+    let bob = house.signed_in(&laptop, "bob").await;
 
     // The candidate would deny it.
-    allowed(&alice.get(&house.url("wiki", "/reports/1")).await);
+    allowed(&bob.get(&house.url("wiki", "/reports/1")).await);
     let line = house.record().only_access("/reports/1");
     assert_eq!((&line["decision"], &line["candidate"]["decision"]), (&"allow".into(), &"deny".into()), "{line}");
     assert_eq!(line["candidate"]["policies"], serde_json::json!(["no-reports"]));
@@ -47,13 +47,13 @@ async fn the_live_policies_decide_alone_and_every_difference_shows() {
     assert_eq!(shadow(&house, "allow", "deny").await, 1.0);
 
     // The candidate would allow it.
-    refused(&alice.get(&house.url("wiki", "/admin/users")).await, 403);
+    refused(&bob.get(&house.url("wiki", "/admin/users")).await, 403);
     let line = house.record().only_access("/admin/users");
     assert_eq!((&line["decision"], &line["candidate"]["decision"]), (&"deny".into(), &"allow".into()), "{line}");
     assert_eq!(shadow(&house, "deny", "allow").await, 1.0);
 
     // They agree.
-    allowed(&alice.send(Method::POST, &house.url("wiki", "/other"), &[], "x").await);
+    allowed(&bob.send(Method::POST, &house.url("wiki", "/other"), &[], "x").await);
     assert!(house.record().only_access("/other").get("candidate").is_none());
     assert!(shadow(&house, "allow", "allow").await >= 1.0);
 
@@ -63,7 +63,7 @@ async fn the_live_policies_decide_alone_and_every_difference_shows() {
     let denied = kinds.iter().find(|kind| kind["candidate"] == "deny").unwrap();
     assert_eq!((&denied["requests"], &denied["examples"][0]["path"]), (&1.into(), &"/reports/1".into()));
     let words = house.must(&["policy", "shadow"]).await;
-    assert!(words.contains("would be denied: 1 request of `wiki`") && words.contains("corp/alice"), "{words}");
+    assert!(words.contains("would be denied: 1 request of `wiki`") && words.contains("corp/bob"), "{words}");
     assert!(house.must(&["status"]).await.contains("candidate"));
 }
 
