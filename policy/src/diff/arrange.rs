@@ -16,7 +16,7 @@ pub(super) fn arrange(query: &mut Query, form: &Form, yes: bool, turn: usize) {
             }
         }
         (Form::If(asked, then, otherwise), _) => {
-            let holds = turn % 2 == 0;
+            let holds = turn.is_multiple_of(2);
             arrange(query, asked, holds, turn / 2);
             arrange(query, if holds { then } else { otherwise }, yes, turn / 2);
         }
@@ -36,7 +36,7 @@ pub(super) fn arrange(query: &mut Query, form: &Form, yes: bool, turn: usize) {
         (Form::Get(..), _) => flag(query, &path(form), yes),
         (Form::Has(of, name), _) => has(query, of, name, yes),
         (Form::Like(of, pattern), _) => {
-            let filling = if turn % 2 == 0 { "x" } else { "" };
+            let filling = if turn.is_multiple_of(2) { "x" } else { "" };
             let text: String = pattern.iter().map(|element| element.map_or(filling.to_owned(), String::from)).collect();
             set_text(query, of, if yes { &text } else { ELSE });
         }
@@ -46,7 +46,7 @@ pub(super) fn arrange(query: &mut Query, form: &Form, yes: bool, turn: usize) {
 }
 
 fn compare(query: &mut Query, op: Comparison, left: &Form, right: &Form, turn: usize) {
-    let step = if turn % 2 == 0 { 0 } else { 1 };
+    let step = if turn.is_multiple_of(2) { 0 } else { 1 };
     // As near to the bound as can be, or a little further away.
     let near = |bound: i64| match op {
         Comparison::Eq | Comparison::LessEq | Comparison::GreaterEq => bound,
