@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
-use sekisho_policy::{Case, Effort, Explanation, PolicySet, Query, Source, Tester};
+use sekisho_policy::testing::{Case, Tester};
+use sekisho_policy::{Effort, Explanation, PolicySet, Query, Source};
 use serde::Serialize;
 
 use super::place::{Place, PlaceArgs, lines};
@@ -118,8 +119,8 @@ fn file(case: &str) -> Result<(Source, Option<&str>), CommandError> {
         Some((stem, name)) => (format!("{stem}.toml"), Some(name)),
         None => (case.to_owned(), None),
     };
-    let text = std::fs::read_to_string(Path::new(&path))
-        .map_err(|error| CommandError::CheckFailed(format!("{path}: {error}")))?;
+    let text =
+        std::fs::read_to_string(Path::new(&path)).map_err(|error| CommandError::CheckFailed(format!("{path}: {error}")))?;
     Ok((Source::new(path, text), name))
 }
 

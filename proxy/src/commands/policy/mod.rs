@@ -7,6 +7,7 @@
 mod diff;
 mod explain;
 mod fmt;
+mod hypothetical;
 mod junit;
 mod past;
 mod place;

@@ -38,6 +38,11 @@ pub(super) struct Place {
 }
 
 impl PlaceArgs {
+    /// The configuration.
+    pub(super) fn config(&self) -> &Path {
+        &self.config
+    }
+
     /// Finds the folder and the apps. Of the configuration only what policies need is judged.
     ///
     /// # Errors
@@ -72,7 +77,6 @@ impl Place {
     ///
     /// # Errors
     /// When it cannot be read, or with every mistake.
-    #[expect(dead_code, reason = "for the commands that decide")]
     pub(super) fn load(&self) -> Result<Loaded, CommandError> {
         self.load_texts(&self.texts()?)
     }
