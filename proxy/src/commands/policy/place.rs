@@ -40,7 +40,7 @@ pub(super) struct Place {
 impl PlaceArgs {
     /// The configuration.
     pub(super) fn config(&self) -> &Path {
-        &self.config
+        self.config.as_deref().unwrap_or(Path::new("sekisho.toml"))
     }
 
     /// Finds the folder and the apps. Of the configuration only what policies need is judged.
@@ -52,7 +52,7 @@ impl PlaceArgs {
             let catalogue = Catalogue { apps: self.apps.clone(), groups: None };
             return Ok(Place { dir, catalogue, zone: TimeZone::UTC });
         }
-        let config = self.config.as_deref().unwrap_or(Path::new("sekisho.toml"));
+        let config = self.config();
         if let (Some(dir), None, false) = (&self.dir, &self.config, config.exists()) {
             return Ok(Place { dir: dir.clone(), catalogue: Catalogue::default(), zone: TimeZone::UTC });
         }
