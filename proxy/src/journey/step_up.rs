@@ -24,7 +24,6 @@ use crate::sign_in::{
 };
 
 /// What becomes of a request that policy denied. `resent`: it was a kept form, which is kept still.
-#[expect(clippy::too_many_arguments, reason = "the hallway hands on what it has; a bundle would only rename the list")]
 pub(super) async fn instead(
     core: &Core,
     world: &World,
