@@ -7,6 +7,7 @@ mod diff;
 mod differential;
 #[cfg(test)]
 mod documentation;
+mod explained;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

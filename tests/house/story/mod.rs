@@ -4,6 +4,7 @@ mod admission;
 mod authorities;
 mod browser;
 mod curl;
+mod denied;
 mod forwarding;
 mod held;
 mod manual;
