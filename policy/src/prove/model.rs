@@ -42,8 +42,8 @@ pub(super) fn queries(found: &Found, env: Env, app: &str, names: &Names) -> Vec<
     addresses(request).into_iter().map(query).collect()
 }
 
-/// A moment to speak of where no policy asks for the time: a Wednesday morning, as in policy tests.
-pub(super) const SOME_NOON: i64 = 1_782_896_400_000;
+/// A moment to speak of where no policy asks for the time: a Wednesday at ten, as in policy tests.
+pub(super) const SOME_NOON: i64 = 1_782_900_000_000;
 
 struct Reader<'a> {
     request: &'a Request,

@@ -53,7 +53,10 @@ pub(super) fn shrink(query: Query, posture: &[PostureFact], wrong: &mut dyn FnMu
             };
         });
     }
-    for name in names(&best, |identity| identity.session.amr.iter().cloned().collect()) {
+    let of_a_good_day = usual(posture, &TimeZone::UTC, &best).and_then(|usual| usual.who).map(|who| who.session.amr);
+    let plain = |identity: &Identity| of_a_good_day.as_ref() == Some(&identity.session.amr);
+    for name in names(&best, |identity| if plain(identity) { Vec::new() } else { identity.session.amr.iter().cloned().collect() })
+    {
         attempt(&mut best, &|query| {
             if let Some(who) = identity(query) {
                 who.session.amr.remove(&name);

@@ -129,15 +129,16 @@ mod tests {
         ("devices.md", include_str!("../../../docs/devices.md")),
         ("operations.md", include_str!("../../../docs/operations.md")),
         ("policies.md", include_str!("../../../docs/policies.md")),
+        ("policy-reference.md", include_str!("../../../docs/policy-reference.md")),
         ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),
         ("sign-in.md", include_str!("../../../docs/sign-in.md")),
         ("systemd", include_str!("../../../examples/systemd/sekisho.service")),
         ("Containerfile", include_str!("../../../examples/Containerfile")),
     ];
 
-    /// The commands of a page: lines that begin with `sekisho`, and what stands between backticks or behind `=` in a unit.
+    /// The commands of a page: lines that begin with `sekisho` or `$ sekisho`, and what stands between backticks or behind `=` in a unit.
     fn commands(page: &str) -> Vec<Vec<String>> {
-        let own = page.lines().filter(|line| line.starts_with("sekisho "));
+        let own = page.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line)).filter(|line| line.starts_with("sekisho "));
         let quoted = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with("sekisho "));
         let unit =
             page.lines().filter_map(|line| line.strip_prefix("Exec")?.split_once("=/usr/local/bin/").map(|(_, rest)| rest));

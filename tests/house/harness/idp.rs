@@ -50,16 +50,17 @@ enum Running {
     Beside(#[expect(dead_code, reason = "kept so that it runs")] Box<Program>),
 }
 
-/// Alice (staff, admins), Bob (staff), Carol (contractors), Dora (no groups at all).
+/// Alice (staff, admins), Bob (staff), Carol (contractors), Dora (no groups at all), Ana (staff, hr).
 pub(crate) fn people() -> Vec<Person> {
+    let more = |id: &str, name: &str, groups: &[&str]| Person {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        email: format!("{id}@corp.example"),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        password: format!("{id}-demo"),
+    };
     let mut people = demo_people();
-    people.push(Person {
-        id: "dora".to_owned(),
-        name: "Dora Dahl".to_owned(),
-        email: "dora@corp.example".to_owned(),
-        groups: Vec::new(),
-        password: "dora-demo".to_owned(),
-    });
+    people.extend([more("dora", "Dora Dahl", &[]), more("ana", "Ana Abel", &["staff", "hr"])]);
     people
 }
 

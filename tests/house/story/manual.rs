@@ -166,3 +166,32 @@ async fn the_unit_is_one() {
     let said = run(command, "").await;
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
 }
+
+/// Links lead to pages that exist, and to headings that these have.
+#[test]
+fn every_link_of_the_manual_leads_somewhere() {
+    let pages =
+        ["README.md", "architecture.md", "configuration.md", "devices.md", "monitoring.md", "operations.md", "policies.md"];
+    let pages = pages.into_iter().chain(["policy-reference.md", "protect-your-app.md", "sign-in.md"]);
+    let mut followed = 0;
+    for name in pages {
+        let text = page(name);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.contains("://")) {
+            let (to, heading) = link.split_once('#').unwrap_or((link, ""));
+            let there = if to.is_empty() { text.clone() } else { page(to) };
+            assert!(heading.is_empty() || headings(&there).contains(heading), "docs/{name}: {link}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 30, "{followed}");
+}
+
+/// As GitHub names them in addresses.
+fn headings(page: &str) -> BTreeSet<String> {
+    let titles = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let name = |title: &str| {
+        let kept = title.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    titles.map(name).collect()
+}

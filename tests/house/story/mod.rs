@@ -8,6 +8,7 @@ mod denied;
 mod forwarding;
 mod held;
 mod manual;
+mod manual_walk;
 mod operations;
 mod past;
 mod policy_tests;

@@ -1,6 +1,6 @@
 //! `sekisho policy diff`: what a change of policies means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use sekisho_policy::{App, Catalogue, Diff, Texts};
@@ -26,7 +26,7 @@ pub(super) struct DiffCommand {
     /// The folder of policies as it would be
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// The configuration: it names the apps; without it they are those that the policies name
+    /// The configuration: it names the apps; without one they are those that the policies name [default: sekisho.toml, if it is there]
     #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG")]
     config: Option<PathBuf>,
     /// An app with its tags, such as `wiki=internal,staff`; with these no configuration is read
@@ -84,7 +84,8 @@ impl DiffCommand {
         if !self.apps.is_empty() {
             return Ok(Some(Catalogue { apps: self.apps.clone(), groups: None }));
         }
-        let Some(config) = &self.config else { return Ok(None) };
+        let usual = Some(Path::new("sekisho.toml")).filter(|usual| usual.exists());
+        let Some(config) = self.config.as_deref().or(usual) else { return Ok(None) };
         // 1 is what a change is.
         let outline = Outline::load(config, config::environment()).map_err(|problems| CommandError::Failed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();

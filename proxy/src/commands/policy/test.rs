@@ -168,17 +168,6 @@ mod tests {
     }
 
     #[test]
-    fn the_page_shows_what_is_printed() {
-        let name = "HR opens payroll from a laptop of their own";
-        let found =
-            report(&format!("\n\n\n[[case]]\nname = \"{name}\"\napp = \"payroll\"\nsession.mfa = false\nexpect = \"allow\""));
-        // That the page's own set has further policies makes no difference to what it shows.
-        let text = as_text(&found, true).replace("\nno test touches\n  p  (nothing is allowed by it)\n", "");
-        let page = include_str!("../../../../docs/policies.md");
-        assert!(page.contains(&format!("```text\n{text}```")), "{text}");
-    }
-
-    #[test]
     fn names_of_others_do_not_play_with_the_terminal_nor_with_xml() {
         let found = report("[[case]]\nname = \"\\u001B[2J<b>\"\napp = \"payroll\"\nexpect = \"deny\"");
         let text = as_text(&found, true);

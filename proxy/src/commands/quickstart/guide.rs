@@ -66,6 +66,10 @@ fn browser(place: &Place, laptop: &Device) -> String {
     )
 }
 
+fn explained(program: &str, config: &str) -> String {
+    format!("{program} policy explain --config {config} --user demo/carol --group contractors --to chat")
+}
+
 fn pastes(place: &Place, laptop: &Device, other: &Device) -> String {
     let share = |path: &str| place.share(path);
     let with = |who: &str| format!("curl -K {}", place.shown(&format!("curl/{who}")));
@@ -75,6 +79,7 @@ fn pastes(place: &Place, laptop: &Device, other: &Device) -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = super::place::shell(std::path::Path::new(&program));
     let socket = super::place::shell(&place.socket());
+    let config = place.shown("sekisho.toml");
     let lines = [
         ("allowed: Alice, on her laptop, with a token that is bound to it", format!("{on_laptop} {token} {}", share("/headers"))),
         ("allowed: Alice's browser session, on her laptop", format!("{on_laptop} {cookie} {}", share("/headers"))),
@@ -94,6 +99,20 @@ fn pastes(place: &Place, laptop: &Device, other: &Device) -> String {
             format!("{program} device quarantine {} --reason \"malware found\" --socket {socket}", laptop.id),
         ),
         ("what was recorded of the thefts", format!("grep -h credential_replayed {}/*.jsonl", place.shown("audit"))),
+        ("policies: run the tests beside them", format!("{program} policy test --config {config}")),
+        ("policies: what Carol would need to use the chat", explained(&program, &config)),
+        (
+            "policies: why the last of the denials above was one, by the id of its request",
+            format!(
+                "{program} policy explain --config {config} --request \"$(grep -h 'reason\":\"policy_' {}/*.jsonl | tail -n 1 \
+                 | grep -o '\"request\":\"[0-9a-f]*' | cut -d '\"' -f 4)\"",
+                place.shown("audit")
+            ),
+        ),
+        (
+            "policies: prove what they claim (needs the solver cvc5: apt-get install cvc5)",
+            format!("{program} policy prove --config {config}"),
+        ),
     ];
     let mut text = "\nTo paste into another terminal, in this folder (`curl -K` shows a device's certificate)\n".to_owned();
     for (what, line) in lines {
