@@ -24,6 +24,10 @@
 //! Two rules stand above what Cedar does by itself. Whatever nothing permits is denied, and `forbid` wins, as in Cedar; but
 //! **any evaluation error refuses**, where Cedar would skip the policy that failed, a `forbid` included.
 
+// The tests inside share files with those outside.
+#[cfg(test)]
+extern crate self as sekisho_policy;
+
 mod asked;
 mod cedar_facts;
 mod cells;

@@ -5,6 +5,8 @@
 
 mod memo;
 mod met;
+#[cfg(test)]
+mod unchecked;
 
 pub(crate) use memo::Memo;
 

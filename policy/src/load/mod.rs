@@ -92,6 +92,19 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
     }
 }
 
+/// A set as it would be without the strict checks; `None` where it cannot even be read.
+#[cfg(test)]
+pub(crate) fn unchecked(policies: &str, addition: &str, catalogue: &Catalogue) -> Option<PolicySet> {
+    let (policies, additions) = ([Source::new("unchecked.cedar", policies)], vec![Source::new("facts.cedarschema", addition)]);
+    let files = policies.each_ref().map(File::new);
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let read = parse::all(&files, &mut problems, &mut warnings);
+    let facts = Facts::load(&additions.iter().map(File::new).collect::<Vec<_>>()).ok()?;
+    let origin = Origin { additions, catalogue: catalogue.clone() };
+    let loaded = build(read, &files, facts, origin, String::new(), warnings).ok()?;
+    problems.is_empty().then_some(loaded.set)
+}
+
 /// What Cedar says about a file, with its place.
 pub(crate) fn from_diagnostic(source: &File<'_>, diagnostic: &dyn miette::Diagnostic) -> Problem {
     let label = diagnostic.labels().into_iter().flatten().next();

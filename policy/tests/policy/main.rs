@@ -1,5 +1,8 @@
 //! Policies from outside: what ships, what is promised, what is refused.
 
+#[cfg(test)]
+mod corners;
+#[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod diff;

@@ -1,6 +1,7 @@
 //! The compiled engine and Cedar's own authorizer, put the same questions: verdict, determining policies and errors have to
 //! be the same, always.
 
+mod crowds;
 mod expressions;
 mod policies;
 mod questions;
