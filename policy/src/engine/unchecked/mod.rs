@@ -8,6 +8,7 @@ mod grammar;
 mod questions;
 #[path = "../../../tests/policy/differential/random.rs"]
 mod random;
+mod types;
 
 use self::grammar::{Grammar, Kind};
 use self::questions::question;
