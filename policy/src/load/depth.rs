@@ -8,6 +8,10 @@ use crate::problem::{File, Problem};
 /// A bracket counts as this much: it passes through every level of Cedar's grammar.
 const BRACKET: usize = 4;
 
+/// `is` counts as this much: Cedar reads `a is B in c` as `a is B && a in c`, so whatever `a` holds stands there twice, and
+/// twice again with each further one around it.
+const IS: usize = 12;
+
 /// Most that brackets and chained operators may add up to: 50 brackets, or 200 operators.
 const MAX_DEPTH: usize = 200;
 
@@ -77,6 +81,7 @@ fn scan(text: &str, grammar: Grammar) -> Option<usize> {
             ">" if schema => up(&mut open, &mut here, &mut above),
             "," | ";" => here.next(),
             "&&" | "||" | "if" | "when" | "unless" => here.chain(),
+            "is" => here.operand += IS,
             _ => here.operand += 1,
         }
         if above.saturating_add(here.depth()) > MAX_DEPTH {
@@ -170,6 +175,21 @@ mod tests {
         assert!(is_too_deep(&format!("context{}", ".a".repeat(210))));
         assert!(is_too_deep(&format!("({} && true) && true", chain(190)).repeat(2)));
         assert!(is_too_deep(&format!("true }} {} when {{ true", "when { true }".repeat(210))));
+    }
+
+    #[test]
+    fn what_doubles_is_bounded_sooner() {
+        let nested = |depth: usize| {
+            (0..depth).fold("principal".to_owned(), |inside, _| {
+                format!("(if {inside} is User in Group::\"a\" then principal else principal)")
+            })
+        };
+        assert!(!is_too_deep(&nested(8)));
+        assert!(is_too_deep(&nested(12)));
+        assert!(is_too_deep(
+            &(0..14).fold("principal".to_owned(), |inside, _| format!("{{a: {inside} is User in principal}}.a"))
+        ));
+        assert!(!is_too_deep(&vec!["(principal is User in Group::\"a\")"; 30].join(" || ")));
     }
 
     #[test]
