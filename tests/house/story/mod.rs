@@ -9,6 +9,7 @@ mod forwarding;
 mod held;
 mod manual;
 mod manual_walk;
+mod mistakes;
 mod operations;
 mod past;
 mod policy_tests;
