@@ -25,7 +25,7 @@ pub(super) fn names(read: &[Read], sources: &[File<'_>], catalogue: &Catalogue, 
             } else if *kind == names.tag && !tags.contains(id) {
                 (format!("no app has the tag `{id}`"), did_you_mean(id, tags.iter().copied()))
             } else if *kind == names.group && groups.as_ref().is_some_and(|groups| !groups.contains(id)) {
-                (format!("there is no group `{id}`"), did_you_mean(id, groups.iter().flatten().copied()))
+                (format!("there is no group `{id}`"), nearest_group(id, groups.iter().flatten().copied()))
             } else if (*kind == names.user || *kind == names.service) && !id.is_empty() && !id.contains('/') {
                 let help = "ids are `provider/subject`, the identity provider's name and the `sub` that it gives; an e-mail address is `principal.email`";
                 (format!("nobody has the id `{id}`"), Some(help.to_owned()))
@@ -40,6 +40,14 @@ pub(super) fn names(read: &[Read], sources: &[File<'_>], catalogue: &Catalogue, 
                 });
             }
         }
+    }
+}
+
+/// The group that may be meant.
+fn nearest_group<'a>(id: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    match known.clone().next() {
+        Some(_) => did_you_mean(id, known),
+        None => Some("nobody is in any group: no identity provider has a `groups_claim`, or `known_groups` is empty".to_owned()),
     }
 }
 

@@ -45,6 +45,23 @@ pub struct Config {
     pub max_fact_age: Duration,
 }
 
+impl Config {
+    /// The groups that policies may name, if every identity provider that has groups lists them.
+    pub fn known_groups(&self) -> Option<BTreeSet<String>> {
+        let providers = self.identity_providers.iter();
+        known_groups(providers.map(|provider| (provider.groups_claim.is_some(), provider.known_groups.clone())))
+    }
+}
+
+/// Of providers, whether each has groups, and which it lists. Where no provider has any, there are none; without a provider,
+/// nothing is known.
+pub(super) fn known_groups(providers: impl Iterator<Item = (bool, Option<BTreeSet<String>>)>) -> Option<BTreeSet<String>> {
+    let mut providers = providers.peekable();
+    let _some = providers.peek()?;
+    let listed: Option<Vec<_>> = providers.filter(|(has_groups, _)| *has_groups).map(|(_, known)| known).collect();
+    Some(listed?.into_iter().flatten().collect())
+}
+
 /// Addresses to listen on.
 #[derive(Clone, Debug)]
 pub struct Listen {
@@ -99,6 +116,8 @@ pub struct IdentityProvider {
     pub client: Option<OidcClient>,
     /// Claim that lists groups; if set, it must be there, as an array of strings.
     pub groups_claim: Option<String>,
+    /// The groups that policies may name (`known_groups`); `None`: any. Nobody is kept out of another.
+    pub known_groups: Option<BTreeSet<String>>,
     /// Further claims to keep as tags of the principal.
     pub claims: Vec<String>,
     /// `acr` values that mean more than one factor, beside `amr` (`mfa_acr`).

@@ -1,11 +1,12 @@
 //! What policies need to know of the configuration: for tools that run where certificates, secrets and folders are not.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::problem::{At, Problem};
 use super::setting::Setting as _;
-use super::{document, environment, raw};
+use super::{checked, document, environment, raw};
 
 /// The part of the configuration that policies depend on, read without judging the rest.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Outline {
     pub policies_dir: PathBuf,
     /// Names and tags of the apps.
     pub apps: Vec<(String, Vec<String>)>,
+    /// The groups that policies may name, as [`Config::known_groups`](super::Config::known_groups).
+    pub groups: Option<BTreeSet<String>>,
     /// Folder of the record (`[audit] dir`).
     pub audit_dir: PathBuf,
     /// Zone of `context.local_time` and `context.weekday`.
@@ -64,11 +67,17 @@ impl Outline {
             Some((app.name.as_ref()?.value.clone(), tags.collect()))
         });
         let apps = apps.collect();
+        let providers = root.and_then(|root| root.identity_provider.as_ref()).map(|list| list.items.as_slice());
+        let groups = checked::known_groups(providers.unwrap_or_default().iter().map(|provider| {
+            let known =
+                provider.known_groups.as_ref().map(|groups| groups.items.iter().map(|group| group.value.clone()).collect());
+            (provider.groups_claim.is_some(), known)
+        }));
         match time_zone {
             Ok(time_zone) if problems.is_empty() => {
                 let policies_dir = base.join(written.map_or("policies", |dir| &dir.value));
                 let audit_dir = base.join(audit.map_or("/var/log/sekisho", |dir| &dir.value));
-                Ok(Self { policies_dir, apps, audit_dir, time_zone })
+                Ok(Self { policies_dir, apps, groups, audit_dir, time_zone })
             }
             Ok(_) => Err(problems),
             Err(problem) => {
@@ -94,6 +103,19 @@ mod tests {
         assert_eq!(outline.audit_dir, Path::new("/etc/sekisho/a"));
         assert_eq!(outline.apps, [("wiki".to_owned(), vec!["internal".to_owned()])]);
         assert_eq!(outline.time_zone.iana_name(), Some("Europe/Berlin"));
+    }
+
+    #[test]
+    fn groups_are_known_where_every_provider_that_has_them_lists_them() {
+        let provider = |name: &str, lines: &str| format!("[[identity_provider]]\nname = \"{name}\"\n{lines}\n");
+        let corp = provider("corp", "groups_claim = \"groups\"\nknown_groups = [\"hr\", \"staff\"]");
+        let robots = provider("robots", "audience = \"gate\"");
+        let partner = provider("partner", "groups_claim = \"groups\"");
+        let groups = |text: &str| Outline::parse(text, Path::new("."), Vec::new()).unwrap().groups;
+        assert_eq!(groups(&format!("{corp}{robots}")), Some(["hr", "staff"].map(str::to_owned).into()));
+        assert_eq!(groups(&format!("{corp}{partner}")), None, "the partner's may be any");
+        assert_eq!(groups(&robots), Some(BTreeSet::new()), "nobody is in a group");
+        assert_eq!(groups(""), None, "what people there are is not said");
     }
 
     #[test]

@@ -102,6 +102,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
             scopes: vec!["profile".to_owned(), "email".to_owned()],
         }),
         groups_claim: Some("groups".to_owned()),
+        known_groups: None,
         claims: vec!["department".to_owned()],
         mfa_acr: BTreeSet::from(["gold".to_owned()]),
         mfa_acr_values: Vec::new(),

@@ -56,8 +56,9 @@ pub(super) fn load_from(config: &Config, dir: &Path) -> Result<Loaded, Vec<Strin
 pub(super) fn problems_beside(path: &Path) -> Vec<String> {
     let Ok(outline) = Outline::load(path, config::environment()) else { return Vec::new() };
     let apps = outline.apps.iter().map(|(name, tags)| PolicyApp::new(name, tags.clone())).collect();
+    let catalogue = Catalogue { apps, groups: outline.groups };
     let texts = PolicyTexts::read(&outline.policies_dir).map_err(|error| vec![format!("policies: {error}")]);
-    let judged = texts.and_then(|texts| judge(&texts, apps, &outline.time_zone).map(drop));
+    let judged = texts.and_then(|texts| judge(&texts, &catalogue, &outline.time_zone).map(drop));
     judged.err().unwrap_or_default()
 }
 
@@ -93,21 +94,25 @@ pub(super) fn keep_for_the_record(config: &Config, policies: &Loaded) -> Result<
 }
 
 fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
-    let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
-    let loaded = judge(&texts, apps, &config.time_zone)?;
+    let loaded = judge(&texts, &catalogue(config), &config.time_zone)?;
     let hash = Digest::of(loaded.set.canonical_text().as_bytes());
     let decider = Decider::new(Arc::new(loaded.set), hash, config.time_zone.clone());
     Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
 }
 
+/// What policies can name.
+pub(super) fn catalogue(config: &Config) -> Catalogue {
+    let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
+    Catalogue { apps, groups: config.known_groups() }
+}
+
 /// The checked set, if its own tests pass too: a set whose tests fail never goes live.
-fn judge(texts: &PolicyTexts, apps: Vec<PolicyApp>, zone: &TimeZone) -> Result<sekisho_policy::Loaded, Vec<String>> {
+fn judge(texts: &PolicyTexts, catalogue: &Catalogue, zone: &TimeZone) -> Result<sekisho_policy::Loaded, Vec<String>> {
     let words = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let catalogue = Catalogue { apps, groups: None };
-    let loaded = PolicySet::load(&texts.policies, &texts.additions, &catalogue).map_err(words)?;
-    let of_tests = testing::catalogue(&texts.tests, &catalogue);
-    if of_tests == catalogue {
-        let _passed = Tester { set: &loaded.set, catalogue: &catalogue, zone }.check(&texts.tests).map_err(words)?;
+    let loaded = PolicySet::load(&texts.policies, &texts.additions, catalogue).map_err(words)?;
+    let of_tests = testing::catalogue(&texts.tests, catalogue);
+    if of_tests == *catalogue {
+        let _passed = Tester { set: &loaded.set, catalogue, zone }.check(&texts.tests).map_err(words)?;
     } else {
         // They make apps up, which nobody can reach when the set is live.
         let set = PolicySet::load(&texts.policies, &texts.additions, &of_tests).map_err(words)?.set;

@@ -4,8 +4,8 @@
 //! could not be proved in time. A start goes on then: what nobody could prove today was proved when it went live, and a gate
 //! that is down helps nobody. Without a solver, claims are read and not proved: it is a tool for authors, not a part of the gate.
 
+use sekisho_policy::PolicySet;
 use sekisho_policy::testing::Tester;
-use sekisho_policy::{App, Catalogue, PolicySet};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::config::{self, Config};
@@ -28,8 +28,7 @@ pub(super) enum Moment {
 /// # Errors
 /// Every claim that keeps the set from going live, in words.
 pub(super) fn judge(config: &Config, texts: &PolicyTexts, set: &PolicySet, moment: Moment) -> Result<Vec<String>, Vec<String>> {
-    let apps = config.apps.iter().map(|app| App::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
-    let catalogue = Catalogue { apps, groups: None };
+    let catalogue = super::policies::catalogue(config);
     let claims = prove::claims(texts, &config.policies_dir, set, &catalogue)?;
     let mut notes = Vec::new();
     let program = match Program::find(None, &config::environment(), Limits::default()) {

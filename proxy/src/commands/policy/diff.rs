@@ -89,7 +89,7 @@ impl DiffCommand {
         // 1 is what a change is.
         let outline = Outline::load(config, config::environment()).map_err(|problems| CommandError::Failed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
-        Ok(Some(Catalogue { apps, groups: None }))
+        Ok(Some(Catalogue { apps, groups: outline.groups }))
     }
 }
 

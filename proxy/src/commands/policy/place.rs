@@ -60,7 +60,7 @@ impl PlaceArgs {
             Outline::load(config, config::environment()).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
         let dir = self.dir.clone().unwrap_or(outline.policies_dir);
-        Ok(Place { dir, catalogue: Catalogue { apps, groups: None }, zone: outline.time_zone })
+        Ok(Place { dir, catalogue: Catalogue { apps, groups: outline.groups }, zone: outline.time_zone })
     }
 }
 

@@ -34,11 +34,15 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
     let ca = raw.ca.as_ref().map(|text| files::roots(text, checker)).unwrap_or_default();
     let refresh = checker.duration(raw.refresh.as_ref(), 15 * MINUTE, SECOND..=DAY);
     let (keys_refresh, keys_max_age) = key_ages(raw, checker);
+    if let (Some(list), None) = (&raw.known_groups, &raw.groups_claim) {
+        checker.wrong(&list.at, "this has no effect without a `groups_claim`, which is where groups come from", "take it out");
+    }
     Some(IdentityProvider {
         audience,
         keys,
         client,
         groups_claim: checker.text(raw.groups_claim.as_ref()),
+        known_groups: raw.known_groups.as_ref().map(|groups| checker.texts(Some(groups))),
         claims: checker.texts(raw.claims.as_ref()),
         mfa_acr,
         mfa_acr_values,

@@ -13,6 +13,7 @@ sections! {
         client_secret_file: Text,
         scopes: List<Text>,
         groups_claim: Text,
+        known_groups: List<Text>,
         claims: List<Text>,
         mfa_acr: List<Text>,
         mfa_acr_values: List<Text>,

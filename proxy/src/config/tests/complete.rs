@@ -88,6 +88,7 @@ fn who_vouches_is_as_written() {
     let client = corp.client.as_ref().unwrap();
     assert_eq!(client.secret.as_ref().map(|secret| secret.expose().as_str()), Some("tell nobody"));
     assert_eq!(client.scopes, ["profile", "email", "groups"]);
+    assert_eq!(config.known_groups(), Some(["hr", "staff"].map(str::to_owned).into()));
     assert_eq!(corp.ca.len(), 1);
     assert!(matches!(corp.keys, KeySource::Discovery));
     assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
