@@ -108,22 +108,18 @@ fn unlikely<'a>(
         let id: &str = warning.policy_id().as_ref();
         let Some((policy, problem)) = said(warning.policy_id(), warning).filter(|_| !wrong.contains(id)) else { continue };
         let (message, help) = match warning {
-            ValidationWarning::ImpossiblePolicy(_) => (
-                "this policy can never match".to_owned(),
-                Some("whatever the facts are, its conditions cannot all be true".to_owned()),
-            ),
-            ValidationWarning::InvalidActionApplication(_) => (
-                "this policy can never match: no action is about such a principal and resource".to_owned(),
-                Some(scope_help(policy, facts)),
-            ),
+            ValidationWarning::ImpossiblePolicy(_) => {
+                (NEVER.to_owned(), Some("whatever the facts are, its conditions cannot all be true".to_owned()))
+            }
+            ValidationWarning::InvalidActionApplication(_) => {
+                (format!("{NEVER}: no action is about such a principal and resource"), Some(scope_help(policy, facts)))
+            }
             _ => (without_policy(&problem.message, id).to_owned(), problem.help),
         };
         let warning = Problem { message, help, policy: Some(id.to_owned()), place: problem.place };
         // What no action is about is impossible as well; once is enough, and the first says more.
-        let told = warnings
-            .iter()
-            .any(|known| known.policy == warning.policy && known.message.starts_with("this policy can never match"));
-        if !(told && warning.message.starts_with("this policy can never match")) {
+        let told = warnings.iter().any(|known| known.policy == warning.policy && known.message.starts_with(NEVER));
+        if !(told && warning.message.starts_with(NEVER)) {
             warnings.push(warning);
         }
     }
@@ -138,3 +134,6 @@ fn scope_help(policy: &Read, facts: &Facts) -> String {
         _ => "`Action::\"public\"` is asked for by `Anonymous`, every other action by a `User` or a `Service`; the resource is an `App`".to_owned(),
     }
 }
+
+/// How warnings of what can never match begin.
+pub(super) const NEVER: &str = "this policy can never match";

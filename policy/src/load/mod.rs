@@ -16,10 +16,13 @@ use crate::problem::{File, Place, Problem};
 use crate::schema::{Facts, SCHEMA};
 use crate::set::{Catalogue, Origin, PolicySet, Source};
 
+mod breadth;
 mod check;
 mod depth;
 mod lint;
+mod never;
 mod parse;
+mod paths;
 mod traps;
 
 pub(crate) use self::depth::{Grammar, too_deep};

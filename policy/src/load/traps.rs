@@ -1,21 +1,28 @@
-//! What is correct and hardly meant: paths that match too much or too little, and policies that others make needless.
+//! What is correct and hardly meant: permits that ask little, paths that match too much or too little, conditions that contradict
+//! each other, and policies that others make needless.
 
 use std::collections::{BTreeSet, HashMap};
 
 use cedar_policy::Effect;
 use serde_json::Value;
 
-use super::Read;
+use super::breadth::Asks;
+use super::{Read, breadth, never, paths};
 use crate::problem::{File, Problem};
 
-/// Warns of paths matched by their beginning only, and of policies that another one covers.
+/// Warns of all of them.
 pub(super) fn find(read: &[Read], sources: &[File<'_>], warnings: &mut Vec<Problem>) {
-    let parts: Vec<Option<Parts>> = read.iter().map(Parts::of).collect();
-    for (policy, parts) in read.iter().zip(&parts) {
-        for conjunct in parts.iter().flat_map(|parts| &parts.conjuncts) {
-            paths(policy, conjunct, sources, warnings);
+    let (mut parts, mut asks) = (Vec::new(), Vec::new());
+    for policy in read {
+        let json = policy.policy.to_json().ok();
+        if let Some(json) = &json {
+            paths::find(policy, json, sources, warnings);
+            never::find(policy, json, sources, warnings);
         }
+        asks.push(json.as_ref().map(Asks::of));
+        parts.push(json.as_ref().and_then(|json| Parts::of(policy, json)));
     }
+    breadth::find(read, &asks, sources, warnings);
     covered(read, &parts, sources, warnings);
 }
 
@@ -32,8 +39,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(read: &Read) -> Option<Self> {
-        let json = read.policy.to_json().ok()?;
+    fn of(read: &Read, json: &Value) -> Option<Self> {
         let scope = ["principal", "action", "resource"].map(|name| json.get(name).map(Value::to_string).unwrap_or_default());
         let mut conjuncts = BTreeSet::new();
         for condition in json.get("conditions").and_then(Value::as_array).into_iter().flatten() {
@@ -59,40 +65,6 @@ fn split(body: &Value, conjuncts: &mut BTreeSet<String>) {
         _ => {
             conjuncts.insert(body.to_string());
         }
-    }
-}
-
-/// `context.request.path like "/admin*"` is true of `/administrator` too.
-fn paths(policy: &Read, conjunct: &str, sources: &[File<'_>], warnings: &mut Vec<Problem>) {
-    if !conjunct.contains("\"like\"") {
-        return;
-    }
-    let Ok(value) = serde_json::from_str::<Value>(conjunct) else { return };
-    let mut beginnings = Vec::new();
-    likes(&value, &mut beginnings);
-    for beginning in beginnings {
-        let spelt = format!("\"{beginning}*\"");
-        let message = format!("`{spelt}` also matches paths that only begin alike, such as `{beginning}-other`");
-        let help =
-            format!("write `context.request.path_prefixes.contains(\"{beginning}\")` for {beginning} and what is below it");
-        warnings.push(Problem::new(policy.place_of(sources, &spelt), message).policy(policy.id()).help(help));
-    }
-}
-
-/// The beginnings that the path is compared with, where they end inside of a segment.
-fn likes(value: &Value, found: &mut Vec<String>) {
-    let path = value.pointer("/like/left/./attr").and_then(Value::as_str) == Some("path")
-        && value.pointer("/like/left/./left/./attr").and_then(Value::as_str) == Some("request");
-    let pattern = value.pointer("/like/pattern").and_then(Value::as_array).map(Vec::as_slice);
-    if path && let Some([literals @ .., Value::String(_wildcard)]) = pattern {
-        // A literal is one character; another wildcard among them makes it something else than a beginning.
-        let literals: Option<String> = literals.iter().map(|part| part.get("Literal").and_then(Value::as_str)).collect();
-        found.extend(literals.filter(|beginning| beginning.starts_with('/') && !beginning.ends_with('/')));
-    }
-    match value {
-        Value::Object(entries) => entries.values().for_each(|value| likes(value, found)),
-        Value::Array(items) => items.iter().for_each(|value| likes(value, found)),
-        _ => {}
     }
 }
 
@@ -172,7 +144,7 @@ mod tests {
         for fine in ["/admin/*", "/admin", "/*", "*.pdf", "/a*/b"] {
             assert_eq!(warned(&policy(fine)), Vec::<String>::new(), "{fine}");
         }
-        let host = "@id(\"a\") permit (principal, action, resource) when { context.request.host like \"/admin*\" };";
+        let host = "@id(\"a\") forbid (principal, action, resource) when { context.request.host like \"/admin*\" };";
         assert_eq!(warned(host), Vec::<String>::new());
     }
 
@@ -190,7 +162,7 @@ mod tests {
         }
         for other in [
             "forbid (principal, action in Action::\"use\", resource) when { context.device.managed }",
-            "permit (principal, action == Action::\"read\", resource) when { context.session.mfa }",
+            "permit (principal, action == Action::\"read\", resource) when { context.session.mfa && context.device.shared }",
             "permit (principal, action in Action::\"use\", resource) when { context.device.managed || context.session.mfa }",
             "permit (principal, action in Action::\"use\", resource) unless { context.device.managed }",
         ] {

@@ -75,7 +75,7 @@ struct Asked {
 fn golden_cases_come_out_as_written() {
     let mut files: Vec<_> = std::fs::read_dir(beside("tests/golden")).unwrap().map(|entry| entry.unwrap().path()).collect();
     // Folders hold the cases of others.
-    files.retain(|file| file.is_file());
+    files.retain(|file| file.is_file() && file.file_name().is_some_and(|name| name != "warnings.toml"));
     files.sort();
     assert!(!files.is_empty());
     for file in files {
@@ -90,10 +90,9 @@ fn play(file: &str, golden: &Golden) {
     let apps = golden.apps.iter().map(|(name, tags)| App { name: name.clone(), tags: tags.clone() }).collect();
     let additions: Vec<Source> =
         (!golden.schema.is_empty()).then(|| Source::new("schema", golden.schema.as_str())).into_iter().collect();
-    let Loaded { set, warnings } =
+    let Loaded { set, .. } =
         PolicySet::load(&[Source::new(file, golden.policies.as_str())], &additions, &Catalogue { apps, groups: None })
             .unwrap_or_else(|problems| panic!("{file}: {}", lines(&problems)));
-    assert!(warnings.is_empty(), "{file}: {}", lines(&warnings));
     for case in &golden.case {
         let (identity, request) = facts(golden, case);
         let verdict = decide(&set, identity, request);

@@ -24,5 +24,7 @@ mod starter;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod warnings;
+#[cfg(test)]
 #[path = "../../benches/world/mod.rs"]
 mod world;

@@ -86,7 +86,7 @@ fn strict_types_catch_what_would_fail_later() {
 fn what_can_never_match_is_warned_about() {
     for (text, message, help) in [
         (
-            "@id(\"a\") permit (principal, action == Action::\"use\", resource);",
+            "@id(\"a\") forbid (principal, action == Action::\"use\", resource);",
             "this policy can never match: no action is about such a principal and resource",
             "`Action::\"use\"` is a group of actions: write `action in Action::\"use\"`",
         ),
@@ -96,27 +96,27 @@ fn what_can_never_match_is_warned_about() {
             "`Action::\"public\"` is asked for by `Anonymous`, every other action by a `User` or a `Service`; the resource is an `App`",
         ),
         (
-            "@id(\"a\") permit (principal, action in Action::\"use\", resource) when { context.session.mfa && false };",
+            "@id(\"a\") forbid (principal, action in Action::\"use\", resource) when { context.session.mfa && false };",
             "this policy can never match",
             "whatever the facts are, its conditions cannot all be true",
         ),
         (
-            "@id(\"a\") permit (principal, action, resource == App::\"shaer\");",
+            "@id(\"a\") forbid (principal, action, resource == App::\"shaer\");",
             "there is no app `shaer`",
             "did you mean `share`?",
         ),
         (
-            "@id(\"a\") permit (principal, action, resource) when { resource in Tag::\"intern\" };",
+            "@id(\"a\") forbid (principal, action, resource) when { resource in Tag::\"intern\" };",
             "no app has the tag `intern`",
             "did you mean `internal`?",
         ),
         (
-            "@id(\"a\") permit (principal in Group::\"stuff\", action, resource);",
+            "@id(\"a\") forbid (principal in Group::\"stuff\", action, resource);",
             "there is no group `stuff`",
             "did you mean `staff`?",
         ),
         (
-            "@id(\"a\") permit (principal == User::\"ana@corp.example\", action, resource);",
+            "@id(\"a\") forbid (principal == User::\"ana@corp.example\", action, resource);",
             "nobody has the id `ana@corp.example`",
             "ids are `provider/subject`, the identity provider's name and the `sub` that it gives; an e-mail address is `principal.email`",
         ),
@@ -129,8 +129,10 @@ fn what_can_never_match_is_warned_about() {
 
 #[test]
 fn a_policy_without_id_gets_one_and_a_warning() {
-    let Loaded { set, warnings } =
-        loaded(&[policy("forbid (principal, action, resource);\npermit (principal, action, resource);")], &[]);
+    let Loaded { set, warnings } = loaded(
+        &[policy("forbid (principal, action, resource);\npermit (principal, action == Action::\"public\", resource);")],
+        &[],
+    );
     assert_eq!(set.policy_ids().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["test.cedar#1", "test.cedar#2"]);
     assert_eq!(warnings.len(), 2);
     assert_eq!(warnings[1].place.as_ref().map(ToString::to_string).as_deref(), Some("test.cedar:2:1"));
@@ -139,7 +141,7 @@ fn a_policy_without_id_gets_one_and_a_warning() {
 #[test]
 fn groups_are_not_checked_where_they_are_not_known() {
     let catalogue = Catalogue { groups: None, ..quickstart_catalogue() };
-    let policies = [policy("@id(\"a\") permit (principal in Group::\"any\", action, resource);")];
+    let policies = [policy("@id(\"a\") forbid (principal in Group::\"any\", action, resource);")];
     assert_eq!(PolicySet::load(&policies, &[], &catalogue).unwrap().warnings, []);
 }
 
