@@ -1,7 +1,7 @@
 //! The folder of policies, read whole: all of its texts, or none.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sekisho_policy::{MAX_FILE_BYTES, Source};
@@ -36,6 +36,12 @@ pub enum FolderError {
     #[error("{path}: larger than {MAX_FILE_BYTES} bytes; split it")]
     TooLarge {
         /// The file.
+        path: PathBuf,
+    },
+    /// Something else goes by the name of a file. To open a pipe waits for whoever writes to it, and a device has no end.
+    #[error("{path}: not a file; take it out of the folder, or give it another name")]
+    NotAFile {
+        /// What it is that.
         path: PathBuf,
     },
     /// A file changed while the folder was read.
@@ -113,11 +119,17 @@ fn listed(dir: &Path) -> Result<Vec<PathBuf>, FolderError> {
 }
 
 fn read_file(path: &Path, prefix: &str) -> Result<Source, FolderError> {
-    let meta = fs::metadata(path).map_err(unreadable(path))?;
-    if meta.len() > MAX_FILE_BYTES as u64 {
+    if !fs::metadata(path).map_err(unreadable(path))?.is_file() {
+        return Err(FolderError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    // What the file system says of a length need not be so: files of the kernel have none, and others grow.
+    let most = MAX_FILE_BYTES as u64 + 1;
+    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(unreadable(path))?;
+    if bytes.len() > MAX_FILE_BYTES {
         return Err(FolderError::TooLarge { path: path.to_owned() });
     }
-    let text = fs::read_to_string(path).map_err(unreadable(path))?;
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(path)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Ok(Source { name: format!("{prefix}{name}"), text })
 }
@@ -189,5 +201,31 @@ mod tests {
             assert!(error.contains(name) && error.contains("larger than 4194304 bytes"), "{error}");
             file.set_len(0).unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        use std::os::unix::fs::symlink;
+        for (name, target) in [("a.cedar", "/dev/zero"), ("tests/a.toml", "/dev/zero"), ("prove/a.toml", "/dev/tty")] {
+            let dir = tempfile::tempdir().unwrap();
+            for folder in ["tests", "prove"] {
+                fs::create_dir(dir.path().join(folder)).unwrap();
+            }
+            symlink(target, dir.path().join(name)).unwrap();
+            let error = PolicyTexts::read(dir.path()).unwrap_err();
+            assert!(matches!(error, FolderError::NotAFile { .. }), "{error}");
+        }
+        // Nobody will ever write to it.
+        let dir = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("a.cedar")).status().unwrap();
+        assert!(made.success());
+        assert!(matches!(PolicyTexts::read(dir.path()), Err(FolderError::NotAFile { .. })));
+        // A folder is not one either, and what is linked to is.
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("elsewhere"), "text").unwrap();
+        symlink(dir.path().join("elsewhere"), dir.path().join("a.cedar")).unwrap();
+        assert_eq!(PolicyTexts::read(dir.path()).unwrap().policies[0].text, "text");
+        fs::create_dir(dir.path().join("b.cedar")).unwrap();
+        assert!(matches!(PolicyTexts::read(dir.path()), Err(FolderError::NotAFile { .. })));
     }
 }
