@@ -290,7 +290,8 @@ fn same(new: &[&Cut], old: &[&Cut]) -> bool {
 
 pub(super) fn key(new: &[&Cut], old: &[&Cut], app: &App, env: Env, further: Option<&Policy>, set: &PolicySet) -> Key {
     let ids = |cuts: &[&Cut]| cuts.iter().map(|cut| cut.id().to_owned()).collect();
-    let asks = |text: &str| text.contains("\"Var\":\"action\"") || text.contains("\"attr\":\"method\"");
+    // However it is named: as an attribute, in a longer `has`, or as the key of a record that is compared as a whole.
+    let asks = |text: &str| text.contains("\"Var\":\"action\"") || text.contains("\"method\"");
     let action_matters = new.iter().chain(old).any(|cut| asks(&cut.text)) || further.is_some_and(|policy| asks(&meaning(policy)));
     // All three uses are one to policies that do not ask which it is: their scopes let the same policies through.
     let env = if env.action.is_use() && !action_matters { Env { action: Action::Read, ..env } } else { env };

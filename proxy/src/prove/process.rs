@@ -44,7 +44,8 @@ impl Process {
         // No shell in between, and nothing of our environment that it does not need: there may be secrets in it.
         let kept = config::environment().into_iter().filter(|(name, _)| KEPT.iter().any(|kept| name == kept));
         let mut child = Command::new(path)
-            .args(["--lang", "smt"])
+            // Some versions take no pattern with a star on both sides without the last.
+            .args(["--lang", "smt", "--strings-exp"])
             // By question: `--tlimit` counts the whole life of the process.
             .arg(format!("--tlimit-per={}", each.as_millis()))
             .env_clear()

@@ -377,3 +377,48 @@ fn a_change_among_a_thousand_policies_is_proved_in_seconds() {
         assert!(asked <= 10 && taken < Duration::from_secs(30), "{asked} questions in {taken:?}");
     }
 }
+
+/// A method that a record names is asked for as much as one that stands by itself.
+#[test]
+fn what_only_writing_may_do_is_found_where_a_record_names_the_method() {
+    let policy = |method: &str| {
+        format!(
+            r#"@id("sly") permit (principal, action in Action::"use", resource == App::"payroll")
+            when {{ context.request == {{ host: context.request.host, path: context.request.path,
+                path_prefixes: context.request.path_prefixes, method: "{method}", source_ip: context.request.source_ip }} }};"#
+        )
+    };
+    let proof = "never = 'true'\napp = \"payroll\"";
+    for method in ["DELETE", "GET"] {
+        let (query, _) = refuted(&policy(method), proof);
+        assert_eq!(query.request.method, method);
+    }
+}
+
+#[test]
+fn every_pattern_is_within_the_solvers_reach() {
+    for pattern in ["*x*", "x*", "*x", "*x*y*"] {
+        let policy = format!(
+            "@id(\"p\") permit (principal, action in Action::\"use\", resource == App::\"payroll\") \
+             when {{ context.request.host like \"{pattern}\" }};"
+        );
+        let proof = |claim: &str| format!("never = '{claim}'\napp = \"payroll\"");
+        holds(&policy, &proof("!(context.request.host like \"*x*\")"));
+        refuted(&policy, &proof("true"));
+    }
+}
+
+/// Texts of policies are quoted for the solver: what ends a text there or here says nothing to it.
+#[test]
+fn no_text_of_a_policy_speaks_to_the_solver() {
+    for condition in [
+        r#"context.request.host == "\") (assert false) (echo \"""#,
+        r#"context.request.host == "|\n(assert false) ;""#,
+        r#"principal in Group::"x\" |)\n(assert false)\n(""#,
+        r#"principal == User::"\n(assert false)\n""#,
+        r#"principal.hasTag("\" |)\n(assert false)") && principal.getTag("\" |)\n(assert false)").contains("\\u{41}")"#,
+    ] {
+        let policy = format!("permit (principal is User, action == Action::\"read\", resource) when {{ {condition} }};");
+        refuted(&policy, "never = 'true'\napp = \"payroll\"");
+    }
+}
