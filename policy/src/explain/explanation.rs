@@ -122,7 +122,7 @@ impl PolicySet {
         if verdict.is_allowed() || !verdict.errors.is_empty() {
             return Ok(explanation);
         }
-        let mut work = Work::new(self, &query.request.facts(), effort.work);
+        let mut work = Work::new(self, query.who.as_ref(), &query.request.facts(), effort.work);
         if let Some(identity) = &query.who {
             explanation.step_up = step_up(&mut work, identity);
         }

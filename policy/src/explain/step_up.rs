@@ -40,7 +40,7 @@ impl PolicySet {
     ///
     /// It decides the question some dozen times; for a set with thousands of policies for one app it may give up.
     pub fn step_up(&self, identity: &Identity, facts: &RequestFacts<'_>) -> Option<StepUp> {
-        let mut work = Work::new(self, facts, MAX_WORK);
+        let mut work = Work::new(self, Some(identity), facts, MAX_WORK);
         step_up(&mut work, identity)
     }
 }

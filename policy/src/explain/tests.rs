@@ -129,3 +129,29 @@ fn a_policy_tells_where_it_stands() {
     assert_eq!((two.line, two.permits, two.advice, two.shown), (6, false, None, false));
     assert_eq!(set.policy("three"), None);
 }
+
+/// Every question has a copy of all groups: with thousands of them, a denial would hold up everybody else.
+#[test]
+fn who_is_in_many_groups_gets_fewer_guesses() {
+    use crate::query::{AskedFor, Query};
+    let policies: String = (0..40)
+        .map(|n| {
+            format!(
+                "@id(\"p{n}\") permit (principal in Group::\"g{n}\", action in Action::\"use\", resource)
+                 when {{ context.session.mfa && context.session.acr == \"a{n}\" && context.device.managed }};"
+            )
+        })
+        .collect();
+    let set = set(&policies);
+    let tried = |groups: usize| {
+        let groups = (0..groups).map(|n| format!("group-{n}")).collect();
+        let user = UserFacts { id: "corp/ana".to_owned(), groups, ..UserFacts::default() };
+        let who = Identity { principal: Principal::User(user), device: DeviceFacts::default(), session: SessionFacts::default() };
+        let mut facts = RequestFacts::new("wiki", Action::Read);
+        facts.at = Moment::utc(NOW_MS);
+        let explanation = set.explain(&Query { who: Some(who), request: AskedFor::from(&facts) }, crate::Effort::BRIEF).unwrap();
+        explanation.evaluations
+    };
+    let (few, many) = (tried(0), tried(4000));
+    assert!(few > 40 && (1..few / 5).contains(&many), "{few}, {many}");
+}

@@ -6,7 +6,7 @@ use cedar_policy::{Entities, Request};
 
 use super::about::Entry;
 use super::looks::Looks;
-use crate::facts::Identity;
+use crate::facts::{Identity, Principal};
 use crate::query::{AskedFor, Query};
 use crate::request::RequestFacts;
 use crate::set::PolicySet;
@@ -14,12 +14,15 @@ use crate::verdict::Verdict;
 
 /// One request, to be decided again and again with other facts, until the work is used up.
 ///
-/// Work is counted in policies evaluated, about a microsecond each; putting a question costs as much as [`QUESTION`] of them.
+/// Work is counted in policies evaluated, about a microsecond each; putting a question costs as much as [`QUESTION`] of them, and
+/// more for who is in many groups.
 pub(super) struct Work<'a> {
     pub(super) set: &'a PolicySet,
     asked: AskedFor,
     /// The policies whose scope lets app and action through, sorted by id.
     candidates: Vec<Candidate<'a>>,
+    /// What it costs to put a question.
+    question: usize,
     left: usize,
     pub(super) evaluations: usize,
     pub(super) cut_short: bool,
@@ -34,15 +37,19 @@ pub(crate) struct Question {
     pub(crate) entities: Entities,
 }
 
-/// What it costs to put one question.
+/// What it costs to put one question of somebody in no group.
 const QUESTION: usize = 100;
 
+/// So many groups and values of claims cost as much as a policy: each question has its own copy of them.
+const FACTS: usize = 4;
+
 impl<'a> Work<'a> {
-    pub(super) fn new(set: &'a PolicySet, facts: &RequestFacts<'_>, most: usize) -> Self {
+    pub(super) fn new(set: &'a PolicySet, who: Option<&Identity>, facts: &RequestFacts<'_>, most: usize) -> Self {
         let mut candidates: Vec<Candidate<'a>> =
             set.candidate_ids(facts.app, facts.action).filter_map(|id| set.about.get(id)).collect();
         candidates.sort_by_key(|(id, _)| *id);
-        Self { set, asked: facts.into(), candidates, left: most, evaluations: 0, cut_short: false }
+        let question = QUESTION + who.map_or(0, size) / FACTS;
+        Self { set, asked: facts.into(), candidates, question, left: most, evaluations: 0, cut_short: false }
     }
 
     /// The policies that can be about the request, sorted by id.
@@ -65,7 +72,7 @@ impl<'a> Work<'a> {
 
     /// The verdict on this request by `identity`; `None` when the work is used up, or the facts stand for nobody.
     pub(super) fn decide_as(&mut self, identity: &Identity) -> Option<Verdict> {
-        if !self.spend(QUESTION + self.candidates.len()) {
+        if !self.spend(self.question + self.candidates.len()) {
             return None;
         }
         self.evaluations += 1;
@@ -75,7 +82,7 @@ impl<'a> Work<'a> {
 
     /// The verdict on another question about the same app and action.
     pub(super) fn decide(&mut self, query: &Query) -> Option<Verdict> {
-        if !self.spend(QUESTION + self.candidates.len()) {
+        if !self.spend(self.question + self.candidates.len()) {
             return None;
         }
         self.evaluations += 1;
@@ -84,7 +91,7 @@ impl<'a> Work<'a> {
 
     /// Another question about the same app and action, to be put to single conditions.
     pub(super) fn question(&mut self, query: &Query) -> Option<Question> {
-        if !self.spend(QUESTION) {
+        if !self.spend(self.question) {
             return None;
         }
         let facts = query.request.facts();
@@ -114,4 +121,13 @@ impl<'a> Work<'a> {
             }
         }
     }
+}
+
+/// Groups and values of claims.
+fn size(who: &Identity) -> usize {
+    let (groups, claims) = match &who.principal {
+        Principal::User(user) => (user.groups.len(), &user.claims),
+        Principal::Service(service) => (0, &service.claims),
+    };
+    groups + claims.values().map(|values| values.len()).sum::<usize>()
 }
