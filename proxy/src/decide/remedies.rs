@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use quick_cache::unsync::Cache;
@@ -39,7 +38,7 @@ pub struct Remedy {
 
 /// Explanations lately given. One per core, thread-confined.
 pub struct Explained {
-    known: RefCell<Cache<u128, (Timestamp, Arc<Remedies>)>>,
+    known: RefCell<Cache<Digest, (Timestamp, Arc<Remedies>)>>,
     sessions: RefCell<Cache<Digest, Bucket>>,
     core: Cell<Bucket>,
 }
@@ -87,7 +86,7 @@ impl Explained {
         now: Timestamp,
         query: &Query,
     ) -> Option<Arc<Remedies>> {
-        let key = key(hash, query);
+        let key = key(hash, query)?;
         if let Some((at, known)) = self.known.borrow_mut().get(&key)
             && (0..HOLDS_MS).contains(&now.0.saturating_sub(at.0))
         {
@@ -139,17 +138,14 @@ impl Bucket {
     }
 }
 
-/// Everything that the explanation depends on but the time.
-fn key(hash: Digest, query: &Query) -> u128 {
+/// Everything that the explanation depends on but the time. People choose paths: a hash that can be made to collide would show one
+/// person what is meant for another. `None`: the question cannot be told from others.
+fn key(hash: Digest, query: &Query) -> Option<Digest> {
     let mut untimed = query.clone();
     untimed.request.at = sekisho_policy::Moment::utc(0);
-    let text = serde_json::to_string(&untimed).unwrap_or_default();
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, hash, &text).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
+    let mut text = hash.as_ref().to_vec();
+    serde_json::to_writer(&mut text, &untimed).ok()?;
+    Some(Digest::of(&text))
 }
 
 fn find(set: &PolicySet, query: &Query) -> Remedies {
@@ -222,6 +218,20 @@ mod tests {
             |show| find(&policies(show), &query("/", Timestamp(1))).ways.iter().map(|remedy| remedy.public).collect::<Vec<_>>();
         assert_eq!(public(""), [false]);
         assert_eq!(public("@show(\"public\")"), [true]);
+    }
+
+    #[test]
+    fn one_question_is_another_for_another_person_set_or_path_and_not_at_another_time() {
+        let asked = query("/", Timestamp(1));
+        let known = |set: &[u8], query: &Query| key(Digest::of(set), query).unwrap();
+        assert_eq!(known(b"set", &asked), known(b"set", &query("/", Timestamp(2))));
+        let mut bob = asked.clone();
+        if let Some(Identity { principal: Principal::User(user), .. }) = &mut bob.who {
+            user.id = "corp/bob".to_owned();
+        }
+        for (set, other) in [(&b"set"[..], &bob), (b"set", &query("/x", Timestamp(1))), (b"other", &asked)] {
+            assert_ne!(known(b"set", &asked), known(set, other));
+        }
     }
 
     #[test]
