@@ -189,7 +189,7 @@ mod tests {
         assert!(is_too_deep(
             &(0..14).fold("principal".to_owned(), |inside, _| format!("{{a: {inside} is User in principal}}.a"))
         ));
-        assert!(!is_too_deep(&vec!["(principal is User in Group::\"a\")"; 30].join(" || ")));
+        assert!(!is_too_deep(&["(principal is User in Group::\"a\")"; 30].join(" || ")));
     }
 
     #[test]
