@@ -60,7 +60,8 @@ fn gather(folder: &Path, text: &mut String) {
     for path in paths {
         if path.is_dir() {
             gather(&path, text);
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "jsonl") {
+            // Beside the lines lie the policy sets that they name.
             text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
         }
     }
