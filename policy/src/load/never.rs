@@ -76,7 +76,7 @@ impl Wanted {
     fn equals(&mut self, fact: &Value, value: &Value) {
         let (Some(name), Some(value)) = (named(fact), value.get("Value")) else { return };
         if let Some(number) = value.as_i64() {
-            self.within(name, number, number);
+            self.within(&name, number, number);
         } else if self.equal.entry(name.clone()).or_insert_with(|| value.clone()) != value {
             self.contradict(|| format!("`{name}` cannot equal two values at once"));
         }
@@ -85,15 +85,15 @@ impl Wanted {
     fn bound(&mut self, fact: &Value, operator: &str, limit: &Value) {
         let (Some(name), Some(limit)) = (named(fact), limit.get("Value").and_then(Value::as_i64)) else { return };
         match operator {
-            "<" => self.within(name, i64::MIN, limit.saturating_sub(1)),
-            "<=" => self.within(name, i64::MIN, limit),
-            ">" => self.within(name, limit.saturating_add(1), i64::MAX),
-            _ => self.within(name, limit, i64::MAX),
+            "<" => self.within(&name, i64::MIN, limit.saturating_sub(1)),
+            "<=" => self.within(&name, i64::MIN, limit),
+            ">" => self.within(&name, limit.saturating_add(1), i64::MAX),
+            _ => self.within(&name, limit, i64::MAX),
         }
     }
 
-    fn within(&mut self, name: String, least: i64, greatest: i64) {
-        let bounds = self.bounds.entry(name.clone()).or_insert((i64::MIN, i64::MAX));
+    fn within(&mut self, name: &str, least: i64, greatest: i64) {
+        let bounds = self.bounds.entry(name.to_owned()).or_insert((i64::MIN, i64::MAX));
         *bounds = (bounds.0.max(least), bounds.1.min(greatest));
         if bounds.0 > bounds.1 {
             self.contradict(|| format!("no number is all that is asked of `{name}`"));
