@@ -28,6 +28,10 @@ pub fn prove<S: Solver>(prover: &mut Prover<S>, set: &PolicySet, proof: &Proof, 
     let asked = prover.asked;
     let mut work = Work::default();
     match (&proof.claim, old) {
+        // Nothing is as easily proved as what is about nothing.
+        _ if combinations(set, proof).next().is_none() => {
+            work.not("there is no app that this is about; apps are named in the configuration, or with --app".to_owned());
+        }
         (Claim::Never(condition), _) => never(prover, set, proof, condition, &mut work),
         (Claim::NoMoreThan(_), Some(old))
             if set.facts.posture == old.facts.posture && set.origin.catalogue == old.origin.catalogue =>

@@ -422,3 +422,13 @@ fn no_text_of_a_policy_speaks_to_the_solver() {
         refuted(&policy, "never = 'true'\napp = \"payroll\"");
     }
 }
+
+#[test]
+fn what_is_about_no_app_is_not_proved() {
+    let proof = |about: &str| format!("[[proof]]\nname = \"it\"\nnever = 'true'\n{about}\n");
+    let nothing = "@id(\"no\") forbid (principal, action, resource);";
+    for (about, holds) in [("tag = \"internal\"", true), ("app = \"wiki\"\ntag = \"confidential\"", false)] {
+        let (run, text) = ask(nothing, &proof(about), Path::new("."), &solver());
+        assert_eq!(run.holds(), holds, "{text}");
+    }
+}
