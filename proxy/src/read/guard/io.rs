@@ -370,8 +370,9 @@ const SYNTHETIC: &[u8] = b"GET /.sekisho/refused HTTP/1.1\r\nHost: refused.inval
 
 /// What a client may send ahead while a tunnel is being decided.
 const HELD_BYTES: usize = 16 * 1024;
-/// What is thrown away before a connection is closed at last.
-const DISCARD_BYTES: usize = 256 * 1024;
-const SCRATCH_BYTES: usize = 4 * 1024;
+/// What is thrown away before a connection is closed at last: an upload that is a little too large is heard to its end, so that
+/// its sender is not busy writing when our answer comes.
+const DISCARD_BYTES: usize = 16 * 1024 * 1024;
+const SCRATCH_BYTES: usize = 16 * 1024;
 /// How long closing may take.
 const LINGER: Duration = Duration::from_secs(2);
