@@ -12,6 +12,7 @@ mod manual_walk;
 mod mistakes;
 mod operations;
 mod past;
+mod policy_claims;
 mod policy_tests;
 mod recorded;
 mod shadow;
