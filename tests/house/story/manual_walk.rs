@@ -183,7 +183,9 @@ fn same_line(came: &str, shown: &str) -> bool {
         None => came.trim_end() == shown.trim_end(),
         Some((before, after)) => {
             let rest = came.strip_prefix(before);
-            rest.is_some_and(|rest| rest.char_indices().any(|(at, _)| same_line(&rest[at..], after)) || same_line("", after))
+            rest.is_some_and(|rest| {
+                rest.char_indices().any(|(at, _)| same_line(rest.get(at..).unwrap_or_default(), after)) || same_line("", after)
+            })
         }
     }
 }
@@ -196,7 +198,7 @@ fn blurred(line: &str) -> String {
         let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
         let time = bare.len() >= 19 && bare.contains('T') && digits(bare) >= 14;
         let hash = bare.len() >= 32 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()) && bare != ON_THE_PAGE;
-        let with = |name: &str| format!("{name}{}", &word[bare.len()..]);
+        let with = |name: &str| format!("{name}{}", word.strip_prefix(bare).unwrap_or_default());
         if time {
             with("TIME")
         } else if hash {

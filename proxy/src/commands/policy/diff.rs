@@ -57,7 +57,7 @@ impl DiffCommand {
     /// [`CommandError`] in words, with the exit code.
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let catalogue = self.catalogue()?;
-        let (old, new) = (place::texts(&self.old)?, place::texts(&self.new)?);
+        let (old, new) = (place::policies(&self.old)?, place::policies(&self.new)?);
         let diff = Diff::between(texts(&old), texts(&new), catalogue.as_ref()).map_err(|problem| {
             let side = |dir: &PathBuf, problems: &[_]| match problems {
                 [] => None,

@@ -62,6 +62,9 @@ impl AskedArgs {
     /// # Errors
     /// [`CommandError`] in words, with the exit code.
     pub(super) fn explain(&self, place: &PlaceArgs, json: bool) -> Result<(), CommandError> {
+        if self.case.is_none() && self.to.is_none() {
+            return Err(CommandError::usage("say which app is asked for: --to APP"));
+        }
         let place = place.find()?;
         let set = place.load()?.set;
         let mut all = Vec::new();

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use sekisho_policy::{App, Catalogue, Loaded, PolicySet};
 
 use crate::commands::error::CommandError;
+use crate::commands::output::note;
 use crate::config::{self, Outline};
 use crate::decide::PolicyTexts;
 
@@ -56,6 +57,10 @@ impl PlaceArgs {
         if let (Some(dir), None, false) = (&self.dir, &self.config, config.exists()) {
             return Ok(Place { dir: dir.clone(), catalogue: Catalogue::default(), zone: TimeZone::UTC });
         }
+        if !config.exists() {
+            let remedy = "name it with --config FILE; for a folder of policies alone, use --dir DIR and --app NAME=TAG,…";
+            return Err(CommandError::Failed(format!("{} is not there: {remedy}", config.display())));
+        }
         let outline =
             Outline::load(config, config::environment()).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
@@ -70,7 +75,7 @@ impl Place {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn texts(&self) -> Result<PolicyTexts, CommandError> {
-        texts(&self.dir)
+        policies(&self.dir)
     }
 
     /// The checked set of the folder.
@@ -86,8 +91,12 @@ impl Place {
     /// # Errors
     /// With every mistake.
     pub(super) fn load_texts(&self, texts: &PolicyTexts) -> Result<Loaded, CommandError> {
-        PolicySet::load(&texts.policies, &texts.additions, &self.catalogue)
-            .map_err(|problems| CommandError::CheckFailed(lines(&problems)))
+        let loaded = PolicySet::load(&texts.policies, &texts.additions, &self.catalogue)
+            .map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
+        if self.catalogue.apps.is_empty() {
+            note("warning: no app is known, so nothing can be said of any: name them with --app NAME=TAG,… or --config FILE\n");
+        }
+        Ok(loaded)
     }
 }
 
@@ -97,6 +106,18 @@ impl Place {
 /// When it cannot be read.
 pub(super) fn texts(dir: &Path) -> Result<PolicyTexts, CommandError> {
     PolicyTexts::read(dir).map_err(CommandError::failed)
+}
+
+/// The texts of a folder that is to hold policies: an empty one is the wrong one.
+///
+/// # Errors
+/// When it cannot be read, or has none.
+pub(super) fn policies(dir: &Path) -> Result<PolicyTexts, CommandError> {
+    let texts = texts(dir)?;
+    if texts.policies.is_empty() {
+        return Err(CommandError::Failed(format!("{} has no *.cedar file", dir.display())));
+    }
+    Ok(texts)
 }
 
 /// Problems as people read them: each on lines of its own.
@@ -111,5 +132,10 @@ pub(super) fn app(text: &str) -> Result<App, String> {
         return Err("write a name, and after `=` its tags".to_owned());
     }
     let tags: BTreeSet<String> = tags.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    // A mistyped app would be an app that no policy speaks of, and every answer about it reassuring.
+    let odd = |name: &str| !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if let Some(odd) = std::iter::once(name).chain(tags.iter().map(String::as_str)).find(|name| odd(name)) {
+        return Err(format!("`{odd}` is no name: write NAME=TAG,TAG, such as wiki=internal"));
+    }
     Ok(App { name: name.to_owned(), tags })
 }

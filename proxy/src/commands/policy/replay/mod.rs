@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use self::engine::{Outcome, Replay, Span};
-use super::place::{lines, texts};
+use super::place::{lines, policies};
 use super::recorded;
 use crate::clock::{Clock, Timestamp};
 use crate::commands::error::CommandError;
@@ -70,21 +70,23 @@ impl ReplayCommand {
     pub(super) fn run(self) -> Result<(), CommandError> {
         let now = Clock::system().now();
         let span = Span { since: moment(self.since.as_deref(), now)?, until: moment(self.until.as_deref(), now)? };
-        let new = texts(&self.new)?;
-        if new.policies.is_empty() {
-            return Err(CommandError::Failed(format!("{} has no *.cedar file", self.new.display())));
+        if let (Some(since), Some(until)) = (&span.since, &span.until)
+            && since >= until
+        {
+            return Err(CommandError::usage(format!("there is no time between --since {since} and --until {until}")));
         }
+        let new = policies(&self.new)?;
         let (folder, apps) = recorded::find(self.audit.as_deref(), &self.config)?;
         let mut replay =
             Replay::new(&folder, &new, apps, span).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         replay.run().map_err(CommandError::failed)?;
-        let policies = replay.policies();
+        let count = replay.policies();
         let mut outcome = replay.outcome;
         let groups = std::mem::take(&mut outcome.changes).into_groups();
         if self.json {
-            print_json(&render::as_json(&outcome, &groups, policies))?;
+            print_json(&render::as_json(&outcome, &groups, count))?;
         } else {
-            print(&render::as_text(&outcome, &groups, policies))?;
+            print(&render::as_text(&outcome, &groups, count))?;
         }
         match self.fail_on.map(|what| what.fails(&outcome)) {
             Some(Some(why)) => Err(CommandError::CheckFailed(why)),
@@ -105,6 +107,9 @@ impl FailOn {
         }
         if outcome.undecided() > 0 {
             why.push(format!("{} could not be decided again", outcome.undecided()));
+        }
+        if outcome.decided == 0 && why.is_empty() {
+            return Some("no recorded request could be decided again: nothing is known of the change".to_owned());
         }
         (!why.is_empty()).then(|| format!("of the recorded requests, {}", why.join("; ")))
     }
