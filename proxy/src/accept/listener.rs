@@ -41,7 +41,8 @@ pub fn drain(listener: TcpListener) -> Vec<TcpStream> {
     let mut waiting = Vec::new();
     loop {
         match listener.accept() {
-            Ok((stream, _peer)) => waiting.push(stream),
+            // They do not inherit this from the listener; one that blocks would hold up its whole core.
+            Ok((stream, _peer)) => waiting.extend(stream.set_nonblocking(true).is_ok().then_some(stream)),
             // The client gave up in the meantime; the next may not have.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
             // None is left, or no descriptor is.
@@ -63,6 +64,16 @@ mod tests {
         let address = first.local_addr().unwrap();
         let second = listen(address, 16).unwrap();
         assert_eq!(second.local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn who_waited_when_it_closed_is_served_and_blocks_nobody() {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let waiting = drain(listener);
+        let [mut waiting] = <[TcpStream; 1]>::try_from(waiting).unwrap();
+        let nothing_yet = io::Read::read(&mut waiting, &mut [0]).unwrap_err();
+        assert_eq!(nothing_yet.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
