@@ -79,9 +79,11 @@ impl Drop for Program {
     }
 }
 
-/// The binary under test, built by `cargo build -p sekisho`.
+/// The binary under test, built by `cargo build -p sekisho`; another one, for measurements, where `SEKISHO_BINARY` names it.
 pub(crate) fn sekisho() -> PathBuf {
-    let binary = target().join("debug/sekisho");
+    let named =
+        std::env::var_os("SEKISHO_BINARY").map(|path| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path));
+    let binary = named.unwrap_or_else(|| target().join("debug/sekisho"));
     assert!(binary.is_file(), "{} is not there: run `cargo build -p sekisho` first, or `tests/run`", binary.display());
     binary
 }
