@@ -3,6 +3,7 @@
 use sekisho_policy::{Action, Usage};
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
 use super::moment;
 use crate::decide::{Basis, Snapshot};
 use crate::sign_in::Asked;
@@ -219,6 +220,7 @@ pub(super) enum Line<'a> {
     Start(&'a Start),
     End(&'a End),
     Gap(&'a Gap),
+    Event(&'a Event),
 }
 
 impl Line<'_> {

@@ -2,7 +2,9 @@
 //! that it takes to make the decision again.
 //! Refused: any answer whose line cannot be written. If the client goes away, the drop guard still writes the `end`.
 
+mod event;
 mod guard;
+mod journal;
 mod line;
 mod metrics;
 mod moment;
@@ -11,7 +13,9 @@ mod recorder;
 mod segment;
 mod sets;
 
+pub use event::{Event, EventKind};
 pub use guard::{Ending, Open};
+pub use journal::{Journal, Noted};
 pub use line::{Access, CandidateSaid, Decision, End, Gap, RecordedWay, Start};
 pub use metrics::RecordMetrics;
 pub use recorder::{RecordError, Recorder};
