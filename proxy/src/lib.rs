@@ -8,6 +8,7 @@ pub mod clock;
 pub mod secret;
 
 pub mod config;
+pub mod contain;
 pub mod inventory;
 pub mod outbound;
 pub mod store;

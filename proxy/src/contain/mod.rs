@@ -1,0 +1,20 @@
+//! Arrives: every access that was let through, as a lease; and word of what changed, from a lever. Leaves: the leases that the
+//! change can affect, to be asked about again. Refused: nothing; what cannot be told apart is asked about too. If the client goes
+//! away, its lease goes with it.
+//!
+//! A lever is pulled after its fact was published: whoever is told then finds the new fact when asking again. Who asks, and how an
+//! access is cut, is the hallway's business (`journey`).
+
+mod cause;
+mod change;
+mod leases;
+mod levers;
+mod mark;
+mod metrics;
+
+pub use cause::Cause;
+pub use change::{Change, Pulled};
+pub use leases::{Kind, Lease, Leases, Place, Terms};
+pub use levers::{Levers, Way};
+pub use mark::Mark;
+pub use metrics::{ContainMetrics, Tally};
