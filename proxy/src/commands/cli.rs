@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::audit::AuditCommand;
 use super::ca::CaCommand;
 use super::device::DeviceCommand;
 use super::enroll::EnrollCommand;
@@ -45,6 +46,7 @@ enum Command {
     Device(DeviceCommand),
     Session(SessionCommand),
     User(UserCommand),
+    Audit(AuditCommand),
     Ca(CaCommand),
     Enroll(EnrollCommand),
 }
@@ -79,6 +81,7 @@ impl Cli {
             Command::Device(command) => wait(command.run()),
             Command::Session(command) => wait(command.run()),
             Command::User(command) => wait(command.run()),
+            Command::Audit(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
             Command::Enroll(command) => wait(command.run()),
         }
@@ -100,6 +103,7 @@ impl Command {
             | Self::Device(_)
             | Self::Session(_)
             | Self::User(_)
+            | Self::Audit(_)
             | Self::Ca(_)
             | Self::Enroll(_) => None,
         }

@@ -4,6 +4,7 @@
 //! 3 could not do it. Refused: whatever makes no sense, with words. If interrupted, a change that the gate began is finished.
 
 mod admin_client;
+mod audit;
 mod ca;
 mod cli;
 mod device;
@@ -21,8 +22,10 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod user;
+mod when;
 
 pub use admin_client::AdminClient;
+pub use audit::AuditCommand;
 pub use ca::CaCommand;
 pub use cli::Cli;
 pub use device::DeviceCommand;

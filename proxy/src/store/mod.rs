@@ -30,6 +30,7 @@ pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;
 pub use feed::Change;
 pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvitation};
+pub use near::{did_you_mean, near};
 pub use people::{PersonError, canonical_email};
 pub use registrar::Registrar;
 pub use sessions::{SessionError, SessionsOf};

@@ -1,7 +1,7 @@
 //! "Did you mean …": the known names that are closest to an unknown one.
 
 /// At most three known names that could have been meant.
-pub(super) fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut close: Vec<(usize, &str)> = known
         .filter_map(|name| {
             let within = 1 + wanted.len() / 4;
@@ -17,7 +17,7 @@ pub(super) fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Ve
 }
 
 /// The same as words to put behind an error, empty if nothing is near.
-pub(super) fn did_you_mean(near: &[String]) -> String {
+pub fn did_you_mean(near: &[String]) -> String {
     match near {
         [] => String::new(),
         [only] => format!("; did you mean `{only}`?"),

@@ -42,7 +42,7 @@ struct Recorded<'a> {
 /// # Errors
 /// Exit code 1 if the outcome differs from what was recorded, or the record was changed; 3 if it cannot be told.
 pub(super) fn explain(id: &str, audit: Option<&Path>, config: &Path, json: bool) -> Result<(), CommandError> {
-    let (folder, _apps) = recorded::find(audit, config)?;
+    let (folder, ..) = recorded::find(audit, config)?;
     let found = find(&folder, id).map_err(unexplained)?;
     let mut notes = Vec::new();
     if !found.set.same_schema() {

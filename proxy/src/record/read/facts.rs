@@ -57,6 +57,11 @@ pub fn identity(device: &str, session: &str) -> Option<policy::Identity> {
     Some(policy::Identity { principal, device: serde_json::from_str(device).ok()?, session })
 }
 
+/// The person or service in the facts of a session, if they can be understood.
+pub fn person(session: &str) -> Option<policy::Principal> {
+    serde_json::from_str(session).ok().map(|SessionHalf { principal, .. }| principal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

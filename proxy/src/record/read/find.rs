@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::access::{AccessLine, UnfitLine};
 use super::facts::{self, FactsLine};
 use super::folder::{ReadError, RecordFolder};
-use super::head::LineKind;
+use super::head::{LineKind, request};
 use crate::record::line::Access;
 use crate::record::sets::SetError;
 use crate::secret::Digest;
@@ -99,27 +99,21 @@ pub fn find(folder: &RecordFolder, id: &str) -> Result<Found, FindError> {
 }
 
 fn access_of(folder: &RecordFolder, id: &str) -> Result<(Access, (PathBuf, u64), u64), FindError> {
-    let mut lines = folder.lines();
+    let mut lines = folder.lines()?;
     let mut found: Option<(Access, (PathBuf, u64))> = None;
     let mut times = 0;
     while let Some(line) = lines.next_line()? {
-        if line.kind != LineKind::Access || !has(line.text, id.as_bytes()) {
+        if line.kind != LineKind::Access || request(line.text) != Some(id.as_bytes()) {
             continue;
         }
         let Ok(access) = serde_json::from_slice::<Access>(line.text) else { continue };
         if access.request == id {
             times += 1;
-            found.get_or_insert((access, (line.file.to_owned(), line.number)));
+            found.get_or_insert((access, (line.segment.path.clone(), line.number)));
         }
     }
     let missing = || FindError::NoSuchRequest { folder: folder.dir().to_owned(), id: id.to_owned() };
     found.map(|(access, place)| (access, place, times)).ok_or_else(missing)
-}
-
-/// The id stands near the beginning of a line, so most of it need not be looked at.
-fn has(text: &[u8], id: &[u8]) -> bool {
-    !id.is_empty()
-        && text.get(..text.len().min(NEAR + id.len())).is_some_and(|text| text.windows(id.len()).any(|part| part == id))
 }
 
 fn identity_of(
@@ -127,7 +121,7 @@ fn identity_of(
     file: &std::path::Path,
     (device, session): (&str, &str),
 ) -> Result<sekisho_policy::Identity, FindError> {
-    let mut lines = folder.lines();
+    let mut lines = folder.lines()?;
     let (mut device_json, mut session_json) = (None, None);
     while let Some(line) = lines.next_line()? {
         if line.kind != LineKind::Facts {
@@ -148,6 +142,3 @@ fn identity_of(
     let session = session_json.ok_or_else(|| missing(session))?;
     facts::identity(&device, &session).ok_or(FindError::FactsUnreadable)
 }
-
-/// In our lines the id begins at byte 58.
-const NEAR: usize = 200;

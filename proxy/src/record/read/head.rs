@@ -1,4 +1,6 @@
-//! The beginning that all lines have: what they are, and when.
+//! The beginning that all lines have: what they are, when, and of which request.
+
+use memchr::{memchr, memmem};
 
 /// What a line tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +15,14 @@ pub enum LineKind {
     Gap,
     /// Facts that other lines name by their hash.
     Facts,
+    /// How far a long stream has come.
+    Progress,
+    /// Something happened that is no request.
+    Event,
+    /// The first line of a file.
+    Open,
+    /// The last line of a file that was finished.
+    Close,
 }
 
 /// A time as lines have it: RFC 3339 in UTC with milliseconds, so that later is greater.
@@ -34,12 +44,27 @@ fn is_time(at: &At) -> bool {
     })
 }
 
-const KINDS: [(&[u8], LineKind); 5] = [
+/// The id of the request that a line is about, looked at without reading the rest: it stands behind the time.
+pub(super) fn request(line: &[u8]) -> Option<&[u8]> {
+    let from = line.get(..line.len().min(NEAR)).and_then(|near| memmem::find(near, REQUEST))? + REQUEST.len();
+    let rest = line.get(from..)?;
+    rest.get(..memchr(b'"', rest)?)
+}
+
+/// In our lines the id begins within these bytes.
+const NEAR: usize = 100;
+const REQUEST: &[u8] = br#"","request":""#;
+
+const KINDS: [(&[u8], LineKind); 9] = [
     (b"access", LineKind::Access),
     (b"end", LineKind::End),
     (b"start", LineKind::Start),
     (b"facts", LineKind::Facts),
     (b"gap", LineKind::Gap),
+    (b"progress", LineKind::Progress),
+    (b"event", LineKind::Event),
+    (b"open", LineKind::Open),
+    (b"close", LineKind::Close),
 ];
 
 #[cfg(test)]
@@ -62,5 +87,7 @@ mod tests {
         ] {
             assert_eq!(head(bad.as_bytes()), None, "{bad}");
         }
+        assert_eq!(request(line), Some(&b"x"[..]));
+        assert_eq!(request(br#"{"line":"gap","at":"2026-01-01T00:00:00.000Z","lost":3}"#), None);
     }
 }

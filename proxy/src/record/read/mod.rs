@@ -4,16 +4,25 @@
 //! its id. Refused: what is no line of ours is skipped and counted, never guessed at. Nobody waits: whoever stops, stops.
 
 mod access;
+mod event;
 mod facts;
+mod filter;
 mod find;
 mod folder;
 mod head;
 mod lines;
+mod requests;
 mod segment;
+mod span;
 
 pub use access::{AccessLine, Text, UnfitLine};
-pub use facts::{FactsKind, FactsLine, identity};
+pub use event::EventLine;
+pub use facts::{FactsKind, FactsLine, identity, person};
+pub use filter::{Filter, StatusWanted};
 pub use find::{FindError, Found, find};
-pub use folder::{ReadError, RecordFolder};
+pub use folder::{ReadError, RecordFolder, SegmentFile};
 pub use head::LineKind;
-pub use lines::{Lines, RawLine, Tally};
+pub use lines::{Everything, Lines, RawLine, Sift, Tally};
+pub use requests::{Bytes, Entry, Place, Progress, Request, Requests};
+pub use segment::{SegmentReader, Step};
+pub use span::Span;

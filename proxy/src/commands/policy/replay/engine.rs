@@ -9,7 +9,7 @@ use sekisho_policy::{Catalogue, PolicySet, Prepared, Problem};
 use super::changes::{Change, Changes};
 use crate::decide::PolicyTexts;
 use crate::record::Decision;
-use crate::record::read::{AccessLine, FactsLine, LineKind, RawLine, ReadError, RecordFolder, Tally, identity};
+use crate::record::read::{AccessLine, FactsLine, LineKind, RawLine, ReadError, RecordFolder, Span, Tally, identity};
 use crate::secret::Digest;
 
 /// The new policies, and what was found of them so far.
@@ -25,13 +25,6 @@ pub(super) struct Replay<'a> {
     facts: HashMap<Box<str>, Facts>,
     /// What came of it.
     pub(super) outcome: Outcome,
-}
-
-/// What time a request must be of, RFC 3339 in UTC with milliseconds; the end is not in it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Span {
-    pub(super) since: Option<String>,
-    pub(super) until: Option<String>,
 }
 
 /// What came of a replay.
@@ -118,12 +111,19 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// [`ReadError`], when a file cannot be read.
     pub(super) fn run(&mut self) -> Result<(), ReadError> {
-        let mut lines = self.folder.lines();
+        let mut lines = self.folder.lines()?;
         while let Some(line) = lines.next_line()? {
             match line.kind {
                 LineKind::Facts => self.remember(&line),
                 LineKind::Access if self.span.has(line.at) => self.access(&line),
-                LineKind::Access | LineKind::Start | LineKind::End | LineKind::Gap => {}
+                LineKind::Access
+                | LineKind::Start
+                | LineKind::End
+                | LineKind::Gap
+                | LineKind::Progress
+                | LineKind::Event
+                | LineKind::Open
+                | LineKind::Close => {}
             }
         }
         self.outcome.tally = lines.tally();
@@ -265,12 +265,6 @@ impl Outcome {
     /// How many cannot be decided again.
     pub(super) fn undecided(&self) -> u64 {
         self.undecided.values().sum::<u64>() + self.unreadable
-    }
-}
-
-impl Span {
-    fn has(&self, at: &str) -> bool {
-        self.since.as_deref().is_none_or(|since| at >= since) && self.until.as_deref().is_none_or(|until| at < until)
     }
 }
 

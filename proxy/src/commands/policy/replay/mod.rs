@@ -13,13 +13,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use self::engine::{Outcome, Replay, Span};
+use self::engine::{Outcome, Replay};
 use super::place::{lines, policies};
 use super::recorded;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::commands::error::CommandError;
 use crate::commands::output::{print, print_json};
-use crate::config::parse_duration;
+use crate::commands::when::WhenArgs;
 
 /// Decide recorded requests again under other policies: who would lose or gain what
 #[derive(Debug, Args)]
@@ -31,12 +31,8 @@ pub(super) struct ReplayCommand {
     /// The folder of the new policies
     #[arg(value_name = "NEW")]
     new: PathBuf,
-    /// Only requests since then: a time such as `2026-11-20T08:00:00Z`, or how long ago, such as `7d`
-    #[arg(long, value_name = "WHEN")]
-    since: Option<String>,
-    /// Only requests before then, written as for --since
-    #[arg(long, value_name = "WHEN")]
-    until: Option<String>,
+    #[command(flatten)]
+    when: WhenArgs,
     /// The folder of the record, of a running gate or a copy; the apps are then those of each request's moment
     #[arg(long, value_name = "DIR")]
     audit: Option<PathBuf>,
@@ -68,15 +64,9 @@ impl ReplayCommand {
     /// # Errors
     /// Exit code 1 for bad policies and by `--fail-on`; 3 when the record cannot be read.
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let now = Clock::system().now();
-        let span = Span { since: moment(self.since.as_deref(), now)?, until: moment(self.until.as_deref(), now)? };
-        if let (Some(since), Some(until)) = (&span.since, &span.until)
-            && since >= until
-        {
-            return Err(CommandError::usage(format!("there is no time between --since {since} and --until {until}")));
-        }
         let new = policies(&self.new)?;
-        let (folder, apps) = recorded::find(self.audit.as_deref(), &self.config)?;
+        let (folder, apps, zone) = recorded::find(self.audit.as_deref(), &self.config)?;
+        let span = self.when.span(Clock::system().now(), &zone)?;
         let mut replay =
             Replay::new(&folder, &new, apps, span).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         replay.run().map_err(CommandError::failed)?;
@@ -113,17 +103,4 @@ impl FailOn {
         }
         (!why.is_empty()).then(|| format!("of the recorded requests, {}", why.join("; ")))
     }
-}
-
-/// A moment as lines write it, so that it can be compared with theirs.
-fn moment(text: Option<&str>, now: Timestamp) -> Result<Option<String>, CommandError> {
-    let Some(text) = text else { return Ok(None) };
-    if let Ok(ago) = parse_duration(text) {
-        let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-        return Ok(Some(Timestamp(now.0.saturating_sub(ago).max(0)).to_string()));
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_no_time| {
-        CommandError::usage(format!("`{text}` is no time: write one such as 2026-11-20T08:00:00Z, or how long ago, such as 7d"))
-    })?;
-    Ok(Some(Timestamp(time.as_millisecond()).to_string()))
 }
