@@ -56,10 +56,10 @@ impl Filter {
     /// Whether an `access` line fits.
     pub fn fits(&self, access: &Access) -> bool {
         let Access { device, user, session, stolen_from, stolen_user, stolen_session, app, .. } = access;
-        any(&self.devices, &[device, stolen_from])
-            && any(&self.users, &[user, stolen_user])
-            && any(&self.sessions, &[session, stolen_session])
-            && any(&self.apps, &[app])
+        some_of(&self.devices, &[device, stolen_from])
+            && some_of(&self.users, &[user, stolen_user])
+            && some_of(&self.sessions, &[session, stolen_session])
+            && some_of(&self.apps, &[app])
             && one(&self.requests, &access.request)
             && self.fits_target(&access.method, &access.host, &access.path)
             && (self.decisions.is_empty() || self.decisions.contains(&access.decision))
@@ -70,9 +70,9 @@ impl Filter {
 
     /// Whether a `start` line fits, as far as it can be told yet.
     pub(super) fn fits_start(&self, start: &Start) -> bool {
-        any(&self.devices, &[&start.device])
-            && any(&self.users, &[&start.user])
-            && any(&self.sessions, &[&start.session])
+        some_of(&self.devices, &[&start.device])
+            && some_of(&self.users, &[&start.user])
+            && some_of(&self.sessions, &[&start.session])
             && one(&self.apps, &start.app)
             && one(&self.requests, &start.request)
             && self.fits_target(&start.method, &start.host, &start.path)
@@ -88,11 +88,11 @@ impl Filter {
 
     /// Whether an `event` line fits. What only requests have fits no event.
     pub fn fits_event(&self, event: &EventLine) -> bool {
-        any(&self.devices, &[&event.device])
-            && any(&self.users, &[&event.user])
-            && any(&self.sessions, &[&event.session])
-            && any(&self.apps, &[&event.app])
-            && any(&self.requests, &[&event.request])
+        some_of(&self.devices, &[&event.device])
+            && some_of(&self.users, &[&event.user])
+            && some_of(&self.sessions, &[&event.session])
+            && some_of(&self.apps, &[&event.app])
+            && some_of(&self.requests, &[&event.request])
             && self.is_for_events()
     }
 
@@ -173,7 +173,7 @@ fn is_below(path: &str, prefix: &str) -> bool {
     rest.is_empty() || prefix.ends_with('/') || prefix.is_empty() || rest.starts_with('/')
 }
 
-fn any(wanted: &[String], found: &[&Option<String>]) -> bool {
+fn some_of(wanted: &[String], found: &[&Option<String>]) -> bool {
     wanted.is_empty() || found.iter().any(|found| found.as_ref().is_some_and(|found| wanted.contains(found)))
 }
 
