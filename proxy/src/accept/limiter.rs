@@ -134,6 +134,7 @@ mod tests {
             target_bytes: 1,
             body: 1,
             h2_streams: 1,
+            usage_accounts: 1,
         }
     }
 

@@ -399,4 +399,6 @@ pub struct Limits {
     pub body: u64,
     /// Concurrent requests on one HTTP/2 connection. Default 128.
     pub h2_streams: u32,
+    /// People, each with a device and an app, whose usage is counted by itself; about 2.5 kB each. Default 50,000.
+    pub usage_accounts: usize,
 }

@@ -4,6 +4,8 @@
 //!
 //! A lever is pulled after its fact was published: whoever is told then finds the new fact when asking again. Who asks, and how an
 //! access is cut, is the hallway's business (`journey`).
+//!
+//! Beside them, what everybody has had lately: [`Usage`].
 
 mod cause;
 mod change;
@@ -11,6 +13,7 @@ mod leases;
 mod levers;
 mod mark;
 mod metrics;
+mod usage;
 
 pub use cause::Cause;
 pub use change::{Change, Pulled};
@@ -18,3 +21,4 @@ pub use leases::{Kind, Lease, Leases, Place, Terms};
 pub use levers::{Levers, Way};
 pub use mark::Mark;
 pub use metrics::{ContainMetrics, Tally};
+pub use usage::{Credit, Figures, Hold, Holder, StreamId, Usage, UsageMetrics, Used, UsedUp, Whose};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::basis::Basis;
+use crate::contain::Hold;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::KnownUser;
 use crate::route::Routed;
@@ -23,6 +24,8 @@ pub struct Permit {
     pub user: Option<KnownUser>,
     /// The device; `None` on public paths.
     pub device: Option<KnownDevice>,
+    /// What they have had of the app, and will have; `None` on public paths.
+    pub usage: Option<Hold>,
     /// Ids of the policies that permitted it.
     pub policies: Arc<[Arc<str>]>,
     /// What was decided by and on; `None` if policy was not asked.

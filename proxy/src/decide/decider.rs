@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use quick_cache::unsync::Cache;
-use sekisho_policy::{AskedFor, Decision, DenyReason, PolicySet, Query, Verdict};
+use sekisho_policy::{AskedFor, Decision, DenyReason, PolicySet, Query, RequestFacts, Usage, Verdict};
 
 use super::allowed::{Allowed, Permit};
 use super::basis::{Basis, Snapshots};
 use super::facts;
-use super::refusal::DecideRefusal;
+use super::refusal::{Budget, DecideRefusal};
 use super::remedies::{Explained, Remedies};
 use crate::clock::Timestamp;
+use crate::contain::{Figures, Hold};
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
 use crate::route::Routed;
@@ -43,6 +44,8 @@ pub enum Who {
         device: KnownDevice,
         /// The person.
         user: KnownUser,
+        /// What they have had of the app.
+        usage: Hold,
     },
 }
 
@@ -102,7 +105,8 @@ impl Decider {
         &self.set
     }
 
-    /// Asks policy about the request, and seals the two together if it says yes.
+    /// Asks policy about the request, and seals the two together if it says yes. The request counts as one that was had, from before
+    /// policy is asked; if it is denied, it does not count any more.
     ///
     /// # Errors
     /// [`Denied`]: not permitted, forbidden, or not to be decided; with the request, which may still be good for something.
@@ -114,29 +118,45 @@ impl Decider {
         prepared: &Prepared,
         now: Timestamp,
     ) -> Result<Allowed, Box<Denied>> {
-        let question = facts::request(&routed, connection, now, &self.zone);
+        let usage = match &who {
+            Who::Anyone => Usage::default(),
+            Who::Known { usage, .. } => {
+                usage.count_request(now);
+                facts::usage(usage.figures(now))
+            }
+        };
+        let question = facts::request(&routed, connection, usage, now, &self.zone);
         let mut basis = Basis::new(Arc::clone(&self.hex), &question);
+        let mut budget = None;
         let verdict = match &who {
             Who::Anyone if routed.public => Ok(self.set.decide(self.set.anonymous(), &question)),
             // Its configuration says that the app answers preflights itself; it gets them without anybody's credentials.
             Who::Anyone if routed.is_forwarded_preflight() => {
-                return Ok(Allowed::new(routed, Permit { user: None, device: None, policies: Arc::default(), basis: None }));
+                return Ok(Allowed::new(
+                    routed,
+                    Permit { user: None, device: None, usage: None, policies: Arc::default(), basis: None },
+                ));
             }
             // Nobody in particular may only ask for what is public, whatever a policy says.
             Who::Anyone => Err(undecided("nobody in particular asked for what is not public".to_owned(), None)),
-            Who::Known { device, user } => {
-                self.prepare(device, user, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
-            }
+            Who::Known { device, user, usage } => self.prepare(device, user, prepared, &mut basis).map(|ready| {
+                let verdict = self.set.decide(&ready.prepared, &question);
+                if verdict.decision != Decision::Allow {
+                    usage.uncount_request(now);
+                    budget = self.budget(&ready.prepared, &question, usage, now);
+                }
+                verdict
+            }),
         };
         match verdict.and_then(|verdict| permitted_by(verdict, &basis)) {
             Ok(policies) => {
-                let (device, user) = match who {
-                    Who::Anyone => (None, None),
-                    Who::Known { device, user } => (Some(device), Some(user)),
+                let (device, user, usage) = match who {
+                    Who::Anyone => (None, None, None),
+                    Who::Known { device, user, usage } => (Some(device), Some(user), Some(usage)),
                 };
-                Ok(Allowed::new(routed, Permit { user, device, policies, basis: Some(basis) }))
+                Ok(Allowed::new(routed, Permit { user, device, usage, policies, basis: Some(basis) }))
             }
-            Err(refusal) => Err(Box::new(Denied { refusal, request: routed, who })),
+            Err(refusal) => Err(Box::new(Denied { refusal: DecideRefusal { budget, ..refusal }, request: routed, who })),
         }
     }
 
@@ -148,26 +168,29 @@ impl Decider {
         explained: &Explained,
         now: Timestamp,
     ) -> Option<Arc<Remedies>> {
-        let Who::Known { device, user } = &denied.who else { return None };
+        let Who::Known { device, user, .. } = &denied.who else { return None };
         if denied.refusal.reason == DenyReason::EvaluationFailed {
             return None;
         }
-        let question = facts::request(&denied.request, connection, now, &self.zone);
+        let usage = denied.refusal.basis.as_ref().map_or(Usage::default(), |basis| basis.usage);
+        let question = facts::request(&denied.request, connection, usage, now, &self.zone);
         let query = Query { who: Some(facts::identity(device, user)), request: AskedFor::from(&question) };
         explained.explain(&self.set, self.hash, user.facts, now, &query)
     }
 
-    /// What this set says of a request that another one decides: the same question, put to this set. `known` is `None` for anybody.
+    /// What this set says of a request that another one decides: the same question, put to this set. `known` is `None` for anybody,
+    /// and `usage` what the other one was told.
     /// `prepared` is this set's own, so that the two do not take each other's place.
     pub fn opinion(
         &self,
         routed: &Routed,
         known: Option<(&KnownDevice, &KnownUser)>,
+        usage: Usage,
         connection: &SecureConnection,
         prepared: &Prepared,
         now: Timestamp,
     ) -> Opinion {
-        let question = facts::request(routed, connection, now, &self.zone);
+        let question = facts::request(routed, connection, usage, now, &self.zone);
         let mut basis = Basis::new(Arc::clone(&self.hex), &question);
         let verdict = match known {
             None => Ok(self.set.decide(self.set.anonymous(), &question)),
@@ -180,6 +203,23 @@ impl Decider {
             Ok(policies) => Opinion { denied: None, policies, policy_set },
             Err(refusal) => Opinion { denied: Some(refusal.reason), policies: refusal.policies, policy_set },
         }
+    }
+
+    /// Whether nothing but usage is in the way: policy would permit it if this request were the first.
+    fn budget(
+        &self,
+        ready: &sekisho_policy::Prepared,
+        question: &RequestFacts<'_>,
+        usage: &Hold,
+        now: Timestamp,
+    ) -> Option<Budget> {
+        let permits = |figures: Figures| {
+            // The request that is tried then counts, too.
+            let figures = Figures { requests_1m: figures.requests_1m.saturating_add(1), ..figures };
+            let question = RequestFacts { usage: facts::usage(figures), ..*question };
+            self.set.decide(ready, &question).decision == Decision::Allow
+        };
+        permits(Figures::default()).then(|| Budget { wait: usage.wait(now, permits) })
     }
 
     /// The person on the device, made ready; `basis` then knows the facts too.
@@ -230,6 +270,7 @@ fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, Deci
             policies: verdict.policies,
             errors: verdict.errors.iter().map(ToString::to_string).collect(),
             basis: Some(Box::new(basis.clone())),
+            budget: None,
             remedies: None,
         }),
     }
@@ -237,5 +278,12 @@ fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, Deci
 
 fn undecided(error: String, basis: Option<&Basis>) -> DecideRefusal {
     let basis = basis.map(|basis| Box::new(basis.clone()));
-    DecideRefusal { reason: DenyReason::EvaluationFailed, policies: Arc::default(), errors: vec![error], basis, remedies: None }
+    DecideRefusal {
+        reason: DenyReason::EvaluationFailed,
+        policies: Arc::default(),
+        errors: vec![error],
+        basis,
+        budget: None,
+        remedies: None,
+    }
 }

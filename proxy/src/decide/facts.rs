@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use sekisho_policy as policy;
 
 use crate::clock::Timestamp;
+use crate::contain::Figures;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::KnownUser;
 use crate::inventory::{ClaimValue, Device, FactValue, Owner, Session};
@@ -46,6 +47,7 @@ pub(super) fn wanted(needed: policy::StepUp) -> Wanted {
 pub(super) fn request<'a>(
     routed: &'a Routed,
     connection: &SecureConnection,
+    usage: policy::Usage,
     now: Timestamp,
     zone: &TimeZone,
 ) -> policy::RequestFacts<'a> {
@@ -57,9 +59,15 @@ pub(super) fn request<'a>(
         path: &request.path,
         method: request.method.as_str(),
         source_ip: connection.client.ip().to_canonical(),
-        usage: policy::Usage::default(),
+        usage,
         at: moment(now, zone),
     }
+}
+
+/// What they have had of the app.
+pub(super) fn usage(figures: Figures) -> policy::Usage {
+    let Figures { requests_1m, bytes_1h, bytes_1d } = figures;
+    policy::Usage { requests_1m, bytes_1h, bytes_1d }
 }
 
 fn action(routed: &Routed) -> policy::Action {

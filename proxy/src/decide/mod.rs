@@ -14,5 +14,5 @@ pub use allowed::{Allowed, Permit};
 pub use basis::{Basis, Snapshot, Snapshots};
 pub use decider::{Decider, Denied, Opinion, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
-pub use refusal::DecideRefusal;
+pub use refusal::{Budget, DecideRefusal};
 pub use remedies::{Explained, Remedies, Remedy};

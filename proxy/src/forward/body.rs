@@ -32,6 +32,9 @@ pub enum BodyError {
     /// The app closed before the end, or its framing is wrong.
     #[error("the app's answer ended early or is malformed")]
     AppBroke,
+    /// What the client has had of the app is as much as it may have.
+    #[error("the budget is used up")]
+    UsedUp,
     /// No byte moved in either direction for `timeouts.idle`.
     #[error("the app fell silent in the middle of its answer")]
     AppStalled,
@@ -46,6 +49,9 @@ struct Silence {
 impl AppBody {
     pub(super) fn new(inner: Incoming, exchange: Rc<Exchange>, lease: Lease, idle: Duration) -> Self {
         exchange.touch();
+        if let Some(bytes) = inner.size_hint().exact() {
+            exchange.meter().declare(bytes);
+        }
         let mut body = Self { inner: Some(inner), exchange, lease: Some(lease), idle, silence: None };
         body.finish_if_done();
         body
@@ -121,6 +127,9 @@ impl Body for AppBody {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(chunk) = frame.data_ref() {
+                    if this.exchange.meter().pay(chunk.len()).is_err() {
+                        return Poll::Ready(Some(Err(this.fail(BodyError::UsedUp))));
+                    }
                     this.exchange.meter().add_down(chunk.len());
                 }
                 this.exchange.touch();

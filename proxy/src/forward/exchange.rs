@@ -3,6 +3,7 @@
 //! Thread-confined (`Rc`, `Cell`): an exchange never leaves its data core.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
@@ -10,13 +11,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::ForwardError;
+use crate::clock::Clock;
 use crate::config::Timeouts;
+use crate::contain::{Credit, Figures, UsedUp};
 
-/// Bytes of one exchange, counted while they pass. The record reads it at the end, usage and progress lines in between.
-#[derive(Debug, Default)]
+/// Bytes of one exchange, counted while they pass, and paid for before. The record reads it at the end, progress lines in between.
+#[derive(Default)]
 pub struct Meter {
     up: Cell<u64>,
     down: Cell<u64>,
+    purse: RefCell<Option<Purse>>,
+}
+
+/// What the bytes that go to the client are paid from.
+struct Purse {
+    credit: Credit,
+    clock: Clock,
+    may: Box<dyn Fn(Figures) -> bool>,
 }
 
 impl Meter {
@@ -30,12 +41,40 @@ impl Meter {
         self.down.get()
     }
 
+    /// From now on, bytes for the client are paid for with `credit`. `may` says whether more may be had, given what was had already.
+    pub fn pays_with(&self, credit: Credit, clock: Clock, may: impl Fn(Figures) -> bool + 'static) {
+        self.purse.replace(Some(Purse { credit, clock, may: Box::new(may) }));
+    }
+
+    /// The app says how long its answer is.
+    pub(super) fn declare(&self, bytes: u64) {
+        if let Some(purse) = &mut *self.purse.borrow_mut() {
+            purse.credit.declare(bytes);
+        }
+    }
+
+    /// To be called before bytes are handed on to the client.
+    ///
+    /// # Errors
+    /// [`UsedUp`]: they may not be.
+    pub(super) fn pay(&self, bytes: usize) -> Result<(), UsedUp> {
+        let mut purse = self.purse.borrow_mut();
+        let Some(Purse { credit, clock, may }) = &mut *purse else { return Ok(()) };
+        credit.spend(bytes as u64, clock.now(), may)
+    }
+
     pub(super) fn add_up(&self, bytes: usize) {
         self.up.set(self.up.get().saturating_add(bytes as u64));
     }
 
     pub(super) fn add_down(&self, bytes: usize) {
         self.down.set(self.down.get().saturating_add(bytes as u64));
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("up", &self.up).field("down", &self.down).finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::exchange::Meter;
 use super::frames::{self, Frames};
 use super::lease::Load;
+use crate::contain::UsedUp;
 use crate::secret;
 
 /// Both ends of a WebSocket. Run it beside handing on the answer: the client's end opens once that is written.
@@ -40,6 +41,8 @@ pub enum TunnelEnd {
     Idle,
     /// It was cut.
     Cut,
+    /// What the client has had of the app is as much as it may have.
+    UsedUp,
     /// The gate closes.
     Draining,
 }
@@ -52,6 +55,7 @@ impl TunnelEnd {
             Self::AppLeft => "app_left",
             Self::Idle => "idle",
             Self::Cut => "cut",
+            Self::UsedUp => "used_up",
             Self::Draining => "draining",
         }
     }
@@ -60,6 +64,7 @@ impl TunnelEnd {
     fn close_code(self) -> Option<(u16, &'static str)> {
         match self {
             Self::Cut => Some((1008, "access has ended")),
+            Self::UsedUp => Some((1008, "the budget is used up")),
             Self::Idle => Some((1001, "idle for too long")),
             Self::Draining => Some((1001, "the gate is closing")),
             Self::ClientLeft | Self::AppLeft => None,
@@ -86,19 +91,21 @@ impl Tunnel {
         let (mut to_client, mut to_app) = (Side::new(to_client), Side::new(to_app));
         let last = Cell::new(Instant::now());
         let end = {
-            let mut up = pin!(relay(&mut from_client, &mut to_app, &last, |bytes| meter.add_up(bytes)));
-            let mut down = pin!(relay(&mut from_app, &mut to_client, &last, |bytes| meter.add_down(bytes)));
+            let mut up = pin!(relay(&mut from_client, &mut to_app, &last, |_free| Ok(()), |bytes| meter.add_up(bytes)));
+            let mut down =
+                pin!(relay(&mut from_app, &mut to_client, &last, |bytes| meter.pay(bytes), |bytes| meter.add_down(bytes)));
             tokio::select! {
                 biased;
                 why = &mut cut => why,
                 () = silence(&last, idle) => TunnelEnd::Idle,
                 _ = &mut up => {
                     // The app may still have something to say to a client that has only stopped sending.
-                    tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut down) => TunnelEnd::ClientLeft }
+                    tokio::select! { biased; why = &mut cut => why, ended = timeout(AFTERMATH, &mut down) => used_up(ended.ok()).unwrap_or(TunnelEnd::ClientLeft) }
                 }
-                _ = &mut down => {
-                    tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut up) => TunnelEnd::AppLeft }
-                }
+                ended = &mut down => match used_up(Some(ended)) {
+                    Some(why) => why,
+                    None => tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut up) => TunnelEnd::AppLeft },
+                },
             }
         };
         if let Some((code, reason)) = end.close_code() {
@@ -146,8 +153,28 @@ impl<W: AsyncWrite + Unpin> Side<W> {
     }
 }
 
-/// Moves bytes one way until the reader ends; then ends the writer.
-async fn relay<R, W>(reader: &mut R, side: &mut Side<W>, last: &Cell<Instant>, count: impl Fn(usize)) -> io::Result<()>
+/// Why a direction ended.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    UsedUp(#[from] UsedUp),
+}
+
+/// How a tunnel ends whose budget is used up.
+fn used_up(ended: Option<Result<(), Stopped>>) -> Option<TunnelEnd> {
+    matches!(ended, Some(Err(Stopped::UsedUp(_)))).then_some(TunnelEnd::UsedUp)
+}
+
+/// Moves bytes one way until the reader ends; then ends the writer. Bytes are paid for before they are written.
+async fn relay<R, W>(
+    reader: &mut R,
+    side: &mut Side<W>,
+    last: &Cell<Instant>,
+    pay: impl Fn(usize) -> Result<(), UsedUp>,
+    count: impl Fn(usize),
+) -> Result<(), Stopped>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -156,9 +183,10 @@ where
     loop {
         let length = reader.read(&mut buffer).await?;
         let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
-            return side.writer.shutdown().await;
+            return Ok(side.writer.shutdown().await?);
         };
         last.set(Instant::now());
+        pay(bytes.len())?;
         side.write(bytes, &count).await?;
         last.set(Instant::now());
     }

@@ -1,10 +1,12 @@
 //! The one table from refusals to answers: status, name, words, remedy, and what to do with the connection. No wildcard arm: a
 //! new refusal does not compile until somebody has decided what it means to a person.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use sekisho_policy::DenyReason;
 
-use crate::decide::DecideRefusal;
+use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
@@ -320,6 +322,7 @@ fn decide(why: &DecideRefusal) -> Answer {
     let remedy = if ways.is_empty() { ASK_FOR_IT } else { THEN_TRY_AGAIN };
     let advice = remedies.map(|remedies| remedies.advice.clone()).unwrap_or_default();
     let denied = match why.reason {
+        DenyReason::NoPermit | DenyReason::Forbidden if let Some(budget) = why.budget => used_up(budget),
         DenyReason::NoPermit => row(
             StatusCode::FORBIDDEN,
             "policy_no_permit",
@@ -333,6 +336,25 @@ fn decide(why: &DecideRefusal) -> Answer {
         DenyReason::EvaluationFailed => unsure("policy_error", "The rules could not be applied to this request."),
     };
     Answer { ways, advice, ..denied }
+}
+
+/// Nothing but their budget is in the way.
+fn used_up(budget: Budget) -> Answer {
+    let detail = match budget.wait {
+        Some(wait) => format!("You have had as much from this app as you may for now. There is room again in {}.", about(wait)),
+        None => "You have had as much from this app as you may.".to_owned(),
+    };
+    row(StatusCode::TOO_MANY_REQUESTS, "policy_budget", "That is enough for now", detail, WAIT)
+}
+
+/// A time for a person: never shorter than it is.
+fn about(wait: Duration) -> String {
+    let (count, unit) = match wait.as_secs().max(1) {
+        seconds @ 0..=90 => (seconds, "second"),
+        seconds @ 91..=5400 => (seconds.div_ceil(60), "minute"),
+        seconds => (seconds.div_ceil(3600), "hour"),
+    };
+    format!("about {count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 fn forward(why: ForwardError) -> Answer {
@@ -387,6 +409,7 @@ const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
 const CHECK_ADDRESS: &str = "Check the address.";
 const ENROL: &str =
     "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
+const WAIT: &str = "Wait, then try again. If your work needs more, ask an administrator and give them the request id.";
 const ASK_FOR_IT: &str = "If you need it for your work, ask an administrator and give them the request id.";
 const THEN_TRY_AGAIN: &str = "Then try again. What you change on a device takes some time until the gate hears of it.";
 const SIGN_IN: &str = "Sign in, then try again.";

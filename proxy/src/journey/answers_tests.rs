@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sekisho_certs::trust::CertificateRefusal;
 use sekisho_policy::DenyReason;
@@ -12,7 +13,7 @@ use sekisho_policy::DenyReason;
 use super::answer::answer;
 use super::control::ControlError;
 use super::refusal::Refusal;
-use crate::decide::DecideRefusal;
+use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
@@ -104,7 +105,24 @@ fn all() -> Vec<Refusal> {
         .map(Refusal::User),
     );
     all.extend([DenyReason::NoPermit, DenyReason::Forbidden, DenyReason::EvaluationFailed].map(|reason| {
-        Refusal::Decide(DecideRefusal { reason, policies: Arc::default(), errors: Vec::new(), basis: None, remedies: None })
+        Refusal::Decide(DecideRefusal {
+            reason,
+            policies: Arc::default(),
+            errors: Vec::new(),
+            basis: None,
+            budget: None,
+            remedies: None,
+        })
+    }));
+    all.extend([Some(1), Some(600), Some(7_000), None].map(|seconds| {
+        Refusal::Decide(DecideRefusal {
+            reason: DenyReason::Forbidden,
+            policies: Arc::default(),
+            errors: Vec::new(),
+            basis: None,
+            budget: Some(Budget { wait: seconds.map(Duration::from_secs) }),
+            remedies: None,
+        })
     }));
     all.extend(
         [

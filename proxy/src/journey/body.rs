@@ -122,7 +122,8 @@ impl http_body::Body for Body {
                     self.note(bytes);
                 }
             }
-            Some(Err(_broken)) => self.ends(Ending::AppFailed),
+            Some(Err(BodyError::UsedUp)) => self.ends(Ending::Cut),
+            Some(Err(BodyError::AppBroke | BodyError::AppStalled)) => self.ends(Ending::AppFailed),
             None => self.ends(Ending::Complete),
         }
         Poll::Ready(frame)

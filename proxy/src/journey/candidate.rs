@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use sekisho_policy::DenyReason;
+use sekisho_policy::{DenyReason, Usage};
 
 use super::connection::Client;
 use super::gate::{Core, World};
@@ -72,12 +72,13 @@ impl Shadow {
     }
 }
 
-/// Asks the candidate policies, if there are any, about a request that was decided at `now`: `denied` says why not.
+/// Asks the candidate policies, if there are any, about a request that was decided at `now`, on `usage`: `denied` says why not.
 pub(super) fn ask(
     core: &Core,
     client: &Client,
     world: &World,
     (routed, who): (&Routed, Option<(&KnownDevice, &KnownUser)>),
+    usage: Usage,
     denied: Option<DenyReason>,
     now: Timestamp,
     story: &mut Story,
@@ -87,7 +88,7 @@ pub(super) fn ask(
         // Policy is not asked about those.
         return;
     }
-    let asked = AssertUnwindSafe(|| set.opinion(routed, who, &client.secure, &core.prepared_for_candidate, now));
+    let asked = AssertUnwindSafe(|| set.opinion(routed, who, usage, &client.secure, &core.prepared_for_candidate, now));
     // Whatever happens to it, the request goes on as it was decided.
     let opinion = catch_unwind(asked).unwrap_or_else(|_panic| {
         core.gate.metrics.panics.inc();
@@ -116,7 +117,7 @@ pub(super) fn ask(
 pub(super) fn known(who: &Who) -> Option<(&KnownDevice, &KnownUser)> {
     match who {
         Who::Anyone => None,
-        Who::Known { device, user } => Some((device, user)),
+        Who::Known { device, user, .. } => Some((device, user)),
     }
 }
 

@@ -110,6 +110,13 @@ impl Finish<'_> {
         let mut response = self.refusal_response(&answer, needed, &story.id().to_string());
         match refusal {
             Refusal::User(why) => self.credential_headers(*why, &mut response),
+            Refusal::Decide(why) => {
+                if let Some(wait) = why.budget.and_then(|budget| budget.wait) {
+                    // Up to the next whole second, and never zero: that would be an invitation to ask at once.
+                    let seconds = wait.as_millis().div_ceil(1000).max(1);
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+                }
+            }
             Refusal::Enrol(why) => {
                 if let Some(after) = why.retry_after() {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
@@ -287,7 +294,7 @@ async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge,
     open.ends(match ended {
         // Either side may close a WebSocket; neither is a failure.
         TunnelEnd::ClientLeft | TunnelEnd::AppLeft => Ending::Complete,
-        TunnelEnd::Idle | TunnelEnd::Cut | TunnelEnd::Draining => Ending::Cut,
+        TunnelEnd::Idle | TunnelEnd::Cut | TunnelEnd::UsedUp | TunnelEnd::Draining => Ending::Cut,
     });
 }
 

@@ -14,6 +14,7 @@ use super::metrics::JourneyMetrics;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::contain::Usage;
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::Enrolment;
 use crate::forward::{ForwardShared, Forwarder};
@@ -39,6 +40,8 @@ pub struct Gate {
     pub enrolment: ArcSwapOption<Enrolment>,
     /// The way to the control runtime.
     pub control: Control,
+    /// What everybody has had of the apps lately.
+    pub usage: Arc<Usage>,
     /// Sheds connections.
     pub limiter: Limiter,
     /// Metrics of connections and requests.

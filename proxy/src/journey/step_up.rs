@@ -33,7 +33,7 @@ pub(super) async fn instead(
     story: &mut Story,
 ) -> Result<Outcome, Refusal> {
     let Denied { refusal, request: routed, who } = denied;
-    let Who::Known { device, user } = who else { return Err(refusal.into()) };
+    let Who::Known { device, user, .. } = who else { return Err(refusal.into()) };
     let now = core.gate.clock.now();
     let wanted = refusal.remedies.as_ref().and_then(|remedies| remedies.step_up.clone());
     let Some(wanted) = wanted else { return Err(refusal.into()) };

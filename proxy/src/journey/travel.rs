@@ -21,6 +21,7 @@ use super::preflight;
 use super::refusal::Refusal;
 use super::step_up;
 use super::story::Story;
+use crate::contain::{StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
@@ -137,7 +138,10 @@ async fn pass(
         match identify_user(core, world, &routed, &device, story).await {
             Ok(user) => {
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
-                Who::Known { device, user }
+                let now = core.gate.clock.now();
+                let whose = Whose { user: &user.session.user, device: &device.device.id, app: &routed.app.name };
+                let usage = core.gate.usage.hold(whose, now);
+                Who::Known { device, user, usage }
             }
             Err(Refusal::User(why))
                 if why.sign_in_helps() && manner.navigates && world.providers.for_sign_in().next().is_some() =>
@@ -161,7 +165,8 @@ async fn pass(
             denied.refusal.remedies = decider.remedies(&denied, &client.secure, &core.explained, now);
             story.denied(&denied.refusal);
             let asked = (&denied.request, candidate::known(&denied.who));
-            candidate::ask(core, client, world, asked, Some(denied.refusal.reason), now, story);
+            let usage = denied.refusal.basis.as_ref().map(|basis| basis.usage).unwrap_or_default();
+            candidate::ask(core, client, world, asked, usage, Some(denied.refusal.reason), now, story);
             return step_up::instead(core, world, *denied, manner, resent, story).await;
         }
     };
@@ -169,8 +174,9 @@ async fn pass(
         world.sign_in.use_form(&form, &user.session, &device.device.id, &allowed.request().app.name, now)?;
     }
     story.permitted(allowed.permit());
-    let Permit { user, device, .. } = allowed.permit();
-    candidate::ask(core, client, world, (allowed.request(), device.as_ref().zip(user.as_ref())), None, now, story);
+    let Permit { user, device, basis, .. } = allowed.permit();
+    let (asked, usage) = (device.as_ref().zip(user.as_ref()), basis.as_ref().map(|basis| basis.usage).unwrap_or_default());
+    candidate::ask(core, client, world, (allowed.request(), asked), usage, None, now, story);
 
     // forward
     forward(core, client, world, allowed, story).await
@@ -223,6 +229,10 @@ async fn forward(core: &Core, client: &Client, world: &World, allowed: Allowed, 
     let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe || request.length != Some(0) || request.kind == Kind::WebSocket {
         story.before_app().await?;
+    }
+    if let Some(usage) = &allowed.permit().usage {
+        let of = StreamId { request: story.id().0, tunnel: request.kind == Kind::WebSocket };
+        story.meter().pays_with(core.gate.usage.credit(usage.clone(), of), core.gate.clock.clone(), |_figures| true);
     }
     let forwarder = core.forwarder(world);
     let answer = forwarder.send(allowed, &client.secure, story.meter()).await?;

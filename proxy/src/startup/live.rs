@@ -91,6 +91,7 @@ impl Live {
 
     fn swap(&self, turn: &mut Turn, world: World) {
         self.gate.limiter.set(&world.config.limits);
+        self.gate.usage.set_room(world.config.limits.usage_accounts);
         match (enrol_settings(&world.config), self.gate.enrolment.load_full()) {
             (Some(settings), Some(enrolment)) => enrolment.configure(settings),
             (Some(_), None) => self.gate.enrolment.store(self.parts.enrolment(&world.config)),

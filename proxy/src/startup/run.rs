@@ -24,6 +24,7 @@ use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
+use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
 use crate::record::{Segment, SyncSchedule};
@@ -57,6 +58,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let sealer = Sealer::open_or_create(&config.state).map_err(StartError::one)?;
     let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
     let metrics = JourneyMetrics::register(&registry).map_err(StartError::one)?;
+    let usage_metrics = UsageMetrics::register(&registry).map_err(StartError::one)?;
     register_process(&registry).map_err(StartError::one)?;
     InventoryMetrics::register(&registry, Arc::clone(registrar.inventory())).map_err(StartError::one)?;
     let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
@@ -70,6 +72,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),
         control: Control::new(parts.control.clone(), CONTROL_ROOM),
+        usage: Arc::new(Usage::new(config.limits.usage_accounts, usage_metrics)),
         limiter: Limiter::new(&config.limits),
         enrolment: ArcSwapOption::from(parts.enrolment(&config)),
         metrics,

@@ -129,6 +129,7 @@ pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits
             .unwrap_or(usize::MAX),
         body: checker.size(raw.body.as_ref(), 1 << 30, 0..=MAX_BODY),
         h2_streams: checker.number(raw.h2_streams.as_ref(), 128, 1..=10_000),
+        usage_accounts: checker.number(raw.usage_accounts.as_ref(), 50_000, 1..=10_000_000),
     };
     if let Some(text) = raw.target.as_ref().filter(|_| limits.target_bytes > limits.head_bytes) {
         checker.wrong(&text.at, "the target is a part of the head, and larger than it", "write at most `head`");

@@ -71,5 +71,6 @@ sections! {
         target: Text,
         body: Text,
         h2_streams: Number,
+        usage_accounts: Number,
     }
 }

@@ -152,7 +152,7 @@ impl House {
     }
 
     pub(super) fn nobody_is_signed_in(&self) {
-        *self.inner.permit.borrow_mut() = Permit { user: None, device: None, policies: Arc::new([]), basis: None };
+        *self.inner.permit.borrow_mut() = Permit { user: None, device: None, usage: None, policies: Arc::new([]), basis: None };
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) fn permit_of_ana() -> Permit {
         facts: Digest::of(b"device facts"),
         not_after: at,
     };
-    Permit { user: Some(user), device: Some(device), policies: Arc::new(["permit-staff".into()]), basis: None }
+    Permit { user: Some(user), device: Some(device), usage: None, policies: Arc::new(["permit-staff".into()]), basis: None }
 }
 
 async fn serve(inner: &Rc<Inner>, http2: bool) -> SocketAddr {

@@ -1,0 +1,121 @@
+//! What a stream may hand on: charged before it does, at most 1 MiB ahead.
+
+use std::sync::Arc;
+
+use super::account::{Figures, Hold, Stamp};
+use super::streams::{Stream, Streams};
+use crate::clock::Timestamp;
+
+/// The bytes that one stream has charged to its account and has not handed on yet.
+///
+/// Whatever it hands on is in the windows by then, in the bucket of that very moment: credit that was taken in an earlier bucket
+/// moves on before it is used. What is left when the stream ends is given back.
+#[derive(Debug)]
+pub struct Credit {
+    hold: Hold,
+    streams: Arc<Streams>,
+    of: StreamId,
+    name: Option<Arc<Stream>>,
+    spent: u64,
+    left: u64,
+    stamp: Stamp,
+    next: u64,
+    /// Bytes that are still to come, if that was declared.
+    owed: Option<u64>,
+}
+
+/// What a stream is called in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId {
+    /// The request.
+    pub request: [u8; 16],
+    /// It is a WebSocket or the like.
+    pub tunnel: bool,
+}
+
+/// The stream may not go on: its budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget is used up")]
+pub struct UsedUp;
+
+impl Credit {
+    pub(super) fn new(hold: Hold, streams: Arc<Streams>, of: StreamId) -> Self {
+        Self { hold, streams, of, name: None, spent: 0, left: 0, stamp: Stamp::default(), next: 0, owed: None }
+    }
+
+    /// How long the stream says that it is.
+    pub fn declare(&mut self, bytes: u64) {
+        self.owed = Some(bytes);
+        self.next = bytes.min(FIRST);
+    }
+
+    /// To be called before `bytes` are handed on. Where credit runs out, `may` is asked with the figures of this moment before more
+    /// is taken; but not for the first, as the request was decided only just now.
+    ///
+    /// # Errors
+    /// [`UsedUp`]: nothing more may be handed on.
+    pub fn spend(&mut self, bytes: u64, now: Timestamp, may: impl FnOnce(Figures) -> bool) -> Result<(), UsedUp> {
+        self.move_on(now);
+        if self.left < bytes {
+            if self.spent > 0 && !may(self.hold.figures(now)) {
+                return Err(UsedUp);
+            }
+            self.take(bytes);
+        }
+        self.left -= bytes.min(self.left);
+        self.spent = self.spent.saturating_add(bytes);
+        self.owed = self.owed.map(|owed| owed.saturating_sub(bytes));
+        self.note();
+        Ok(())
+    }
+
+    /// The figures of its account now.
+    pub fn figures(&self, now: Timestamp) -> Figures {
+        self.hold.figures(now)
+    }
+
+    /// What is still to be used moves into the bucket of now; charged there before it is taken out here.
+    fn move_on(&mut self, now: Timestamp) {
+        let stamp = Stamp::of(now);
+        if stamp == self.stamp {
+            return;
+        }
+        let before = std::mem::replace(&mut self.stamp, stamp);
+        if self.left > 0 {
+            self.hold.account().charge(stamp, self.left);
+            self.hold.account().give_back(before, self.left);
+        }
+    }
+
+    fn take(&mut self, bytes: u64) {
+        let ahead = self.next.min(self.owed.unwrap_or(u64::MAX));
+        let more = ahead.max(bytes).saturating_sub(self.left);
+        self.hold.account().charge(self.stamp, more);
+        self.left += more;
+        self.next = self.next.saturating_mul(2).clamp(FIRST, MOST);
+    }
+
+    /// Long streams are known by name, so that a restart knows how much of them is in the accounts already.
+    fn note(&mut self) {
+        if self.spent <= FIRST {
+            return;
+        }
+        let Self { hold, streams, of, spent, owed, .. } = self;
+        let name = self.name.get_or_insert_with(|| streams.enter(*of, hold.account().holder.clone()));
+        name.note(*spent, *owed);
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.hold.account().give_back(self.stamp, self.left);
+        if let Some(name) = &self.name {
+            name.end();
+        }
+    }
+}
+
+/// The first piece, and streams shorter than this are not known by name.
+const FIRST: u64 = 64 * 1024;
+/// The most that is charged ahead.
+const MOST: u64 = 1024 * 1024;
