@@ -363,6 +363,10 @@ pub struct Audit {
     pub dir: PathBuf,
     /// When to force lines to the disk.
     pub sync: AuditSync,
+    /// Bytes after which a new segment is begun. Default 256 MiB.
+    pub rotate_size: u64,
+    /// Age at which a new segment is begun. Default 1 h.
+    pub rotate_after: Duration,
 }
 
 /// When the record is forced to the disk. It is always written before a response's first byte.

@@ -1,4 +1,4 @@
-//! A data core: a thread with a runtime, a listener and a segment of the record of its own.
+//! A data core: a thread with a runtime, a listener and a chain of the record of its own.
 
 use std::io;
 use std::net::TcpListener as StdListener;
@@ -15,7 +15,7 @@ use super::connection::{self, Seat};
 use super::gate::{Core, Gate};
 use crate::accept;
 use crate::config::AuditSync;
-use crate::record::{RecordMetrics, Recorder, Segment};
+use crate::record::{ChainWriter, RecordMetrics, Recorder};
 
 /// What a core is made of.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct CoreParts {
     /// Its listener.
     pub listener: StdListener,
     /// Its part of the record.
-    pub segment: Segment,
+    pub chain: ChainWriter,
     /// Metrics of the record.
     pub record: RecordMetrics,
     /// Turns true when the gate is to end.
@@ -51,7 +51,7 @@ pub fn start(gate: Arc<Gate>, parts: CoreParts) -> io::Result<oneshot::Receiver<
 
 async fn run(gate: Arc<Gate>, parts: CoreParts) {
     let always = gate.world.load().config.audit.sync == AuditSync::Always;
-    let recorder = Recorder::start(parts.segment, always, gate.clock.clone(), parts.record);
+    let recorder = Recorder::start(parts.chain, always, gate.clock.clone(), parts.record);
     let core = Rc::new(Core::new(gate, recorder.clone()));
     let connections = TaskTracker::new();
     let mut drain = parts.drain;

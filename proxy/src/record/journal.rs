@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::event::Event;
 use super::line::{Gap, Line};
 use super::metrics::RecordMetrics;
-use super::segment::Segment;
+use super::writer::{ChainWriter, Rotation};
 use crate::clock::Clock;
 
 /// The way of events into the record. Cheap to clone; all clones write to one chain.
@@ -38,7 +38,7 @@ struct Desk {
 }
 
 struct State {
-    segment: Segment,
+    writer: ChainWriter,
     /// Lines that could not be written yet.
     waiting: Vec<u8>,
     waiting_lines: u64,
@@ -47,9 +47,9 @@ struct State {
 }
 
 impl Journal {
-    /// Takes the segment over. With `always_sync`, each event is forced to the disk.
-    pub fn new(segment: Segment, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
-        let state = Mutex::new(State { segment, waiting: Vec::new(), waiting_lines: 0, lost: 0 });
+    /// Takes the chain over. With `always_sync`, each event is forced to the disk.
+    pub fn new(writer: ChainWriter, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
+        let state = Mutex::new(State { writer, waiting: Vec::new(), waiting_lines: 0, lost: 0 });
         Self(Arc::new(Desk { state, clock, metrics, always_sync }))
     }
 
@@ -74,7 +74,8 @@ impl Journal {
         self.state().unwritten() == 0
     }
 
-    /// Tries again what could not be written, until it is dropped or aborted.
+    /// Tries again what could not be written, and goes on in a new file when the one in use gets old, until it is dropped or
+    /// aborted.
     pub async fn tend(self) {
         loop {
             tokio::time::sleep(TRY_AGAIN).await;
@@ -84,7 +85,9 @@ impl Journal {
 
     fn try_again(&self) {
         let mut state = self.state();
-        if state.unwritten() > 0 && self.write(&mut state) {
+        if state.unwritten() == 0 {
+            state.rotate_if_due();
+        } else if self.write(&mut state) {
             tracing::warn!("events can be recorded again");
         }
     }
@@ -99,20 +102,25 @@ impl Journal {
                 state.waiting.truncate(before);
             }
         }
-        let appended = state.segment.append(&state.waiting);
-        let written = appended.and_then(|()| if *always_sync { state.segment.file().sync_data() } else { Ok(()) });
+        let State { writer, waiting, .. } = state;
+        let written = writer.append(waiting);
         match &written {
-            Ok(()) => {
+            Ok(bytes) => {
                 metrics.lines.inc_by(state.waiting_lines + u64::from(state.lost > 0));
-                metrics.bytes.inc_by(state.waiting.len() as u64);
+                metrics.bytes.inc_by(*bytes);
                 state.waiting.clear();
                 (state.waiting_lines, state.lost) = (0, 0);
+                if *always_sync && let Err(error) = state.writer.synced().file.sync_data() {
+                    metrics.failures.inc();
+                    tracing::error!(%error, "an event is in the record, and cannot be forced to the disk");
+                }
+                state.rotate_if_due();
             }
             Err(error) => {
                 metrics.failures.inc();
                 state.waiting.truncate(before);
                 if state.unwritten() == 1 {
-                    tracing::error!(%error, path = %state.segment.path().display(), "an event cannot be recorded yet");
+                    tracing::error!(%error, path = %state.writer.path().display(), "an event cannot be recorded yet");
                 }
             }
         }
@@ -126,6 +134,13 @@ impl Journal {
 }
 
 impl State {
+    fn rotate_if_due(&mut self) {
+        if let Rotation::Failed(error) = self.writer.rotate_if_due() {
+            let path = self.writer.path().display();
+            tracing::error!(%error, %path, "the next file of the record cannot be begun; this one grows on");
+        }
+    }
+
     fn unwritten(&self) -> i64 {
         i64::try_from(self.waiting_lines + self.lost).unwrap_or(i64::MAX)
     }
@@ -148,6 +163,7 @@ mod tests {
 
     use prometheus::Registry;
 
+    use super::super::archive::alone;
     use super::super::event::EventKind;
     use super::*;
     use crate::clock::Timestamp;
@@ -161,7 +177,7 @@ mod tests {
 
     fn house() -> House {
         let dir = tempfile::tempdir().unwrap();
-        let segment = Segment::create(dir.path(), Timestamp(1), 0).unwrap();
+        let segment = alone(dir.path(), "control");
         let path = segment.path().to_owned();
         let metrics = RecordMetrics::register(&Registry::new()).unwrap();
         let journal = Journal::new(segment, false, Clock::manual(Timestamp(9)), metrics.clone());
@@ -190,14 +206,14 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_kept_in_order() {
         let house = house();
-        house.journal.state().segment.refuse_writes(true);
+        house.journal.state().writer.refuse_writes(true);
         assert_eq!(house.journal.note(&event("lap-1")), Noted::Waits);
         assert_eq!(house.journal.note(&event("lap-2")), Noted::Waits);
         assert!(!house.journal.is_complete());
         assert_eq!(house.metrics.events_waiting.get(), 2);
         house.journal.try_again();
         assert_eq!(lines(&house).len(), 0, "it still cannot be written");
-        house.journal.state().segment.refuse_writes(false);
+        house.journal.state().writer.refuse_writes(false);
         house.journal.try_again();
         assert_eq!(house.journal.note(&event("lap-3")), Noted::Written);
         let devices: Vec<_> = lines(&house).iter().map(|line| line["device"].clone()).collect();
@@ -208,11 +224,11 @@ mod tests {
     #[test]
     fn what_there_is_no_room_for_leaves_a_gap() {
         let house = house();
-        house.journal.state().segment.refuse_writes(true);
+        house.journal.state().writer.refuse_writes(true);
         let long = event(&"x".repeat(64 * 1024));
         let kept = (0..100).filter(|_| house.journal.note(&long) == Noted::Waits).count();
         assert!((16..20).contains(&kept), "{kept}");
-        house.journal.state().segment.refuse_writes(false);
+        house.journal.state().writer.refuse_writes(false);
         house.journal.try_again();
         let lines = lines(&house);
         assert_eq!(lines.len(), kept + 1);

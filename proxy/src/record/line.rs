@@ -3,6 +3,7 @@
 use sekisho_policy::{Action, Usage};
 use serde::{Deserialize, Serialize};
 
+use super::chain::ChainHash;
 use super::event::Event;
 use super::moment;
 use crate::decide::{Basis, Snapshot};
@@ -187,6 +188,57 @@ pub struct Gap {
     pub lost: u64,
 }
 
+/// The first line of a segment.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Open {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// Version of Sekisho.
+    pub version: String,
+    /// Process id.
+    pub process: u32,
+    /// Name of the chain: the data core, from 0, or another writer.
+    pub core: String,
+    /// What the chain had before: its last line first. Further ones are of other chains that a crash left unfinished, and that this
+    /// process does not go on with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follows: Vec<Follows>,
+    /// What this process cut off segments of earlier ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repaired: Vec<Repaired>,
+}
+
+/// A line of an earlier segment.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Follows {
+    /// Name of the file.
+    pub segment: String,
+    /// Number of its last line.
+    pub seq: u64,
+    /// Hash of its last line.
+    pub chain: ChainHash,
+}
+
+/// A segment whose last line had no end.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Repaired {
+    /// Name of the file. It is gone if it had no whole line.
+    pub segment: String,
+    /// Bytes that were cut off.
+    pub bytes: u64,
+}
+
+/// The last line of a segment that was ended in order.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Close {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// Lines of the segment before this one.
+    pub lines: u64,
+    /// Bytes of the segment before this line.
+    pub bytes: u64,
+}
+
 impl Access {
     /// Notes what the decision rested on.
     pub fn rests_on(&mut self, basis: &Basis) {
@@ -204,7 +256,7 @@ impl Access {
 
 /// Appends a `facts` line: facts that lines of this file name by their hash.
 ///
-/// `facts` comes last, and what stands between it and the last brace is the very text that was hashed.
+/// `facts` comes last, and what stands between it and the last brace (in the segment: and `,"seq":`) is the very text that was hashed.
 pub(super) fn write_facts(at: &str, kind: &str, snapshot: &Snapshot, out: &mut Vec<u8>) {
     let Snapshot { hex, json, .. } = snapshot;
     for part in [r#"{"line":"facts","at":""#, at, r#"","kind":""#, kind, r#"","hash":""#, hex, r#"","facts":"#, json, "}\n"] {
@@ -221,6 +273,8 @@ pub(super) enum Line<'a> {
     End(&'a End),
     Gap(&'a Gap),
     Event(&'a Event),
+    Open(&'a Open),
+    Close(&'a Close),
 }
 
 impl Line<'_> {

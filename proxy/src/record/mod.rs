@@ -2,22 +2,33 @@
 //! that it takes to make the decision again.
 //! Refused: any answer whose line cannot be written. If the client goes away, the drop guard still writes the `end`.
 
+mod archive;
+mod chain;
 mod event;
 mod guard;
+mod heads;
 mod journal;
 mod line;
 mod metrics;
 mod moment;
+mod name;
 pub mod read;
 mod recorder;
 mod segment;
 mod sets;
+mod sync;
+mod writer;
 
+pub use archive::{Archive, ArchiveError, OnFinished};
+pub use chain::{ChainError, ChainHash, Head, Sealed, Verifier, check_line, sealed};
 pub use event::{Event, EventKind};
 pub use guard::{Ending, Open};
+pub use heads::{ChainHead, Heads};
 pub use journal::{Journal, Noted};
-pub use line::{Access, CandidateSaid, Decision, End, Gap, RecordedWay, Start};
+pub use line::{Access, CandidateSaid, Close, Decision, End, Follows, Gap, Open as OpenLine, RecordedWay, Repaired, Start};
 pub use metrics::RecordMetrics;
+pub use name::SegmentName;
 pub use recorder::{RecordError, Recorder};
-pub use segment::{Segment, SyncSchedule};
 pub use sets::{SetError, SetShelf};
+pub use sync::{SyncSchedule, Syncs};
+pub use writer::{ChainWriter, Finished, Rotation};

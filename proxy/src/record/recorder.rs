@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -10,10 +9,12 @@ use std::time::Duration;
 
 use quick_cache::unsync::Cache;
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use super::line::{Access, End, Gap, Line, Start, write_facts};
 use super::metrics::RecordMetrics;
-use super::segment::Segment;
+use super::sync::Synced;
+use super::writer::{ChainWriter, Rotation};
 use crate::clock::Clock;
 use crate::decide::{Snapshot, Snapshots};
 use crate::secret::Digest;
@@ -43,7 +44,7 @@ struct Desk {
 }
 
 struct State {
-    segment: Segment,
+    writer: ChainWriter,
     facts: Facts,
     /// Lines that somebody waits for.
     awaited: Vec<u8>,
@@ -79,11 +80,11 @@ struct Batch {
 }
 
 impl Recorder {
-    /// Takes the segment over and starts the writer task. Must be called on the core's `LocalSet`.
-    pub fn start(segment: Segment, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
+    /// Takes the chain over and starts the writer task. Must be called on the core's `LocalSet`.
+    pub fn start(writer: ChainWriter, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
         let recorder = Self(Rc::new(Desk {
             state: RefCell::new(State {
-                segment,
+                writer,
                 facts: Facts::new(),
                 awaited: Vec::with_capacity(16 * 1024),
                 awaited_lines: 0,
@@ -98,6 +99,7 @@ impl Recorder {
             always_sync,
         }));
         tokio::task::spawn_local(write_batches(Rc::downgrade(&recorder.0)));
+        tokio::task::spawn_local(rotate_in_time(Rc::downgrade(&recorder.0)));
         recorder
     }
 
@@ -184,13 +186,13 @@ impl Recorder {
 }
 
 /// A batch that was appended or not, and the file if it has to be forced to the disk.
-type Appended = (Rc<Batch>, Result<(), RecordError>, Option<Arc<File>>);
+type Appended = (Rc<Batch>, Result<(), RecordError>, Option<Arc<Synced>>);
 
 impl Desk {
     async fn write_batch(&self) {
         let Some((batch, mut outcome, file)) = self.append() else { return };
         if let Some(file) = file {
-            let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+            let synced = tokio::task::spawn_blocking(move || file.file.sync_data()).await;
             if !matches!(synced, Ok(Ok(()))) {
                 self.metrics.failures.inc();
                 outcome = Err(RecordError::Unwritable);
@@ -203,7 +205,7 @@ impl Desk {
     /// Appends what was gathered, and opens the next batch. Gives the file if it has to be forced to the disk.
     fn append(&self) -> Option<Appended> {
         let mut state = self.state.borrow_mut();
-        let State { segment, facts, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
+        let State { writer, facts, awaited, awaited_lines, trailing, trailing_lines, lost, batch } = &mut *state;
         let gap = lost.map(|lost| Gap { at: self.clock.now().to_string(), lost });
         let lines = facts.lines + *awaited_lines + *trailing_lines + u64::from(gap.is_some());
         if lines == 0 {
@@ -216,25 +218,25 @@ impl Desk {
         all.append(trailing);
         let whole = gap.is_none_or(|gap| Line::Gap(&gap).write_to(all).is_ok());
         all.extend_from_slice(awaited);
-        let result = if whole { segment.append(all) } else { Err(io::ErrorKind::InvalidData.into()) };
+        let result = if whole { writer.append(all) } else { Err(io::ErrorKind::InvalidData.into()) };
         match &result {
-            Ok(()) => {
+            Ok(bytes) => {
                 self.metrics.lines.inc_by(lines);
-                self.metrics.bytes.inc_by(all.len() as u64);
+                self.metrics.bytes.inc_by(*bytes);
                 #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 lines")]
                 self.metrics.batch.observe(lines as f64);
                 self.metrics.writable.set(1);
                 facts.are_written();
                 *trailing_lines = 0;
                 if lost.take().is_some() {
-                    tracing::warn!(path = %segment.path().display(), "the record can be written again");
+                    tracing::warn!(path = %writer.path().display(), "the record can be written again");
                 }
             }
             Err(error) => {
                 self.metrics.failures.inc();
                 self.metrics.writable.set(0);
                 if lost.is_none() {
-                    tracing::error!(%error, path = %segment.path().display(), "the record cannot be written; access is refused until it can");
+                    tracing::error!(%error, path = %writer.path().display(), "the record cannot be written; access is refused until it can");
                 }
                 *lost = Some(lost.unwrap_or(0) + *awaited_lines);
                 all.truncate(first + ends);
@@ -243,9 +245,29 @@ impl Desk {
         }
         awaited.clear();
         *awaited_lines = 0;
-        let file = (self.always_sync && result.is_ok()).then(|| segment.file());
+        let file = (self.always_sync && result.is_ok()).then(|| writer.synced());
         let written = std::mem::take(batch);
-        Some((written, result.map_err(|_logged| RecordError::Unwritable), file))
+        if result.is_ok() {
+            state.rotate_if_due();
+        }
+        Some((written, result.map(|_bytes| ()).map_err(|_logged| RecordError::Unwritable), file))
+    }
+}
+
+impl State {
+    /// INVARIANT (facts-first): no line may wait that names facts which only the old segment has.
+    fn rotate_if_due(&mut self) {
+        if self.awaited_lines + self.trailing_lines + self.facts.lines > 0 {
+            return;
+        }
+        match self.writer.rotate_if_due() {
+            Rotation::NotDue => {}
+            Rotation::Done => self.facts = Facts::new(),
+            Rotation::Failed(error) => {
+                let path = self.writer.path().display();
+                tracing::error!(%error, %path, "the next file of the record cannot be begun; this one grows on");
+            }
+        }
     }
 }
 
@@ -280,11 +302,8 @@ impl Facts {
 impl Drop for Desk {
     /// What was cut off when its core ended has handed in its last lines by now.
     fn drop(&mut self) {
-        if let Some((_batch, Ok(()), Some(file))) = self.append()
-            && let Err(error) = file.sync_data()
-        {
-            tracing::error!(%error, "cannot force the record to the disk");
-        }
+        // Dropped after this, the chain is ended, and forced to the disk.
+        let _nobody_waits = self.append();
     }
 }
 
@@ -296,6 +315,8 @@ impl fmt::Debug for Recorder {
 
 /// While the record cannot be written, it is tried this often.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How often the age of a segment is looked at.
+const LOOK_AT_AGE: Duration = Duration::from_secs(1);
 /// Bytes of lines that are kept while the record cannot be written.
 const TRAILING_BOUND: usize = 4 * 1024 * 1024;
 /// Hashes of facts that a core knows to be in its segment: about 1 MiB.
@@ -316,6 +337,20 @@ async fn write_batches(desk: Weak<Desk>) {
     }
 }
 
+/// A segment that nothing is written to gets old all the same.
+async fn rotate_in_time(desk: Weak<Desk>) {
+    let mut tick = tokio::time::interval(LOOK_AT_AGE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(desk) = desk.upgrade() else { return };
+        let mut state = desk.state.borrow_mut();
+        if state.lost.is_none() {
+            state.rotate_if_due();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus::Registry;
@@ -324,6 +359,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
+    use crate::record::archive::alone;
 
     fn end(request: &str) -> End {
         End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into() }
@@ -331,10 +367,10 @@ mod tests {
 
     fn on_a_core<F: Future>(story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
         let dir = tempfile::tempdir().unwrap();
-        on_a_core_with(Segment::create(dir.path(), Timestamp(1), 0).unwrap(), story);
+        on_a_core_with(alone(dir.path(), "0"), story);
     }
 
-    fn on_a_core_with<F: Future>(segment: Segment, story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
+    fn on_a_core_with<F: Future>(segment: ChainWriter, story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
         let path = segment.path().to_owned();
         let metrics = RecordMetrics::register(&Registry::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -355,7 +391,7 @@ mod tests {
     #[test]
     fn what_is_handed_in_last_is_written_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        let segment = Segment::create(dir.path(), Timestamp(1), 0).unwrap();
+        let segment = alone(dir.path(), "0");
         let path = segment.path().to_owned();
         let metrics = RecordMetrics::register(&Registry::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -378,20 +414,20 @@ mod tests {
     #[test]
     fn what_could_not_be_written_is_tried_again_unasked() {
         on_a_core(|recorder, metrics, path| async move {
-            recorder.0.state.borrow_mut().segment.refuse_writes(true);
+            recorder.0.state.borrow_mut().writer.refuse_writes(true);
             assert_eq!(recorder.write(&Line::End(&end("r1"))).await, Err(RecordError::Unwritable));
             recorder.end(&end("refused"));
             while metrics.failures.get() < 2 {
                 tokio::task::yield_now().await;
             }
             assert_eq!(metrics.writable.get(), 0);
-            recorder.0.state.borrow_mut().segment.refuse_writes(false);
+            recorder.0.state.borrow_mut().writer.refuse_writes(false);
             while metrics.writable.get() == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let text = std::fs::read_to_string(path).unwrap();
             assert!(text.contains("\"refused\"") && !text.contains("\"r1\""), "{text}");
-            assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1}"#), "{text}");
+            assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1,"seq":"#), "{text}");
         });
     }
 
@@ -434,16 +470,16 @@ mod tests {
     fn facts_that_could_not_be_written_are_written_when_they_can() {
         on_a_core(|recorder, metrics, path| async move {
             let ana = facts_of("corp/ana");
-            recorder.0.state.borrow_mut().segment.refuse_writes(true);
+            recorder.0.state.borrow_mut().writer.refuse_writes(true);
             assert_eq!(recorder.access(&access("r1"), Some(&ana)).await, Err(RecordError::Unwritable));
             recorder.late(&access("r1"), Some(&ana));
-            recorder.0.state.borrow_mut().segment.refuse_writes(false);
+            recorder.0.state.borrow_mut().writer.refuse_writes(false);
             while metrics.writable.get() == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             recorder.access(&access("r2"), Some(&ana)).await.unwrap();
             let kinds: Vec<_> = told(&path).into_iter().map(|(kind, _)| kind).collect();
-            assert_eq!(kinds, ["facts", "facts", "access", "gap", "access"]);
+            assert_eq!(kinds, ["open", "facts", "facts", "access", "gap", "access"]);
         });
     }
 
@@ -471,7 +507,7 @@ mod tests {
             for line in lines {
                 line.await.unwrap().unwrap();
             }
-            assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 10);
+            assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 11);
             assert!(metrics.batch.get_sample_count() < 10, "each line had a write of its own");
         });
     }

@@ -27,7 +27,7 @@ use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
-use crate::record::{Segment, SyncSchedule};
+use crate::record::{Archive, ArchiveError, ChainWriter, SyncSchedule, Syncs};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
 
@@ -37,7 +37,7 @@ pub struct Running {
     drain: watch::Sender<bool>,
     cores: Vec<oneshot::Receiver<()>>,
     tasks: Vec<AbortOnDropHandle<()>>,
-    _sync: Option<SyncSchedule>,
+    _sync: SyncSchedule,
 }
 
 /// The gate did not start. Every reason that was found.
@@ -139,11 +139,10 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     let started_at = live.parts.clock.now();
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
-    let mut segments = Vec::new();
     if let Err(error) = is_free(config.listen.https) {
         problems.push(format!("listen.https: cannot listen on {}: {error}", config.listen.https));
     }
-    for index in 0..config.cores {
+    for _core in 0..config.cores {
         if !problems.is_empty() {
             break;
         }
@@ -154,27 +153,30 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
                 break;
             }
         }
-        match Segment::create(&config.audit.dir, started_at, index) {
-            Ok(segment) => segments.push(segment),
-            Err(error) => {
-                problems.push(format!("audit.dir: cannot write to {}: {error}", config.audit.dir.display()));
-                break;
-            }
-        }
     }
+    let (chains, syncs) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
+        Some(Ok((chains, archive))) => (chains, archive.syncs()),
+        Some(Err(error)) => {
+            problems.push(format!("audit.dir: {error}"));
+            (Vec::new(), Syncs::default())
+        }
+        None => (Vec::new(), Syncs::default()),
+    };
     let http = bind("listen.http", config.listen.http, &mut problems).await;
     let metrics = bind("listen.metrics", config.listen.metrics, &mut problems).await;
     let socket = admin::bind(&config.listen.admin, config.listen.admin_group.as_deref())
         .map_err(|error| problems.push(format!("listen.admin: {error}")))
         .ok();
     let (Some(socket), true) = (socket, problems.is_empty()) else { return Err(StartError(problems)) };
-    let sync = match config.audit.sync {
-        AuditSync::Interval(interval) => Some(SyncSchedule::start(&segments, interval).map_err(StartError::one)?),
-        AuditSync::Always => None,
+    let interval = match config.audit.sync {
+        AuditSync::Interval(interval) => interval,
+        // Batches are forced to the disk one by one; what is left are the ends of segments.
+        AuditSync::Always => SYNC_LEFTOVERS,
     };
+    let sync = SyncSchedule::start(syncs, interval).map_err(StartError::one)?;
     let mut cores = Vec::new();
-    for (index, (listener, segment)) in listeners.into_iter().zip(segments).enumerate() {
-        let parts = CoreParts { index, listener, segment, record: live.parts.record.clone(), drain: draining.clone() };
+    for (index, (listener, chain)) in listeners.into_iter().zip(chains).enumerate() {
+        let parts = CoreParts { index, listener, chain, record: live.parts.record.clone(), drain: draining.clone() };
         cores.push(journey::start(Arc::clone(&live.gate), parts).map_err(StartError::one)?);
     }
     let mut tasks = vec![
@@ -186,6 +188,13 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
     tracing::info!(https = %config.listen.https, cores = config.cores, apps = config.apps.len(), "the gate is open");
     Ok(Running { live, drain, cores, tasks, _sync: sync })
+}
+
+/// Takes the record for this process, repairs it if the last one crashed, and begins a chain for each data core.
+fn record(config: &Config, clock: Clock) -> Result<(Vec<ChainWriter>, Archive), ArchiveError> {
+    let mut archive = Archive::open(&config.audit, clock, Box::new(|_finished| {}))?;
+    let names: Vec<Arc<str>> = (0..config.cores).map(|core| core.to_string().into()).collect();
+    Ok((archive.begin(&names)?, archive))
 }
 
 fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) -> Option<Loaded> {
@@ -348,3 +357,5 @@ impl fmt::Debug for Running {
 const CONTROL_ROOM: usize = 256;
 /// Connections that may wait to be accepted, per core.
 const BACKLOG: u32 = 4096;
+/// How often what is left of finished segments is forced to the disk.
+const SYNC_LEFTOVERS: std::time::Duration = std::time::Duration::from_secs(1);

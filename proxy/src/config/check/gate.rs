@@ -108,7 +108,12 @@ pub(super) fn audit(raw: Option<&raw::Audit>, checker: &mut Checker) -> Audit {
     if sync == AuditSync::Always {
         checker.useless(raw.sync_interval.as_ref(), "beside `sync = \"always\"`");
     }
-    Audit { dir: checker.path_or(raw.dir.as_ref(), "/var/log/sekisho"), sync }
+    Audit {
+        dir: checker.path_or(raw.dir.as_ref(), "/var/log/sekisho"),
+        sync,
+        rotate_size: checker.size(raw.rotate_size.as_ref(), 256 << 20, 64 << 10..=1 << 40),
+        rotate_after: checker.duration(raw.rotate_after.as_ref(), HOUR, SECOND..=31 * DAY),
+    }
 }
 
 pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits {

@@ -56,6 +56,8 @@ sections! {
         dir: Text,
         sync: Text,
         sync_interval: Text,
+        rotate_size: Text,
+        rotate_after: Text,
     }
 
     /// `[limits]`

@@ -75,6 +75,7 @@ fn the_gate_is_as_written() {
     assert_eq!(config.policies_dir, base.join("rules"));
     assert_eq!(config.candidate_dir, Some(base.join("rules.new")));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_millis(200)));
+    assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
 }
@@ -153,6 +154,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!((config.listen.http, config.listen.metrics, config.listen.public_port), (None, None, 443));
     assert_eq!((config.sign_in.session_lifetime, config.sign_in.idle_timeout), (720 * MINUTE, 60 * MINUTE));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_secs(1)));
+    assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (256 << 20, 60 * MINUTE));
     assert_eq!(config.time_zone.iana_name(), Some("UTC"));
     assert_eq!(config.max_fact_age, 60 * MINUTE);
     assert!(config.cores >= 1);

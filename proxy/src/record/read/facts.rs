@@ -3,6 +3,7 @@
 use sekisho_policy as policy;
 use serde::Deserialize;
 
+use crate::record::chain::sealed;
 use crate::secret::Digest;
 
 /// A `facts` line. It has the hash that it says; what was changed is not one.
@@ -36,11 +37,10 @@ struct SessionHalf {
 impl<'a> FactsLine<'a> {
     /// Reads one; `None` if it is none, or was changed after it was written.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        let text = str::from_utf8(text).ok()?;
+        let text = str::from_utf8(sealed(text)?.content).ok()?;
         let (_, rest) = text.split_once(r#"","kind":""#)?;
         let (kind, rest) = rest.split_once(r#"","hash":""#)?;
-        let (hash, rest) = rest.split_once(r#"","facts":"#)?;
-        let json = rest.strip_suffix('}')?;
+        let (hash, json) = rest.split_once(r#"","facts":"#)?;
         let kind = match kind {
             "device" => FactsKind::Device,
             "session" => FactsKind::Session,
@@ -66,13 +66,14 @@ pub fn person(session: &str) -> Option<policy::Principal> {
 mod tests {
     use super::*;
     use crate::decide::Snapshots;
+    use crate::record::chain::Head;
     use crate::record::line::write_facts;
 
     #[test]
     fn facts_come_back_as_they_were_and_changed_ones_do_not() {
         let user = policy::UserFacts {
             id: "corp/ana".into(),
-            name: Some("\",\"hash\":\"".into()),
+            name: Some("\",\"hash\":\",\"seq\":1".into()),
             groups: ["hr".into()].into(),
             ..Default::default()
         };
@@ -86,7 +87,10 @@ mod tests {
             let mut text = Vec::new();
             write_facts("2026-01-01T00:00:00.000Z", kind, snapshot, &mut text);
             assert_eq!(text.pop(), Some(b'\n'));
-            text
+            let mut sealed = Vec::new();
+            Head::default().seal(&text, &mut sealed);
+            assert_eq!(sealed.pop(), Some(b'\n'));
+            sealed
         };
         let (device, session) = (written("device", &snapshots.device), written("session", &snapshots.session));
         let (device, session) = (FactsLine::parse(&device).unwrap(), FactsLine::parse(&session).unwrap());

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::lines::Lines;
 use super::segment::SegmentReader;
 use crate::clock::Timestamp;
+use crate::record::name::SegmentName;
 use crate::record::sets::SetShelf;
 
 /// A folder with a record in it, of a running gate or a copy.
@@ -113,13 +114,9 @@ impl SegmentFile {
     /// The file at `path`, if it has the name of one.
     pub fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        let rest = name.strip_prefix("access-")?;
-        let rest = rest.strip_suffix(COMPRESSED).unwrap_or(rest).strip_suffix(".jsonl")?;
-        let (started, rest) = rest.split_once('-')?;
-        let (process, chain) = rest.split_once('-')?;
-        let known = chain == "control" || (!chain.is_empty() && chain.bytes().all(|byte| byte.is_ascii_digit()));
-        let (started, process, chain) = (Timestamp(started.parse().ok()?), process.parse().ok()?, chain.into());
-        known.then_some(Self { started, process, chain, path })
+        let SegmentName { started, process, chain } = SegmentName::parse(name.strip_suffix(COMPRESSED).unwrap_or(name))?;
+        let chain = chain.into();
+        Some(Self { started, process, chain, path })
     }
 
     /// Its name, as other lines name it: without what says that it is compressed.

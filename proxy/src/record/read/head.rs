@@ -26,10 +26,10 @@ pub enum LineKind {
 }
 
 /// A time as lines have it: RFC 3339 in UTC with milliseconds, so that later is greater.
-pub(super) type At = [u8; 24];
+pub(in crate::record) type At = [u8; 24];
 
 /// The kind and the time of a line that begins as ours do; looked at without reading the rest.
-pub(super) fn head(line: &[u8]) -> Option<(LineKind, At)> {
+pub(in crate::record) fn head(line: &[u8]) -> Option<(LineKind, At)> {
     let rest = line.strip_prefix(br#"{"line":""#)?;
     let (kind, rest) = KINDS.iter().find_map(|(name, kind)| Some((*kind, rest.strip_prefix(*name)?)))?;
     let (at, rest) = rest.strip_prefix(br#"","at":""#)?.split_first_chunk::<24>()?;

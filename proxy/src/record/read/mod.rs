@@ -9,7 +9,7 @@ mod facts;
 mod filter;
 mod find;
 mod folder;
-mod head;
+pub(super) mod head;
 mod lines;
 mod requests;
 mod segment;

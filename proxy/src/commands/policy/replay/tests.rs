@@ -14,7 +14,7 @@ use super::{FailOn, render};
 use crate::clock::Timestamp;
 use crate::decide::{Basis, PolicyTexts, Snapshots};
 use crate::record::read::{RecordFolder, Span};
-use crate::record::{Access, Decision, SetShelf};
+use crate::record::{Access, Decision, Head, SetShelf};
 use crate::secret::Digest;
 
 const OLD: &str = r#"
@@ -126,7 +126,9 @@ impl Gate {
     }
 
     fn closes(&self, dir: &Path) {
-        std::fs::write(dir.join("access-0000000000001-1-0.jsonl"), &self.text).unwrap();
+        let (mut head, mut text) = (Head::default(), Vec::new());
+        self.text.lines().for_each(|line| head.seal(line.as_bytes(), &mut text));
+        std::fs::write(dir.join("access-0000000000001-1-0.jsonl"), text).unwrap();
     }
 }
 
