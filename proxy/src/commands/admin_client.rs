@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::error::CommandError;
-use crate::console::admin::group_name;
+use super::output::note;
 use crate::console::admin::wire::Problem;
+use crate::console::admin::{NOT_RECORDED, group_name};
 
 /// A client of one gate.
 #[derive(Clone, Debug)]
@@ -67,6 +68,9 @@ impl AdminClient {
         };
         let answer = tokio::time::timeout(PATIENCE, exchange).await.map_err(|slow| lost(&slow))?.map_err(|error| lost(&error))?;
         let status = answer.status();
+        if answer.headers().contains_key(NOT_RECORDED) {
+            note("done; not yet in the record, which cannot be written now: it will be as soon as it can\n");
+        }
         let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await.map_err(|error| lost(&error))?.to_bytes();
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| lost(&format!("its answer is not as expected: {error}")));

@@ -6,6 +6,7 @@ use super::error::CommandError;
 use super::output::{plain, print, print_json};
 use super::reach::Reach;
 use crate::console::admin::ReloadReport;
+use crate::console::admin::wire::WhyRequest;
 
 /// Ask the running gate to load configuration and policies again: checked first, swapped whole.
 #[derive(Debug, Args)]
@@ -15,6 +16,9 @@ use crate::console::admin::ReloadReport;
 pub struct ReloadCommand {
     #[command(flatten)]
     reach: Reach,
+    /// Why; recorded with it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +30,7 @@ impl ReloadCommand {
     /// # Errors
     /// [`CommandError`] in words, with the exit code; 1 if what was to be loaded is not right.
     pub async fn run(self) -> Result<(), CommandError> {
-        let report: ReloadReport = self.reach.client()?.post("/v1/reload", &serde_json::json!({})).await?;
+        let report: ReloadReport = self.reach.client()?.post("/v1/reload", &WhyRequest { why: self.reason }).await?;
         if self.json {
             return print_json(&report);
         }

@@ -23,6 +23,7 @@ use super::environment::Secrets;
 use super::problem::{At, Place, Problem};
 use super::raw::Root;
 use crate::clock::Timestamp;
+use crate::secret::Digest;
 
 /// Judges the whole file. `base` is the folder that relative paths begin at.
 pub(in crate::config) fn check(
@@ -70,6 +71,8 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         checker,
     );
     Some(Config {
+        // Whoever reads a file fills it in.
+        hash: Digest::of(b""),
         state: checker.path_or(root.state.as_ref(), "/var/lib/sekisho"),
         limits: gate::limits(root.limits.as_ref(), checker),
         audit: gate::audit(root.audit.as_ref(), checker),

@@ -10,11 +10,13 @@ use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 
 use super::host::Host;
-use crate::secret::Secret;
+use crate::secret::{Digest, Secret};
 
 /// The whole configuration, checked. Immutable; a reload makes a new one.
 #[derive(Debug)]
 pub struct Config {
+    /// SHA-256 of the text of the file that it was loaded from. What the environment lays over it is not part of it.
+    pub hash: Digest,
     /// Folder of the embedded database, `secret.key` and the built-in authority.
     pub state: PathBuf,
     /// Where the gate listens.

@@ -8,6 +8,7 @@ use super::problem::{At, Problem};
 use super::setting::{Section as _, Setting as _};
 use super::{check, document, environment, raw};
 use crate::clock::Timestamp;
+use crate::secret::Digest;
 
 impl Config {
     /// Reads the file at `path`, lays the `SEKISHO_…` variables over it, and checks the whole. Relative paths in the file
@@ -22,7 +23,8 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| vec![Problem::new(&At::default(), format!("{} cannot be read: {error}", path.display()))])?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, base, variables, now)
+        let config = Self::parse(&text, base, variables, now)?;
+        Ok(Self { hash: Digest::of(text.as_bytes()), ..config })
     }
 
     /// As [`Config::load`], with the text at hand. Relative paths begin at `base`.

@@ -19,7 +19,7 @@ use crate::store::{Actor, Invite, InviteCode, Registrar};
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
-const ADMIN: Actor = Actor::Operator { uid: 1000 };
+const ADMIN: Actor = Actor::Operator { uid: 1000, name: None };
 
 /// A gate's enrolment with an empty inventory.
 pub(super) struct Bench {

@@ -59,6 +59,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Enrol(why) => {
             row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
         }
+        Refusal::Clock(_) => unsure("clock_unsure", "The gate's clock has jumped, so it cannot tell what has expired."),
         Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
         Refusal::BodyTooLarge => row(
             StatusCode::PAYLOAD_TOO_LARGE,

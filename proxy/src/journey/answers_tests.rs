@@ -13,6 +13,7 @@ use sekisho_policy::DenyReason;
 use super::answer::answer;
 use super::control::ControlError;
 use super::refusal::Refusal;
+use crate::clock::ClockUnsure;
 use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
@@ -150,6 +151,7 @@ fn all() -> Vec<Refusal> {
     all.extend([
         Refusal::Record(RecordError::Unwritable),
         Refusal::Control(ControlError::Full),
+        Refusal::Clock(ClockUnsure),
         Refusal::NoPolicies,
         Refusal::NothingHere,
         Refusal::WrongMethod,

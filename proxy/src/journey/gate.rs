@@ -103,6 +103,14 @@ pub(super) struct Core {
     forwarder: RefCell<(u64, Rc<Forwarder>)>,
 }
 
+impl Gate {
+    /// Whether what rests on time (sessions, certificates) can be judged now. A core that finds it cannot need not wait for the one
+    /// who watches the clock.
+    pub fn clock_is_sure(&self) -> bool {
+        self.clock.look().is_ok()
+    }
+}
+
 impl Core {
     /// A core of `gate`. To be called inside its `LocalSet`.
     pub(super) fn new(gate: Arc<Gate>, recorder: Recorder) -> Self {

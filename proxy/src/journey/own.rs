@@ -44,6 +44,9 @@ pub(super) async fn handle(
     if let Some(app) = &own.app {
         story.app(app);
     }
+    if own.path.rests_on_time() {
+        let _sure_of_the_time = core.gate.clock.look()?;
+    }
     let visitor = recognise(core, client, world, &own.request, story).await;
     story.own(own.path.as_str());
     let response = match own.path {

@@ -1,5 +1,6 @@
 //! Every way in which a request is not let through, gathered from the rooms.
 
+use crate::clock::ClockUnsure;
 use crate::decide::DecideRefusal;
 use crate::enrol::EnrolRefusal;
 use crate::forward::ForwardError;
@@ -51,6 +52,9 @@ pub enum Refusal {
     /// Enrolling did not work.
     #[error(transparent)]
     Enrol(#[from] EnrolRefusal),
+    /// Nobody knows what time it is.
+    #[error(transparent)]
+    Clock(#[from] ClockUnsure),
     /// No policy set is live.
     #[error("no policy set is live")]
     NoPolicies,

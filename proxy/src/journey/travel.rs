@@ -132,8 +132,10 @@ async fn pass(
     // identify_device, identify_user
     let mut resent = None;
     let who = if routed.public || routed.is_forwarded_preflight() {
+        // Nobody's sign-in or certificate counts here, so nothing that could have expired.
         Who::Anyone
     } else {
+        let _sure_of_the_time = core.gate.clock.look()?;
         let device = identify_device(core, client, world, &routed, story).await?;
         match identify_user(core, world, &routed, &device, story).await {
             Ok(user) => {

@@ -38,7 +38,8 @@ struct Desk {
 }
 
 struct State {
-    writer: ChainWriter,
+    /// `None` once the chain was ended.
+    writer: Option<ChainWriter>,
     /// Lines that could not be written yet.
     waiting: Vec<u8>,
     waiting_lines: u64,
@@ -49,7 +50,7 @@ struct State {
 impl Journal {
     /// Takes the chain over. With `always_sync`, each event is forced to the disk.
     pub fn new(writer: ChainWriter, always_sync: bool, clock: Clock, metrics: RecordMetrics) -> Self {
-        let state = Mutex::new(State { writer, waiting: Vec::new(), waiting_lines: 0, lost: 0 });
+        let state = Mutex::new(State { writer: Some(writer), waiting: Vec::new(), waiting_lines: 0, lost: 0 });
         Self(Arc::new(Desk { state, clock, metrics, always_sync }))
     }
 
@@ -57,7 +58,7 @@ impl Journal {
     pub fn note(&self, event: &Event) -> Noted {
         let mut state = self.state();
         let before = state.waiting.len();
-        let room = before <= MOST_WAITING;
+        let room = before <= MOST_WAITING && state.writer.is_some();
         if !room || Line::Event(event).write_to(&mut state.waiting).is_err() {
             state.waiting.truncate(before);
             state.lost += 1;
@@ -72,6 +73,13 @@ impl Journal {
     /// Whether everything that was noted is in the record.
     pub fn is_complete(&self) -> bool {
         self.state().unwritten() == 0
+    }
+
+    /// Ends the chain for this process, after a last attempt to write what waits. What is noted later is lost.
+    pub fn finish(&self) {
+        self.try_again();
+        // Dropped, it ends its file in good order.
+        drop(self.state().writer.take());
     }
 
     /// Tries again what could not be written, and goes on in a new file when the one in use gets old, until it is dropped or
@@ -102,15 +110,15 @@ impl Journal {
                 state.waiting.truncate(before);
             }
         }
-        let State { writer, waiting, .. } = state;
-        let written = writer.append(waiting);
+        let Some(writer) = &mut state.writer else { return false };
+        let written = writer.append(&state.waiting);
         match &written {
             Ok(bytes) => {
                 metrics.lines.inc_by(state.waiting_lines + u64::from(state.lost > 0));
                 metrics.bytes.inc_by(*bytes);
                 state.waiting.clear();
                 (state.waiting_lines, state.lost) = (0, 0);
-                if *always_sync && let Err(error) = state.writer.synced().file.sync_data() {
+                if *always_sync && let Err(error) = writer.synced().file.sync_data() {
                     metrics.failures.inc();
                     tracing::error!(%error, "an event is in the record, and cannot be forced to the disk");
                 }
@@ -119,9 +127,8 @@ impl Journal {
             Err(error) => {
                 metrics.failures.inc();
                 state.waiting.truncate(before);
-                if state.unwritten() == 1 {
-                    tracing::error!(%error, path = %state.writer.path().display(), "an event cannot be recorded yet");
-                }
+                let path = writer.path().display();
+                tracing::error!(%error, %path, "events cannot be recorded yet");
             }
         }
         metrics.events_waiting.set(state.unwritten());
@@ -135,8 +142,9 @@ impl Journal {
 
 impl State {
     fn rotate_if_due(&mut self) {
-        if let Rotation::Failed(error) = self.writer.rotate_if_due() {
-            let path = self.writer.path().display();
+        let Some(writer) = &mut self.writer else { return };
+        if let Rotation::Failed(error) = writer.rotate_if_due() {
+            let path = writer.path().display();
             tracing::error!(%error, %path, "the next file of the record cannot be begun; this one grows on");
         }
     }
@@ -167,6 +175,12 @@ mod tests {
     use super::super::event::EventKind;
     use super::*;
     use crate::clock::Timestamp;
+
+    impl Journal {
+        fn refuse_writes(&self, refuse: bool) {
+            self.state().writer.as_mut().unwrap().refuse_writes(refuse);
+        }
+    }
 
     struct House {
         _dir: tempfile::TempDir,
@@ -206,14 +220,14 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_kept_in_order() {
         let house = house();
-        house.journal.state().writer.refuse_writes(true);
+        house.journal.refuse_writes(true);
         assert_eq!(house.journal.note(&event("lap-1")), Noted::Waits);
         assert_eq!(house.journal.note(&event("lap-2")), Noted::Waits);
         assert!(!house.journal.is_complete());
         assert_eq!(house.metrics.events_waiting.get(), 2);
         house.journal.try_again();
         assert_eq!(lines(&house).len(), 0, "it still cannot be written");
-        house.journal.state().writer.refuse_writes(false);
+        house.journal.refuse_writes(false);
         house.journal.try_again();
         assert_eq!(house.journal.note(&event("lap-3")), Noted::Written);
         let devices: Vec<_> = lines(&house).iter().map(|line| line["device"].clone()).collect();
@@ -222,13 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn the_chain_ends_in_good_order_and_takes_nothing_more() {
+        let house = house();
+        assert_eq!(house.journal.note(&event("lap-1")), Noted::Written);
+        house.journal.clone().finish();
+        assert_eq!(house.journal.note(&event("lap-2")), Noted::Lost);
+        let text = std::fs::read_to_string(&house.path).unwrap();
+        assert!(text.lines().last().unwrap().starts_with(r#"{"line":"close""#), "{text}");
+    }
+
+    #[test]
     fn what_there_is_no_room_for_leaves_a_gap() {
         let house = house();
-        house.journal.state().writer.refuse_writes(true);
+        house.journal.refuse_writes(true);
         let long = event(&"x".repeat(64 * 1024));
         let kept = (0..100).filter(|_| house.journal.note(&long) == Noted::Waits).count();
         assert!((16..20).contains(&kept), "{kept}");
-        house.journal.state().writer.refuse_writes(false);
+        house.journal.refuse_writes(false);
         house.journal.try_again();
         let lines = lines(&house);
         assert_eq!(lines.len(), kept + 1);

@@ -45,6 +45,15 @@ impl OwnPath {
         })
     }
 
+    /// Whether it means a sign-in, a session or a certificate: those need to know what time it is. Leaving, and being told who one
+    /// is, do not.
+    pub fn rests_on_time(self) -> bool {
+        match self {
+            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll => true,
+            Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::BackchannelLogout | Self::Unknown => false,
+        }
+    }
+
     /// The label in metrics and the record.
     pub fn as_str(self) -> &'static str {
         match self {

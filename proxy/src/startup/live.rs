@@ -1,6 +1,6 @@
 //! Loading again while the gate runs: checked first, swapped whole; the old stays if the new is bad.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
@@ -13,12 +13,23 @@ use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
 use crate::forward::watch_health;
 use crate::journey::{Gate, JourneyMetrics, World};
+use crate::record::{Event, EventKind, Journal};
+use crate::store::{Actor, one_line};
 
 /// The running gate with what it takes to load anew. One load at a time.
 pub(super) struct Live {
     pub(super) gate: Arc<Gate>,
     pub(super) parts: Parts,
+    /// Told of what was loaded. Empty until the record is open.
+    journal: OnceLock<Journal>,
     turn: Mutex<Turn>,
+}
+
+/// Who had something loaded, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) by: Actor,
+    pub(super) why: String,
 }
 
 struct Turn {
@@ -37,18 +48,57 @@ impl Live {
         candidate::tell(world.candidate.as_ref(), &gate.metrics);
         drop(world);
         let loaded = gate.metrics.reload_success.get() == 1;
-        Arc::new(Self { gate, parts, turn: Mutex::new(Turn { policies, loaded, _health: health }) })
+        Arc::new(Self { gate, parts, journal: OnceLock::new(), turn: Mutex::new(Turn { policies, loaded, _health: health }) })
+    }
+
+    /// From now on events of this gate go there.
+    pub(super) fn record_to(&self, journal: Journal) {
+        let _once = self.journal.set(journal);
+    }
+
+    /// Notes what happened to the gate itself.
+    pub(super) fn note(&self, kind: EventKind, asked: &Asked, detail: Option<String>) {
+        let Some(journal) = self.journal.get() else { return };
+        let why = one_line(&asked.why);
+        let event = Event {
+            by: Some(asked.by.to_string()),
+            why: (!why.is_empty()).then_some(why),
+            detail,
+            ..Event::of(kind, self.parts.clock.now())
+        };
+        let _kept_if_it_must = journal.note(&event);
+    }
+
+    /// Ends the record of events; whatever happens later is lost.
+    pub(super) fn end_of_events(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.finish();
+        }
+    }
+
+    /// Notes what is in force.
+    pub(super) fn note_loaded(&self, asked: &Asked, changed: &[String]) {
+        let world = self.gate.world.load_full();
+        let changes = if changed.is_empty() { String::new() } else { format!(": {}", bounded(changed)) };
+        self.note(EventKind::ConfigurationLoaded, asked, Some(format!("{}{changes}", world.config.hash)));
+        if let Some(decider) = &world.decider {
+            self.note(EventKind::PoliciesLoaded, asked, Some(decider.hash().to_string()));
+        }
     }
 
     /// Reads configuration and policies again.
     ///
     /// # Errors
     /// Every problem in words; the old stays in force, and a metric says so.
-    pub(super) async fn reload(&self) -> Result<ReloadReport, Vec<String>> {
+    pub(super) async fn reload(&self, asked: &Asked) -> Result<ReloadReport, Vec<String>> {
         let mut turn = self.turn.lock().await;
         let outcome = self.load(&mut turn);
         turn.loaded = outcome.is_ok();
         self.count(outcome.as_ref().err().map(Vec::as_slice));
+        match &outcome {
+            Ok(report) => self.note_loaded(asked, &report.changed),
+            Err(problems) => self.note(EventKind::ReloadRefused, asked, Some(bounded(problems))),
+        }
         outcome
     }
 
@@ -64,8 +114,12 @@ impl Live {
                     self.count(None);
                 }
                 tracing::info!("certificates and lists were read again");
+                self.note_loaded(&Asked::by_system("watch"), &["files that it names were replaced".to_owned()]);
             }
-            Err(problems) => self.count(Some(&problems)),
+            Err(problems) => {
+                self.count(Some(&problems));
+                self.note(EventKind::ReloadRefused, &Asked::by_system("watch"), Some(bounded(&problems)));
+            }
         }
     }
 
@@ -118,6 +172,22 @@ impl Live {
                 }
             }
         }
+    }
+}
+
+impl Asked {
+    /// A part of the gate did it by itself.
+    pub(super) fn by_system(part: &'static str) -> Self {
+        Self { by: Actor::System(part), why: String::new() }
+    }
+}
+
+/// A list as one text that is not too long for a line.
+fn bounded(list: &[String]) -> String {
+    let whole = list.join("; ");
+    match whole.char_indices().nth(MOST_DETAIL) {
+        None => whole,
+        Some((end, _)) => format!("{}…", whole.get(..end).unwrap_or_default()),
     }
 }
 
@@ -190,3 +260,6 @@ fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> 
 fn health(world: &World) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(watch_health(Arc::clone(&world.targets))))
 }
+
+/// Characters of what an event tells beside its fields.
+const MOST_DETAIL: usize = 2000;

@@ -2,8 +2,10 @@
 //! Ends by [`Running::stop`]: what is under way may finish, then everything is closed and written down.
 
 mod candidate;
+mod clock;
 mod live;
 mod logging;
+mod news;
 mod parts;
 mod policies;
 mod proofs;

@@ -10,6 +10,7 @@ use sekisho_certs::authority::Authority;
 use tokio::runtime::Handle;
 
 use super::candidate;
+use super::clock::ClockMetrics;
 use super::policies::Loaded;
 use super::trust;
 use crate::clock::Clock;
@@ -38,6 +39,7 @@ pub(super) struct Parts {
     sign_in: SignInMetrics,
     forward: ForwardMetrics,
     enrol: EnrolMetrics,
+    pub(super) clock_metrics: ClockMetrics,
     generation: AtomicU64,
 }
 
@@ -61,6 +63,7 @@ impl Parts {
             sign_in: SignInMetrics::register(&registry)?,
             forward: ForwardMetrics::register(&registry)?,
             enrol: EnrolMetrics::register(&registry)?,
+            clock_metrics: ClockMetrics::register(&registry)?,
             generation: AtomicU64::new(1),
             registry,
         })

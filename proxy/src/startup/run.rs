@@ -15,11 +15,11 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::candidate;
-use super::live::Live;
+use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::scrape::{self, Scrape};
-use super::{proofs, redirect, trust, watch as files};
+use super::{clock, news, proofs, redirect, trust, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -27,7 +27,7 @@ use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
-use crate::record::{Archive, ArchiveError, ChainWriter, SyncSchedule, Syncs};
+use crate::record::{Archive, ArchiveError, ChainWriter, EventKind, Journal, SyncSchedule, Syncs};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
 
@@ -108,7 +108,7 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
 impl Running {
     /// Loads configuration and policies again. What is wrong is logged, and the old stays.
     pub async fn reload(&self) {
-        if let Ok(report) = self.live.reload().await {
+        if let Ok(report) = self.live.reload(&Asked::by_system("sighup")).await {
             tracing::info!(changed = ?report.changed, notes = ?report.notes, "loaded");
         }
     }
@@ -122,9 +122,11 @@ impl Running {
             let _ended = core.await;
         }
         drop(self.tasks);
+        self.live.note(EventKind::GateStopped, &Asked::by_system("serve"), None);
         if let Err(error) = self.live.gate.registrar.close().await {
             tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
         }
+        self.live.end_of_events();
         tracing::info!("stopped");
     }
 }
@@ -154,7 +156,7 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
             }
         }
     }
-    let (chains, syncs) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
+    let (mut chains, syncs) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
         Some(Ok((chains, archive))) => (chains, archive.syncs()),
         Some(Err(error)) => {
             problems.push(format!("audit.dir: {error}"));
@@ -167,22 +169,28 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     let socket = admin::bind(&config.listen.admin, config.listen.admin_group.as_deref())
         .map_err(|error| problems.push(format!("listen.admin: {error}")))
         .ok();
-    let (Some(socket), true) = (socket, problems.is_empty()) else { return Err(StartError(problems)) };
+    // The last chain is the control runtime's.
+    let (Some(socket), Some(control), true) = (socket, chains.pop(), problems.is_empty()) else {
+        return Err(StartError(problems));
+    };
     let interval = match config.audit.sync {
         AuditSync::Interval(interval) => interval,
         // Batches are forced to the disk one by one; what is left are the ends of segments.
         AuditSync::Always => SYNC_LEFTOVERS,
     };
     let sync = SyncSchedule::start(syncs, interval).map_err(StartError::one)?;
+    let journal = open_journal(&live, control);
     let mut cores = Vec::new();
     for (index, (listener, chain)) in listeners.into_iter().zip(chains).enumerate() {
         let parts = CoreParts { index, listener, chain, record: live.parts.record.clone(), drain: draining.clone() };
         cores.push(journey::start(Arc::clone(&live.gate), parts).map_err(StartError::one)?);
     }
     let mut tasks = vec![
-        spawn(admin::serve(socket, admin_state(&live, started_at))),
+        spawn(admin::serve(socket, admin_state(&live, started_at, journal.clone()))),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
+        spawn(journal.clone().tend()),
+        spawn(clock::watch(Arc::clone(&live))),
     ];
     tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
@@ -193,7 +201,7 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
 /// Takes the record for this process, repairs it if the last one crashed, and begins a chain for each data core.
 fn record(config: &Config, clock: Clock) -> Result<(Vec<ChainWriter>, Archive), ArchiveError> {
     let mut archive = Archive::open(&config.audit, clock, Box::new(|_finished| {}))?;
-    let names: Vec<Arc<str>> = (0..config.cores).map(|core| core.to_string().into()).collect();
+    let names: Vec<Arc<str>> = (0..config.cores).map(|core| core.to_string().into()).chain([CONTROL.into()]).collect();
     Ok((archive.begin(&names)?, archive))
 }
 
@@ -236,7 +244,24 @@ fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) 
     }
 }
 
-fn admin_state(live: &Arc<Live>, started_at: Timestamp) -> AdminState {
+/// Whatever happens from now on is noted.
+fn open_journal(live: &Arc<Live>, chain: ChainWriter) -> Journal {
+    let always = live.gate.world.load().config.audit.sync == AuditSync::Always;
+    let journal = Journal::new(chain, always, live.parts.clock.clone(), live.parts.record.clone());
+    live.record_to(journal.clone());
+    let starting = Asked::by_system("serve");
+    live.note(EventKind::GateStarted, &starting, Some(format!("sekisho {}", env!("CARGO_PKG_VERSION"))));
+    live.note_loaded(&starting, &[]);
+    let notes = journal.clone();
+    live.gate.registrar.observe(Box::new(move |applied| {
+        if let Some(event) = news::event(applied) {
+            let _kept_if_it_must = notes.note(&event);
+        }
+    }));
+    journal
+}
+
+fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> AdminState {
     let [for_ready, for_config, for_reload, for_pin, for_ca, for_candidate] = std::array::from_fn(|_| Arc::clone(live));
     AdminState {
         registrar: live.gate.registrar.clone(),
@@ -244,10 +269,11 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp) -> AdminState {
         started_at,
         ready: Arc::new(move || ready(&for_ready)),
         config: Arc::new(move || Arc::clone(&for_config.gate.world.load().config)),
-        reload: Arc::new(move || {
+        reload: Arc::new(move |by, why| {
             let live = Arc::clone(&for_reload);
-            Box::pin(async move { live.reload().await })
+            Box::pin(async move { live.reload(&Asked { by, why }).await })
         }),
+        recorded: Arc::new(move || journal.is_complete()),
         pin: Arc::new(move || pin(&for_pin)),
         ca: Arc::new(move || ca(&for_ca)),
         candidate: Arc::new(move || candidate::view(&for_candidate.gate)),
@@ -294,6 +320,9 @@ fn ready(live: &Live) -> Result<(), String> {
     }
     if live.gate.inventory.is_behind() {
         return Err("the store cannot be read".to_owned());
+    }
+    if !live.gate.clock_is_sure() {
+        return Err("the clock has jumped".to_owned());
     }
     if live.parts.record.writable.get() == 0 {
         return Err("the record cannot be written".to_owned());
@@ -359,3 +388,5 @@ const CONTROL_ROOM: usize = 256;
 const BACKLOG: u32 = 4096;
 /// How often what is left of finished segments is forced to the disk.
 const SYNC_LEFTOVERS: std::time::Duration = std::time::Duration::from_secs(1);
+/// The chain of the record that events go to.
+const CONTROL: &str = "control";

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::Live;
+use super::live::{Asked, Live};
 use crate::config::{Config, DeviceAuthorityKind, KeySource};
 
 /// How a file looks from outside.
@@ -34,7 +34,7 @@ pub(super) async fn watch(live: Arc<Live>) {
         if !reloaded && policies_now.0.is_some() && policies_now != policies {
             // The folder was swapped as a whole, by its symlink. Files that change one by one wait for `sekisho reload`.
             tracing::info!(dir = %config.policies_dir.display(), "the folder of policies was swapped");
-            let _logged = live.reload().await;
+            let _logged = live.reload(&Asked::by_system("watch")).await;
         } else if !reloaded && files_now != files && look_again(&config, &files_now).await {
             live.refresh_files().await;
         } else if !reloaded && files_now != files {

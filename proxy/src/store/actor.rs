@@ -1,6 +1,7 @@
 //! Who changed something, and why.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::inventory::{DeviceId, UserId};
 
@@ -11,6 +12,8 @@ pub enum Actor {
     Operator {
         /// The peer's uid (`SO_PEERCRED`).
         uid: u32,
+        /// The name of that user, where the system knows one.
+        name: Option<Arc<str>>,
     },
     /// A person, for what belongs to them: signing in and out.
     Person(UserId),
@@ -36,7 +39,8 @@ impl Note {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Operator { uid } => write!(f, "uid:{uid}"),
+            Self::Operator { uid, name: Some(name) } => write!(f, "uid:{uid} ({name})"),
+            Self::Operator { uid, name: None } => write!(f, "uid:{uid}"),
             Self::Person(user) => write!(f, "user:{user}"),
             Self::Device(device) => write!(f, "device:{device}"),
             Self::System(part) => write!(f, "system:{part}"),
@@ -45,7 +49,7 @@ impl fmt::Display for Actor {
 }
 
 /// A reason is shown in listings and terminals: at most 500 characters, no control characters.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 
@@ -55,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_reason_cannot_play_with_the_terminal() {
-        let note = Note::new(&Actor::Operator { uid: 7 }, " lost\n\u{1b}[2J ");
+        assert_eq!(Actor::Operator { uid: 7, name: Some("ana".into()) }.to_string(), "uid:7 (ana)");
+        let note = Note::new(&Actor::Operator { uid: 7, name: None }, " lost\n\u{1b}[2J ");
         assert_eq!((note.by.as_str(), note.why.as_str()), ("uid:7", "lost  [2J"));
         assert_eq!(Note::new(&Actor::System("x"), &"é".repeat(600)).why.chars().count(), 500);
     }

@@ -42,6 +42,19 @@ pub struct Change {
     pub why: String,
 }
 
+/// A change that has come into effect, with whom it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What the feed says of it.
+    pub change: Change,
+    /// The device that changed, or that the session is or was on.
+    pub device: Option<DeviceId>,
+    /// The person whose session or suspension it is.
+    pub user: Option<UserId>,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
 /// A transaction in which every changed row is noted.
 pub(super) struct Writing {
     tx: Transaction<'static, Sqlite>,

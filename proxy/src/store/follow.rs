@@ -1,24 +1,28 @@
 //! Following the change feed: the only way in which the live state is loaded and updated.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::TryStreamExt as _;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
 use super::error::{StoreError, bad_row};
-use super::feed::{self, Subject};
+use super::feed::{self, Applied, Change, Subject};
 use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
 use super::sessions::BEGUN;
-use crate::inventory::{DeviceId, Inventory, KeyFingerprint, SessionId, UserId};
+use crate::inventory::{DeviceId, Inventory, KeyFingerprint, LiveSession, SessionId, UserId};
 use crate::secret::Digest;
 
+/// Is told of every change when it has come into effect, in order. Whoever asked for the change waits for it.
+pub type Observer = Box<dyn Fn(&Applied) + Send + Sync>;
+
 /// Keeps an [`Inventory`] equal to the store.
-#[derive(Debug)]
 pub(super) struct Follower {
     pool: SqlitePool,
     inventory: Arc<Inventory>,
+    observer: OnceLock<Observer>,
     /// The newest change that the live state shows. Held while following, so that changes are applied one at a time.
     position: Mutex<i64>,
 }
@@ -35,13 +39,18 @@ impl Follower {
     /// With everything loaded.
     pub(super) async fn start(pool: SqlitePool, inventory: Arc<Inventory>) -> Result<Self, StoreError> {
         let position = load(&pool, &inventory).await?;
-        Ok(Self { pool, inventory, position: Mutex::new(position) })
+        Ok(Self { pool, inventory, observer: OnceLock::new(), position: Mutex::new(position) })
     }
 
     /// With nothing loaded, before the first change.
     #[cfg(test)]
     pub(super) fn at_the_beginning(pool: SqlitePool, inventory: Arc<Inventory>) -> Self {
-        Self { pool, inventory, position: Mutex::new(0) }
+        Self { pool, inventory, observer: OnceLock::new(), position: Mutex::new(0) }
+    }
+
+    /// From now on `observer` is told of changes. Only the first one is.
+    pub(super) fn observe(&self, observer: Observer) {
+        let _first_only = self.observer.set(observer);
     }
 
     /// Applies every change that is durable now. When it returns, whatever was committed before the call is in effect; if it
@@ -73,10 +82,44 @@ impl Follower {
                     // It begins from nothing: what had this name before has ended, even if only its successor can be seen now.
                     self.inventory.drop_session(id);
                 }
+                let before = self.session(&subject);
                 apply(&mut db, &self.inventory, &subject).await?;
                 *position = change.seq;
+                if let Some(observer) = self.observer.get() {
+                    observer(&self.applied(change, subject, before));
+                }
             }
         }
+    }
+}
+
+impl Follower {
+    fn session(&self, subject: &Subject) -> Option<Arc<LiveSession>> {
+        let Subject::Session(id) = subject else { return None };
+        self.inventory.session(id)
+    }
+
+    /// `before` is the session as it was before the change.
+    fn applied(&self, change: &Change, subject: Subject, before: Option<Arc<LiveSession>>) -> Applied {
+        let session = self.session(&subject).or(before);
+        let mut applied = Applied { change: change.clone(), device: None, user: None, session: None };
+        match subject {
+            Subject::Device(id) => applied.device = Some(id),
+            Subject::Session(id) => {
+                applied.session = Some(id);
+                applied.device = session.as_ref().map(|live| live.session.device.clone());
+                applied.user = session.map(|live| live.session.user.clone());
+            }
+            Subject::Suspension(user) => applied.user = Some(user),
+            Subject::Cookie(_) | Subject::Invitation(_) => {}
+        }
+        applied
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").finish_non_exhaustive()
     }
 }
 

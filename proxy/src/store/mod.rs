@@ -24,11 +24,12 @@ mod sessions;
 mod tests;
 mod upkeep;
 
-pub use actor::Actor;
+pub use actor::{Actor, one_line};
 pub use code::{InvalidCode, InviteCode};
 pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;
-pub use feed::Change;
+pub use feed::{Applied, Change};
+pub use follow::Observer;
 pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvitation};
 pub use near::{did_you_mean, near};
 pub use people::{PersonError, canonical_email};

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::actor::Note;
 use super::error::StoreError;
 use super::feed::{self, Change, Writing};
-use super::follow::Follower;
+use super::follow::{Follower, Observer};
 use super::open::{self, Database};
 use crate::clock::Clock;
 use crate::inventory::{DeviceId, Inventory};
@@ -61,6 +61,12 @@ impl Registrar {
     /// The live state.
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inner.inventory
+    }
+
+    /// From now on `observer` is told of every change as soon as it is in effect, before the call that made it returns. To be called
+    /// once; a second observer is not told.
+    pub fn observe(&self, observer: Observer) {
+        self.inner.follower.observe(observer);
     }
 
     /// What happened to a device, newest first, at most `limit` entries.

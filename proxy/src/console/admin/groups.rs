@@ -1,4 +1,4 @@
-//! Groups of the operating system, by name and number.
+//! Groups and users of the operating system, by name and number.
 
 use std::fs;
 
@@ -17,7 +17,13 @@ pub fn group_name(number: u32) -> String {
     lines(&groups).find(|(_, known)| *known == number).map_or_else(|| number.to_string(), |(name, _)| name.to_owned())
 }
 
-/// Name and number of each line; see group(5).
+/// The name of a user, where `/etc/passwd` has one.
+pub(super) fn user_name(number: u32) -> Option<String> {
+    let users = fs::read_to_string(USERS).ok()?;
+    lines(&users).find(|(_, known)| *known == number).map(|(name, _)| name.to_owned())
+}
+
+/// Name and number of each line; see group(5) and passwd(5), which begin alike.
 fn lines(groups: &str) -> impl Iterator<Item = (&str, u32)> {
     groups.lines().filter_map(|line| {
         let mut fields = line.split(':');
@@ -27,6 +33,7 @@ fn lines(groups: &str) -> impl Iterator<Item = (&str, u32)> {
 }
 
 const GROUPS: &str = "/etc/group";
+const USERS: &str = "/etc/passwd";
 
 #[cfg(test)]
 mod tests {
@@ -38,6 +45,8 @@ mod tests {
         assert_eq!(group_id("4711"), Some(4711));
         assert_eq!(group_id("no-such-group"), None);
         assert_eq!(group_name(0), "root");
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(4_000_000_000), None);
         assert_eq!(lines("a:x:1:\nbroken\nb:x:two:\nc:x:3:d,e").collect::<Vec<_>>(), [("a", 1), ("c", 3)]);
     }
 }

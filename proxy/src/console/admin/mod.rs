@@ -15,6 +15,6 @@ mod state;
 pub mod wire;
 
 pub use groups::{group_id, group_name};
-pub use serve::serve;
+pub use serve::{NOT_RECORDED, serve};
 pub use socket::{AdminListener, AdminSocketError, bind};
-pub use state::{AdminState, CaCertificate, ReloadReport};
+pub use state::{AdminState, CaCertificate, Reload, ReloadReport};

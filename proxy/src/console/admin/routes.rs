@@ -44,7 +44,7 @@ pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answ
         ("POST", ["v1", "sessions", "end"]) => Ok(ok(&sessions::end(state, by, request.read()?).await?)),
         ("POST", ["v1", "users", "suspend"]) => Ok(ok(&sessions::suspend(state, by, request.read()?).await?)),
         ("POST", ["v1", "users", "resume"]) => Ok(ok(&sessions::resume(state, by, request.read()?).await?)),
-        ("POST", ["v1", "reload"]) => reload(state).await,
+        ("POST", ["v1", "reload"]) => reload(state, request).await,
         _ => Err(unknown(request)),
     }
 }
@@ -73,9 +73,10 @@ async fn pull(state: &AdminState, request: &Request, id: &str, lever: &str) -> R
     Ok(ok(&devices::view_with_sessions(state, &live)))
 }
 
-async fn reload(state: &AdminState) -> Result<Answer, Refused> {
+async fn reload(state: &AdminState, request: &Request) -> Result<Answer, Refused> {
+    let WhyRequest { why } = request.read()?;
     // Apart from this request, so that a client that goes away does not leave half of a reload.
-    match tokio::spawn((state.reload)()).await {
+    match tokio::spawn((state.reload)(request.by.clone(), why)).await {
         Ok(Ok(report)) => Ok(ok(&report)),
         Ok(Err(problems)) => Err(Refused::not_reloaded(problems)),
         Err(_stopped) => {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, Method};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -13,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Refused};
+use super::groups::user_name;
 use super::routes::{self, Request};
 use super::socket::AdminListener;
 use super::state::AdminState;
@@ -47,7 +49,7 @@ pub async fn serve(listener: AdminListener, state: AdminState) {
 async fn connection(stream: UnixStream, state: Arc<AdminState>) {
     // Whom the kernel cannot name may not do anything, since it could not be recorded.
     let Ok(peer) = stream.peer_cred() else { return };
-    let by = Actor::Operator { uid: peer.uid() };
+    let by = Actor::Operator { uid: peer.uid(), name: user_name(peer.uid()).map(Into::into) };
     let service = service_fn(move |request| {
         let (state, by) = (Arc::clone(&state), by.clone());
         async move { Ok::<_, Infallible>(respond(&state, by, request).await) }
@@ -69,8 +71,16 @@ async fn respond(state: &AdminState, by: Actor, request: hyper::Request<Incoming
         return Refused::wrong("the request is too large, or was cut off").into_answer();
     };
     let request = Request { method: head.method, path: head.uri.path().to_owned(), body: body.to_bytes().to_vec(), by };
-    routes::answer(state, &request).await.unwrap_or_else(Refused::into_answer)
+    let changes = request.method != Method::GET;
+    let mut answer = routes::answer(state, &request).await.unwrap_or_else(Refused::into_answer);
+    if changes && answer.status().is_success() && !(state.recorded)() {
+        answer.headers_mut().insert(NOT_RECORDED, HeaderValue::from_static("1"));
+    }
+    answer
 }
+
+/// Says of an answer that what was done is not in the record yet: it will be when the record can be written.
+pub const NOT_RECORDED: &str = "sekisho-not-recorded";
 
 const MOST_CONNECTIONS: usize = 64;
 const MOST_BYTES: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use super::wire::CandidateView;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::secret::Digest;
-use crate::store::Registrar;
+use crate::store::{Actor, Registrar};
 
 /// The running gate, as far as operators' commands are concerned. Whatever a reload can change is asked for anew each time.
 pub struct AdminState {
@@ -25,7 +25,9 @@ pub struct AdminState {
     /// The configuration that is live.
     pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
     /// Loads configuration and policies again: checked first, swapped whole; or every problem, and nothing was swapped.
-    pub reload: Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>,
+    pub reload: Reload,
+    /// Whether every event is in the record. If not, they will be as soon as it can be written.
+    pub recorded: Arc<dyn Fn() -> bool + Send + Sync>,
     /// SHA-256 of the public key that the gate shows at its sign-in host: the second part of an enrolment code. `None`: it cannot
     /// be told now, and nobody can be invited.
     pub pin: Arc<dyn Fn() -> Option<Digest> + Send + Sync>,
@@ -34,6 +36,9 @@ pub struct AdminState {
     /// The built-in device authority; `None` if there is none.
     pub ca: Arc<dyn Fn() -> Option<CaCertificate> + Send + Sync>,
 }
+
+/// Loads anew for whoever asks, with the reason that they give.
+pub type Reload = Arc<dyn Fn(Actor, String) -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>;
 
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

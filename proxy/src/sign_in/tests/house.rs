@@ -91,7 +91,7 @@ impl House {
             platform: Platform::Linux,
             keys: vec![samples::key(name)],
         };
-        self.registrar.add_device(device, &Actor::Operator { uid: 0 }, "test").await.unwrap();
+        self.registrar.add_device(device, &Actor::Operator { uid: 0, name: None }, "test").await.unwrap();
     }
 
     /// A browser that has been nowhere.

@@ -157,7 +157,7 @@ async fn a_hand_over_belongs_to_one_host_browser_and_device_and_is_good_once_for
     let query = code(&mut browser).await;
     let session = house.session(&browser, GATE).unwrap().session.id.clone();
     let which = crate::store::SessionsOf::One(session);
-    house.registrar.end_sessions(&which, &Actor::Operator { uid: 0 }, "").await.unwrap();
+    house.registrar.end_sessions(&which, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     assert!(refused(browser.get(&house, WIKI, Endpoint::Callback, &query).await), "the session has ended");
 }
 
@@ -270,10 +270,10 @@ async fn who_is_suspended_stays_out() {
     let mut browser = house.browser("lap-1");
     house.whole_way(&mut browser, "/").await.unwrap();
     let user = house.session(&browser, GATE).unwrap().session.user.clone();
-    house.registrar.suspend_user(&user, &Actor::Operator { uid: 0 }, "").await.unwrap();
+    house.registrar.suspend_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     let refusal = house.whole_way(&mut house.browser("lap-1"), "/").await.unwrap_err();
     assert!(matches!(refusal, SignInRefusal::Store(crate::store::SessionError::Suspended(_))), "{refusal}");
-    house.registrar.resume_user(&user, &Actor::Operator { uid: 0 }, "").await.unwrap();
+    house.registrar.resume_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     assert!(house.whole_way(&mut house.browser("lap-1"), "/").await.is_ok());
 }
 
@@ -283,7 +283,7 @@ async fn a_device_that_is_not_in_use_gets_no_session() {
     let mut browser = house.browser("lap-1");
     let provider = house.to_provider(&mut browser, "/").await;
     let device = "lap-1".parse().unwrap();
-    house.registrar.quarantine_device(&device, &Actor::Operator { uid: 0 }, "").await.unwrap();
+    house.registrar.quarantine_device(&device, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     let refusal = browser.get(&house, GATE, Endpoint::Callback, &house.liar.sign_in(&provider)).await.unwrap_err();
     assert!(matches!(refusal, SignInRefusal::Store(crate::store::SessionError::DeviceNotInUse { .. })), "{refusal}");
 }

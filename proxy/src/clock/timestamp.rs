@@ -1,10 +1,6 @@
-//! The one place that asks the operating system what time it is.
-//!
-//! Time is an argument everywhere else: tests move a [`Clock::manual`] hand instead of sleeping.
+//! Moments.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -13,43 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
-
-/// Tells the time: the system's, or a test's. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Clock(Source);
-
-#[derive(Clone, Debug)]
-enum Source {
-    System,
-    Manual(Arc<AtomicI64>),
-}
-
-impl Clock {
-    /// The operating system's clock.
-    pub fn system() -> Self {
-        Self(Source::System)
-    }
-
-    /// A clock that stands still until [`Clock::advance`] moves it. Clones share the hand.
-    pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
-    }
-
-    /// The current time.
-    pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            Source::System => system_now(),
-            Source::Manual(hand) => Timestamp(hand.load(Ordering::Acquire)),
-        }
-    }
-
-    /// Moves a manual clock forward; a system clock is left alone.
-    pub fn advance(&self, by: Duration) {
-        if let Source::Manual(hand) = &self.0 {
-            hand.fetch_add(millis(by), Ordering::AcqRel);
-        }
-    }
-}
 
 impl Timestamp {
     /// Whole seconds since the epoch, rounded down.
@@ -98,30 +57,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-fn millis(by: Duration) -> i64 {
+pub(super) fn millis(by: Duration) -> i64 {
     i64::try_from(by.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
-fn system_now() -> Timestamp {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(after) => Timestamp(millis(after)),
-        Err(before) => Timestamp(-millis(before.duration())),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_manual_clock_moves_only_when_told() {
-        let clock = Clock::manual(Timestamp(1_000));
-        let other = clock.clone();
-        assert_eq!(clock.now(), Timestamp(1_000));
-        clock.advance(Duration::from_secs(2));
-        assert_eq!(other.now(), Timestamp(3_000));
-    }
 
     #[test]
     fn times_print_as_rfc_3339() {
