@@ -226,6 +226,12 @@ impl ChainWriter {
         });
     }
 
+    /// Forgets when the next segment could not be begun.
+    #[cfg(test)]
+    pub(super) fn try_again_now(&mut self) {
+        self.next_try = None;
+    }
+
     /// Writes fail from now on, as on a full disk; or do not any more.
     #[cfg(test)]
     pub(super) fn refuse_writes(&mut self, refuse: bool) {
