@@ -41,6 +41,13 @@ impl Meter {
         self.down.get()
     }
 
+    /// As if so many bytes had gone by.
+    #[cfg(test)]
+    pub(crate) fn count(&self, down: u64, up: u64) {
+        self.down.set(self.down.get() + down);
+        self.up.set(self.up.get() + up);
+    }
+
     /// From now on, bytes for the client are paid for with `credit`. `may` says whether more may be had, given what was had already.
     pub fn pays_with(&self, credit: Credit, clock: Clock, may: impl Fn(Figures) -> bool + 'static) {
         self.purse.replace(Some(Purse { credit, clock, may: Box::new(may) }));

@@ -13,7 +13,7 @@ use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::Session;
 use crate::read::{Clean, RequestId};
-use crate::record::{Access, CandidateSaid, Decision, Open, RecordError, RecordedWay, Recorder, Start};
+use crate::record::{Access, CandidateSaid, Decision, Open, RecordError, RecordedWay, Recorder, Start, Watch};
 use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
@@ -30,6 +30,8 @@ pub(super) struct Story {
     facts: Option<Arc<Snapshots>>,
     told: bool,
     meter: Rc<Meter>,
+    /// Handed on to what guards the answer.
+    watch: Option<Watch>,
 }
 
 impl Story {
@@ -51,7 +53,9 @@ impl Story {
             protocol: format!("{version:?}"),
             ..Access::default()
         };
-        Self { recorder, clock, id, at, line, facts: None, told: false, meter: Rc::default() }
+        let meter = Rc::<Meter>::default();
+        let watch = Some(recorder.watch(id, Rc::clone(&meter)));
+        Self { recorder, clock, id, at, line, facts: None, told: false, meter, watch }
     }
 
     /// The request's name.
@@ -222,7 +226,8 @@ impl Story {
             self.recorder.late(&self.line, self.facts.as_deref());
             return Err(error);
         }
-        Ok(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)))
+        let open = Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter));
+        Ok(open.watched(self.watch.take()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::line::End;
+use super::progress::{MUCH, Watch};
 use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
 use crate::forward::Meter;
@@ -16,7 +17,10 @@ pub struct Open {
     request: RequestId,
     since: Timestamp,
     sent: u64,
+    /// Of `sent`, what the record was told.
+    told: u64,
     meter: Rc<Meter>,
+    watch: Option<Watch>,
     ending: Ending,
 }
 
@@ -36,12 +40,23 @@ pub enum Ending {
 impl Open {
     /// Begins with the request's head. `meter` counts the bytes of bodies.
     pub fn new(recorder: Recorder, clock: Clock, request: RequestId, since: Timestamp, meter: Rc<Meter>) -> Self {
-        Self { recorder, clock, request, since, sent: 0, meter, ending: Ending::ClientGone }
+        Self { recorder, clock, request, since, sent: 0, told: 0, meter, watch: None, ending: Ending::ClientGone }
+    }
+
+    /// Keeps telling how far it has come.
+    #[must_use]
+    pub fn watched(mut self, watch: Option<Watch>) -> Self {
+        self.watch = watch;
+        self
     }
 
     /// Bytes of the answer were handed on.
     pub fn sent(&mut self, bytes: u64) {
         self.sent = self.sent.saturating_add(bytes);
+        if self.sent - self.told >= MUCH {
+            self.told = self.sent;
+            self.watch.iter().for_each(Watch::tell);
+        }
     }
 
     /// How it ended, as known now; until told otherwise, the client is taken to have gone.

@@ -179,6 +179,19 @@ pub struct End {
     pub ending: String,
 }
 
+/// How far a long stream has come, if no `end` is to be had.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Progress {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// As in [`Access`].
+    pub request: String,
+    /// As in [`End`], up to here.
+    pub sent: u64,
+    /// As in [`End`], up to here.
+    pub received: u64,
+}
+
 /// The record could not be written for a while; requests were refused meanwhile. Written when it can be again.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Gap {
@@ -271,6 +284,7 @@ pub(super) enum Line<'a> {
     Access(&'a Access),
     Start(&'a Start),
     End(&'a End),
+    Progress(&'a Progress),
     Gap(&'a Gap),
     Event(&'a Event),
     Open(&'a Open),

@@ -12,6 +12,7 @@ mod line;
 mod metrics;
 mod moment;
 mod name;
+mod progress;
 pub mod read;
 mod recorder;
 mod segment;
@@ -25,9 +26,12 @@ pub use event::{Event, EventKind};
 pub use guard::{Ending, Open};
 pub use heads::{ChainHead, Heads};
 pub use journal::{Journal, Noted};
-pub use line::{Access, CandidateSaid, Close, Decision, End, Follows, Gap, Open as OpenLine, RecordedWay, Repaired, Start};
+pub use line::{
+    Access, CandidateSaid, Close, Decision, End, Follows, Gap, Open as OpenLine, Progress, RecordedWay, Repaired, Start,
+};
 pub use metrics::RecordMetrics;
 pub use name::SegmentName;
+pub use progress::Watch;
 pub use recorder::{RecordError, Recorder};
 pub use sets::{SetError, SetShelf};
 pub use sync::{SyncSchedule, Syncs};

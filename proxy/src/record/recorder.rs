@@ -13,10 +13,13 @@ use tokio::time::MissedTickBehavior;
 
 use super::line::{Access, End, Gap, Line, Start, write_facts};
 use super::metrics::RecordMetrics;
+use super::progress::{Streams, Watch};
 use super::sync::Synced;
 use super::writer::{ChainWriter, Rotation};
 use crate::clock::Clock;
 use crate::decide::{Snapshot, Snapshots};
+use crate::forward::Meter;
+use crate::read::RequestId;
 use crate::secret::Digest;
 
 /// A core's way into the record. Thread-confined; clones share it.
@@ -36,6 +39,7 @@ pub enum RecordError {
 
 struct Desk {
     state: RefCell<State>,
+    streams: RefCell<Streams>,
     /// Wakes the writer task.
     work: Notify,
     clock: Clock,
@@ -93,13 +97,14 @@ impl Recorder {
                 lost: None,
                 batch: Rc::default(),
             }),
+            streams: RefCell::default(),
             work: Notify::new(),
             clock,
             metrics,
             always_sync,
         }));
         tokio::task::spawn_local(write_batches(Rc::downgrade(&recorder.0)));
-        tokio::task::spawn_local(rotate_in_time(Rc::downgrade(&recorder.0)));
+        tokio::task::spawn_local(tick(Rc::downgrade(&recorder.0)));
         recorder
     }
 
@@ -134,6 +139,23 @@ impl Recorder {
             self.hand_in(&Line::Access(line));
         } else {
             self.0.metrics.failures.inc();
+        }
+    }
+
+    /// From now on, until the [`Watch`] is dropped, the record is told how far this request has come, if that takes long.
+    pub fn watch(&self, request: RequestId, meter: Rc<Meter>) -> Watch {
+        Watch::new(self.clone(), self.0.streams.borrow_mut().add(request, meter))
+    }
+
+    pub(super) fn unwatch(&self, place: usize) {
+        self.0.streams.borrow_mut().remove(place);
+    }
+
+    /// Hands in how far one has come, if there is something to tell.
+    pub(super) fn progress_of(&self, place: usize) {
+        let told = self.0.is_writable().then(|| self.0.streams.borrow_mut().one(place, self.0.clock.now()));
+        if let Some(line) = told.flatten() {
+            self.hand_in(&Line::Progress(&line));
         }
     }
 
@@ -189,6 +211,10 @@ impl Recorder {
 type Appended = (Rc<Batch>, Result<(), RecordError>, Option<Arc<Synced>>);
 
 impl Desk {
+    fn is_writable(&self) -> bool {
+        self.state.borrow().lost.is_none()
+    }
+
     async fn write_batch(&self) {
         let Some((batch, mut outcome, file)) = self.append() else { return };
         if let Some(file) = file {
@@ -315,8 +341,8 @@ impl fmt::Debug for Recorder {
 
 /// While the record cannot be written, it is tried this often.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How often the age of a segment is looked at.
-const LOOK_AT_AGE: Duration = Duration::from_secs(1);
+/// How often the age of a segment is looked at, and how far streams have come.
+const TICK: Duration = Duration::from_secs(1);
 /// Bytes of lines that are kept while the record cannot be written.
 const TRAILING_BOUND: usize = 4 * 1024 * 1024;
 /// Hashes of facts that a core knows to be in its segment: about 1 MiB.
@@ -337,17 +363,21 @@ async fn write_batches(desk: Weak<Desk>) {
     }
 }
 
-/// A segment that nothing is written to gets old all the same.
-async fn rotate_in_time(desk: Weak<Desk>) {
-    let mut tick = tokio::time::interval(LOOK_AT_AGE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// A segment that nothing is written to gets old all the same, and long streams tell how far they have come.
+async fn tick(desk: Weak<Desk>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        ticks.tick().await;
         let Some(desk) = desk.upgrade() else { return };
-        let mut state = desk.state.borrow_mut();
-        if state.lost.is_none() {
-            state.rotate_if_due();
+        // While the record cannot be written, neither is of use.
+        if !desk.is_writable() {
+            continue;
         }
+        desk.state.borrow_mut().rotate_if_due();
+        let told = desk.streams.borrow_mut().tick(desk.clock.now());
+        let recorder = Recorder(desk);
+        told.iter().for_each(|line| recorder.hand_in(&Line::Progress(line)));
     }
 }
 
@@ -359,7 +389,10 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::record::archive::alone;
+    use crate::config::Audit;
+    use crate::record::Open;
+    use crate::record::archive::{alone, alone_with, settings};
+    use crate::record::progress::MUCH;
 
     fn end(request: &str) -> End {
         End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into() }
@@ -480,6 +513,62 @@ mod tests {
             recorder.access(&access("r2"), Some(&ana)).await.unwrap();
             let kinds: Vec<_> = told(&path).into_iter().map(|(kind, _)| kind).collect();
             assert_eq!(kinds, ["open", "facts", "facts", "access", "gap", "access"]);
+        });
+    }
+
+    #[test]
+    fn facts_are_written_anew_in_each_segment() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Audit { rotate_size: 2_000, ..settings(dir.path()) };
+        on_a_core_with(alone_with(&settings, "0"), |recorder, _metrics, _path| async move {
+            let ana = facts_of("corp/ana");
+            for n in 0..12 {
+                recorder.access(&access(&format!("r{n}")), Some(&ana)).await.unwrap();
+            }
+        });
+        let mut segments: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|kind| kind == "jsonl"));
+        assert!(segments.len() > 2);
+        let mut requests = 0;
+        for segment in segments {
+            let kinds: Vec<_> = told(&segment).into_iter().map(|(kind, _)| kind).collect();
+            let count = |what: &str| kinds.iter().filter(|kind| *kind == what).count();
+            assert_eq!((kinds[0].as_str(), kinds.last().unwrap().as_str()), ("open", "close"));
+            assert_eq!(count("facts"), if count("access") > 0 { 2 } else { 0 }, "{kinds:?}");
+            requests += count("access");
+        }
+        assert_eq!(requests, 12);
+    }
+
+    #[test]
+    fn much_that_went_by_is_told_at_once_and_the_rest_with_time() {
+        on_a_core(|recorder, metrics, path| async move {
+            let meter = Rc::new(Meter::default());
+            let id = RequestId([7; 16]);
+            let watch = recorder.watch(id, Rc::clone(&meter));
+            let mut open = Open::new(recorder.clone(), Clock::manual(Timestamp(9)), id, Timestamp(9), Rc::clone(&meter));
+            open = open.watched(Some(watch));
+            for _chunk in 0..3 {
+                meter.count(MUCH / 2, 0);
+                open.sent(MUCH / 2);
+            }
+            recorder.finish().await;
+            drop(open);
+            recorder.finish().await;
+            let kinds: Vec<_> = told(&path).into_iter().map(|(kind, _)| kind).collect();
+            assert_eq!(kinds, ["open", "progress", "end"]);
+            // While it cannot be written, none is kept.
+            recorder.0.state.borrow_mut().writer.refuse_writes(true);
+            let watch = recorder.watch(id, Rc::clone(&meter));
+            assert!(recorder.write(&Line::End(&end("r1"))).await.is_err());
+            watch.tell();
+            assert_eq!(recorder.0.state.borrow().trailing_lines, 0);
+            recorder.0.state.borrow_mut().writer.refuse_writes(false);
+            while metrics.writable.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            watch.tell();
+            assert_eq!(recorder.0.state.borrow().trailing_lines, 1);
         });
     }
 

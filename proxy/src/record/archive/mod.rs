@@ -160,10 +160,18 @@ impl fmt::Debug for Shared {
 /// One chain in a folder of its own, whose clock stands at 9 ms.
 #[cfg(test)]
 pub(super) fn alone(dir: &Path, chain: &str) -> ChainWriter {
-    let mut archive =
-        Archive::open(&tests::settings(dir), Clock::manual(crate::clock::Timestamp(9)), Box::new(|_finished| {})).unwrap();
-    archive.begin(&[chain.into()]).unwrap().remove(0)
+    alone_with(&settings(dir), chain)
 }
+
+/// As [`alone`], with these settings.
+#[cfg(test)]
+pub(super) fn alone_with(settings: &Audit, chain: &str) -> ChainWriter {
+    let clock = Clock::manual(crate::clock::Timestamp(9));
+    Archive::open(settings, clock, Box::new(|_finished| {})).unwrap().begin(&[chain.into()]).unwrap().remove(0)
+}
+
+#[cfg(test)]
+pub(super) use tests::settings;
 
 #[cfg(test)]
 mod tests;

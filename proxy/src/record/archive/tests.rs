@@ -15,7 +15,7 @@ use crate::config::AuditSync;
 use crate::record::chain::{ChainError, Verifier, sealed};
 use crate::record::writer::Rotation;
 
-pub(super) fn settings(dir: &Path) -> Audit {
+pub(in crate::record) fn settings(dir: &Path) -> Audit {
     let sync = AuditSync::Interval(Duration::from_secs(1));
     Audit { dir: dir.to_owned(), sync, rotate_size: 1 << 30, rotate_after: Duration::from_secs(3600) }
 }

@@ -23,6 +23,6 @@ pub use find::{FindError, Found, find};
 pub use folder::{ReadError, RecordFolder, SegmentFile};
 pub use head::LineKind;
 pub use lines::{Everything, Lines, RawLine, Sift, Tally};
-pub use requests::{Bytes, Entry, Place, Progress, Request, Requests};
+pub use requests::{Bytes, Entry, Place, Request, Requests};
 pub use segment::{SegmentReader, Step};
 pub use span::Span;

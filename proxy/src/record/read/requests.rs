@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::event::EventLine;
 use super::filter::{Filter, Sieve};
@@ -11,7 +11,7 @@ use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, request};
 use super::lines::{Lines, RawLine, Sift, Tally};
 use super::span::Span;
-use crate::record::line::{Access, End, Gap, Start};
+use crate::record::line::{Access, End, Gap, Progress, Start};
 
 /// The requests and events that fit a [`Filter`] within a [`Span`], in the order of the record; see [`Lines`].
 ///
@@ -59,19 +59,6 @@ pub struct Place {
     pub segment: Arc<SegmentFile>,
     /// Which line of it, counted from 1.
     pub number: u64,
-}
-
-/// A `progress` line.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Progress {
-    /// RFC 3339, UTC.
-    pub at: String,
-    /// As in [`Access`].
-    pub request: String,
-    /// As in [`End`], up to here.
-    pub sent: u64,
-    /// As in [`End`], up to here.
-    pub received: u64,
 }
 
 /// A number of bytes.
