@@ -21,4 +21,6 @@ pub use leases::{Kind, Lease, Leases, Place, Terms};
 pub use levers::{Levers, Way};
 pub use mark::Mark;
 pub use metrics::{ContainMetrics, Tally};
-pub use usage::{Credit, Figures, Hold, Holder, StreamId, Usage, UsageMetrics, Used, UsedUp, Whose};
+pub use usage::{
+    Credit, Figures, Heads, Hold, Holder, Rebuild, Restored, SnapshotError, StreamId, Usage, UsageMetrics, Used, UsedUp, Whose,
+};

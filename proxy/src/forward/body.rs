@@ -49,9 +49,7 @@ struct Silence {
 impl AppBody {
     pub(super) fn new(inner: Incoming, exchange: Rc<Exchange>, lease: Lease, idle: Duration) -> Self {
         exchange.touch();
-        if let Some(bytes) = inner.size_hint().exact() {
-            exchange.meter().declare(bytes);
-        }
+        exchange.meter().begins(inner.size_hint().exact());
         let mut body = Self { inner: Some(inner), exchange, lease: Some(lease), idle, silence: None };
         body.finish_if_done();
         body

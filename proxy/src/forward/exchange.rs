@@ -53,10 +53,10 @@ impl Meter {
         self.purse.replace(Some(Purse { credit, clock, may: Box::new(may) }));
     }
 
-    /// The app says how long its answer is.
-    pub(super) fn declare(&self, bytes: u64) {
-        if let Some(purse) = &mut *self.purse.borrow_mut() {
-            purse.credit.declare(bytes);
+    /// The app's answer begins, and says how long it is, or does not.
+    pub(super) fn begins(&self, declared: Option<u64>) {
+        if let Some(Purse { credit, clock, .. }) = &mut *self.purse.borrow_mut() {
+            credit.begins(declared, clock.now());
         }
     }
 

@@ -130,11 +130,23 @@ impl Account {
         }
     }
 
-    /// Adds what [`counts`](Self::counts) gave, later by so many milliseconds: into the latest bucket that it can belong to.
-    pub(super) fn add_counts(&self, counts: &Counts, later_ms: i64) {
-        moved::<600>(&counts.requests, later_ms).for_each(|(bucket, count)| self.requests.add(bucket, count));
-        moved::<36_000>(&counts.hour, later_ms).for_each(|(bucket, count)| self.hour.add(bucket, count));
-        moved::<864_000>(&counts.day, later_ms).for_each(|(bucket, count)| self.day.add(bucket, count));
+    /// Adds what [`counts`](Self::counts) gave, earlier by so many milliseconds: into the latest bucket that it can belong to.
+    pub(super) fn add_counts(&self, counts: &Counts, earlier_ms: i64, now: Timestamp) {
+        let [minute, hour, day] = [Minute::bucket(now.0), Hour::bucket(now.0), Day::bucket(now.0)];
+        moved::<600>(&counts.requests, earlier_ms).for_each(|(bucket, count)| self.requests.add_past(bucket, minute, count));
+        moved::<36_000>(&counts.hour, earlier_ms).for_each(|(bucket, count)| self.hour.add_past(bucket, hour, count));
+        moved::<864_000>(&counts.day, earlier_ms).for_each(|(bucket, count)| self.day.add_past(bucket, day, count));
+    }
+
+    /// A request that was let through at a time that is past.
+    pub(super) fn count_past(&self, at: Timestamp, now: Timestamp) {
+        self.requests.add_past(Minute::bucket(at.0), Minute::bucket(now.0), 1);
+    }
+
+    /// Bytes that were handed on at a time that is past, or before.
+    pub(super) fn charge_past(&self, at: Timestamp, now: Timestamp, bytes: u64) {
+        self.hour.add_past(Hour::bucket(at.0), Hour::bucket(now.0), bytes);
+        self.day.add_past(Day::bucket(at.0), Day::bucket(now.0), bytes);
     }
 }
 
@@ -160,7 +172,8 @@ impl Hold {
         self.0.requests.take_back(Minute::bucket(then.0), 1);
     }
 
-    /// Bytes of response bodies, at a time that is past.
+    /// Bytes of response bodies that are no stream's.
+    #[cfg(test)]
     pub(super) fn charge_at(&self, at: Timestamp, bytes: u64) {
         self.0.charge(Stamp::of(at), bytes);
     }
@@ -208,12 +221,13 @@ fn edges_of<const BUCKET_MS: i64>(now: Timestamp, edges: &mut Vec<Timestamp>) {
     edges.extend((next..next + 101).map(|bucket| Timestamp(bucket.saturating_mul(BUCKET_MS))));
 }
 
-fn moved<const BUCKET_MS: i64>(counts: &[(u64, u64)], later_ms: i64) -> impl Iterator<Item = (u64, u64)> {
+fn moved<const BUCKET_MS: i64>(counts: &[(u64, u64)], earlier_ms: i64) -> impl Iterator<Item = (u64, u64)> {
     counts.iter().map(move |(bucket, count)| {
+        if earlier_ms == 0 {
+            return (*bucket, *count);
+        }
         let last_ms = i64::try_from(*bucket).unwrap_or(0).saturating_add(1).saturating_mul(BUCKET_MS) - 1;
-        let moved =
-            if later_ms == 0 { *bucket } else { u64::try_from((last_ms.saturating_add(later_ms)) / BUCKET_MS).unwrap_or(0) };
-        (moved, *count)
+        (u64::try_from(last_ms.saturating_sub(earlier_ms) / BUCKET_MS).unwrap_or(0), *count)
     })
 }
 

@@ -40,13 +40,28 @@ pub struct UsedUp;
 
 impl Credit {
     pub(super) fn new(hold: Hold, streams: Arc<Streams>, of: StreamId) -> Self {
-        Self { hold, streams, of, name: None, spent: 0, left: 0, stamp: Stamp::default(), next: 0, owed: None }
+        let mut credit = Self { hold, streams, of, name: None, spent: 0, left: 0, stamp: Stamp::default(), next: 0, owed: None };
+        if of.tunnel {
+            credit.enter();
+        }
+        credit
     }
 
-    /// How long the stream says that it is.
-    pub fn declare(&mut self, bytes: u64) {
-        self.owed = Some(bytes);
-        self.next = bytes.min(FIRST);
+    /// The stream begins, and says how long it is, or does not. To be called before the record tells of it. A short one is charged as a
+    /// whole.
+    pub fn begins(&mut self, declared: Option<u64>, now: Timestamp) {
+        self.owed = declared;
+        match declared {
+            Some(bytes) if bytes <= FIRST => {
+                self.stamp = Stamp::of(now);
+                self.hold.account().charge(self.stamp, bytes);
+                self.left = bytes;
+            }
+            Some(_) | None => {
+                self.next = declared.map_or(0, |_long| FIRST);
+                self.enter();
+            }
+        }
     }
 
     /// To be called before `bytes` are handed on. Where credit runs out, `may` is asked with the figures of this moment before more
@@ -65,7 +80,9 @@ impl Credit {
         self.left -= bytes.min(self.left);
         self.spent = self.spent.saturating_add(bytes);
         self.owed = self.owed.map(|owed| owed.saturating_sub(bytes));
-        self.note();
+        if let Some(name) = &self.name {
+            name.note(self.spent, self.owed);
+        }
         Ok(())
     }
 
@@ -95,27 +112,21 @@ impl Credit {
         self.next = self.next.saturating_mul(2).clamp(FIRST, MOST);
     }
 
-    /// Long streams are known by name, so that a restart knows how much of them is in the accounts already.
-    fn note(&mut self) {
-        if self.spent <= FIRST {
-            return;
-        }
-        let Self { hold, streams, of, spent, owed, .. } = self;
-        let name = self.name.get_or_insert_with(|| streams.enter(*of, hold.account().holder.clone()));
-        name.note(*spent, *owed);
+    fn enter(&mut self) {
+        self.name = Some(self.streams.enter(self.of, Arc::clone(self.hold.account()), self.owed));
     }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
         self.hold.account().give_back(self.stamp, self.left);
-        if let Some(name) = &self.name {
-            name.end();
+        if self.name.is_some() {
+            self.streams.leave(&self.of);
         }
     }
 }
 
-/// The first piece, and streams shorter than this are not known by name.
+/// The first piece; what is declared to be no longer is charged as a whole.
 const FIRST: u64 = 64 * 1024;
 /// The most that is charged ahead.
 const MOST: u64 = 1024 * 1024;

@@ -104,16 +104,16 @@ impl Usage {
         all
     }
 
-    /// Every account with something in it; shared ones by their number.
-    pub(super) fn each(&self, now: Timestamp, mut tell: impl FnMut(Result<&Holder, usize>, &Account)) {
-        for (holder, account) in &self.accounts.pin() {
-            if !account.is_empty(now) {
-                tell(Ok(holder), account);
-            }
-        }
-        for (number, account) in self.shared.iter().enumerate().filter(|(_, account)| !account.is_empty(now)) {
-            tell(Err(number), account);
-        }
+    /// Every account with something in it.
+    pub(super) fn each(&self, now: Timestamp, mut tell: impl FnMut(&Account)) {
+        let accounts = self.accounts.pin();
+        let all = accounts.values().chain(&self.shared).filter(|account| !account.is_empty(now));
+        all.for_each(|account| tell(account));
+    }
+
+    /// Which of the shared ones it is.
+    pub(super) fn number_of(&self, account: &Account) -> Option<usize> {
+        self.shared.iter().position(|shared| std::ptr::eq(&**shared, account))
     }
 
     /// The account that a snapshot speaks of, whatever room there is.

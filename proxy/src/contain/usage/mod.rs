@@ -10,6 +10,8 @@ mod account;
 mod credit;
 mod ledger;
 mod metrics;
+mod rebuild;
+mod snapshot;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -19,3 +21,5 @@ pub use account::{Figures, Hold, Holder};
 pub use credit::{Credit, StreamId, UsedUp};
 pub use ledger::{Usage, Used, Whose};
 pub use metrics::UsageMetrics;
+pub use rebuild::Rebuild;
+pub use snapshot::{Heads, Restored, SnapshotError};

@@ -1,37 +1,27 @@
-//! The long streams under way, by name: what a snapshot has of each.
+//! The streams under way, by name: what a snapshot has of each.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::account::Holder;
+use super::account::Account;
 use super::credit::StreamId;
 
-/// A long stream under way, or one that has just ended.
+/// A stream under way.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) of: StreamId,
-    /// `None`: its account is shared.
-    pub(super) holder: Option<Holder>,
+    pub(super) account: Arc<Account>,
     spent: AtomicU64,
     owed: AtomicU64,
-    ended: AtomicBool,
 }
 
-/// All of them.
+/// All streams but those that are short and were charged as a whole before they began.
+///
+/// INVARIANT (named-before-told): a stream is in here before its `access` line is written, and until its last byte was handed on. So
+/// where a snapshot does not have it, either all of it is in the snapshot's accounts, or the record tells of it later.
 #[derive(Debug, Default)]
-pub(super) struct Streams(Mutex<Vec<Arc<Stream>>>);
-
-/// One as a snapshot has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) of: StreamId,
-    pub(super) holder: Option<Holder>,
-    /// Bytes that its account has been charged with and that were handed on.
-    pub(super) spent: u64,
-    /// Bytes that are still to come, if that was declared.
-    pub(super) owed: Option<u64>,
-    pub(super) ended: bool,
-}
+pub(super) struct Streams([Mutex<HashMap<[u8; 16], Arc<Stream>>>; SHARDS]);
 
 impl Stream {
     /// To be called when they were charged.
@@ -40,43 +30,48 @@ impl Stream {
         self.spent.store(spent, Ordering::Release);
     }
 
-    /// It is kept until its `end` is in the record for certain.
-    pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+    /// Bytes that its account has been charged with and that were handed on, but for the last few.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent.load(Ordering::Acquire)
+    }
+
+    /// Bytes that are still to come, if that was declared.
+    pub(super) fn owed(&self) -> Option<u64> {
+        Some(self.owed.load(Ordering::Acquire)).filter(|owed| *owed != UNKNOWN)
     }
 }
 
 impl Streams {
-    pub(super) fn enter(&self, of: StreamId, holder: Option<Holder>) -> Arc<Stream> {
-        let (spent, owed, ended) = (AtomicU64::new(0), AtomicU64::new(UNKNOWN), AtomicBool::new(false));
-        let stream = Arc::new(Stream { of, holder, spent, owed, ended });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stream));
+    pub(super) fn enter(&self, of: StreamId, account: Arc<Account>, owed: Option<u64>) -> Arc<Stream> {
+        let (spent, owed) = (AtomicU64::new(0), AtomicU64::new(owed.unwrap_or(UNKNOWN)));
+        let stream = Arc::new(Stream { of, account, spent, owed });
+        if let Some(mut shard) = self.shard(&of) {
+            shard.insert(of.request, Arc::clone(&stream));
+        }
         stream
     }
 
-    /// All of them now.
-    pub(super) fn all(&self) -> Vec<Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|stream| stream.seen()).collect()
+    pub(super) fn leave(&self, of: &StreamId) {
+        if let Some(mut shard) = self.shard(of) {
+            shard.remove(&of.request);
+        }
     }
 
-    /// Forgets those among `seen` that had ended.
-    pub(super) fn forget_ended(&self, seen: &[Seen]) {
-        let gone: std::collections::HashSet<_> =
-            seen.iter().filter(|stream| stream.ended).map(|stream| stream.of.request).collect();
-        if !gone.is_empty() {
-            let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            streams.retain(|stream| !gone.contains(&stream.of.request));
-        }
+    /// All of them now.
+    pub(super) fn all(&self) -> Vec<Arc<Stream>> {
+        self.0.iter().flat_map(|shard| locked(shard).values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// Locked for a few nanoseconds, twice for each stream.
+    fn shard(&self, of: &StreamId) -> Option<MutexGuard<'_, HashMap<[u8; 16], Arc<Stream>>>> {
+        let number = usize::from(of.request.last().copied().unwrap_or(0)) % SHARDS;
+        self.0.get(number).map(locked)
     }
 }
 
-impl Stream {
-    fn seen(&self) -> Seen {
-        let ended = self.ended.load(Ordering::Acquire);
-        let owed = Some(self.owed.load(Ordering::Acquire)).filter(|owed| *owed != UNKNOWN);
-        let spent = self.spent.load(Ordering::Acquire);
-        Seen { of: self.of, holder: self.holder.clone(), spent, owed, ended }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const UNKNOWN: u64 = u64::MAX;
+const SHARDS: usize = 32;

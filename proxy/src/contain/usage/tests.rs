@@ -153,7 +153,7 @@ fn a_short_answer_of_known_length_is_charged_once_and_exactly() {
     let now = Timestamp(START);
     let hold = hold(&usage, "ana", START);
     let mut credit = usage.credit(hold.clone(), stream(1));
-    credit.declare(30_000);
+    credit.begins(Some(30_000), now);
     for _ in 0..3 {
         credit.spend(10_000, now, |_| panic!("nobody needs to be asked")).unwrap();
         assert_eq!(hold.figures(now).bytes_1h, 30_000);
@@ -168,7 +168,7 @@ fn a_long_stream_asks_once_per_mebibyte_and_no_more_is_handed_on_when_it_may_not
     let now = Timestamp(START);
     let hold = hold(&usage, "ana", START);
     let mut credit = usage.credit(hold.clone(), stream(1));
-    credit.declare(100 * MIB);
+    credit.begins(Some(100 * MIB), now);
     let (mut sent, mut asked) = (0, 0);
     let budget = 20 * MIB;
     let end = loop {
@@ -194,7 +194,7 @@ fn credit_moves_on_with_time() {
     let usage = usage(10);
     let hold = hold(&usage, "ana", START);
     let mut credit = usage.credit(hold.clone(), stream(1));
-    credit.declare(60_000);
+    credit.begins(Some(60_000), Timestamp(START));
     credit.spend(1_000, Timestamp(START), |_| true).unwrap();
     let later = START + 3_500_000;
     credit.spend(1_000, Timestamp(later), |_| true).unwrap();

@@ -55,6 +55,13 @@ impl<const BUCKET_MS: u64, const COUNT_BITS: u32> Window<BUCKET_MS, COUNT_BITS> 
         }
     }
 
+    /// Adds to a bucket that may be past; what is too old at `now` is left out.
+    pub(super) fn add_past(&self, bucket: u64, now: u64, count: u64) {
+        if now.saturating_sub(bucket) <= BUCKETS.unsigned_abs() {
+            self.add(bucket, count);
+        }
+    }
+
     /// Takes back what was added to `bucket`, as far as it is still there.
     pub(super) fn take_back(&self, bucket: u64, count: u64) {
         let slot = self.slot(bucket);
