@@ -13,6 +13,7 @@ mod redirect;
 mod run;
 mod scrape;
 mod trust;
+mod usage;
 mod watch;
 
 pub use logging::{LogError, LogFormat, start as start_logging};

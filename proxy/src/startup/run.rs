@@ -19,7 +19,7 @@ use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::scrape::{self, Scrape};
-use super::{clock, news, proofs, redirect, trust, watch as files};
+use super::{clock, news, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -27,7 +27,7 @@ use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
-use crate::record::{Archive, ArchiveError, ChainWriter, EventKind, Journal, SyncSchedule, Syncs};
+use crate::record::{Archive, ArchiveError, ChainWriter, EventKind, Heads, Journal, SyncSchedule, Syncs};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
 
@@ -37,6 +37,7 @@ pub struct Running {
     drain: watch::Sender<bool>,
     cores: Vec<oneshot::Receiver<()>>,
     tasks: Vec<AbortOnDropHandle<()>>,
+    heads: Heads,
     _sync: SyncSchedule,
 }
 
@@ -122,6 +123,7 @@ impl Running {
             let _ended = core.await;
         }
         drop(self.tasks);
+        usage::keep_at_the_end(&self.live.gate, &self.heads);
         self.live.note(EventKind::GateStopped, &Asked::by_system("serve"), None);
         if let Err(error) = self.live.gate.registrar.close().await {
             tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
@@ -156,14 +158,19 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
             }
         }
     }
-    let (mut chains, syncs) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
-        Some(Ok((chains, archive))) => (chains, archive.syncs()),
+    let (mut chains, syncs, heads) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
+        Some(Ok((chains, archive))) => (chains, archive.syncs(), archive.heads()),
         Some(Err(error)) => {
             problems.push(format!("audit.dir: {error}"));
-            (Vec::new(), Syncs::default())
+            (Vec::new(), Syncs::default(), Heads::default())
         }
-        None => (Vec::new(), Syncs::default()),
+        None => (Vec::new(), Syncs::default(), Heads::default()),
     };
+    if problems.is_empty()
+        && let Err(problem) = usage::restore(&live.gate.usage, config, started_at)
+    {
+        problems.push(problem);
+    }
     let http = bind("listen.http", config.listen.http, &mut problems).await;
     let metrics = bind("listen.metrics", config.listen.metrics, &mut problems).await;
     let socket = admin::bind(&config.listen.admin, config.listen.admin_group.as_deref())
@@ -191,11 +198,12 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
         spawn(tend(Arc::clone(&live))),
         spawn(journal.clone().tend()),
         spawn(clock::watch(Arc::clone(&live))),
+        spawn(usage::keep(Arc::clone(&live.gate), heads.clone())),
     ];
     tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
     tracing::info!(https = %config.listen.https, cores = config.cores, apps = config.apps.len(), "the gate is open");
-    Ok(Running { live, drain, cores, tasks, _sync: sync })
+    Ok(Running { live, drain, cores, tasks, heads, _sync: sync })
 }
 
 /// Takes the record for this process, repairs it if the last one crashed, and begins a chain for each data core.

@@ -62,6 +62,11 @@ impl Usage {
         }
     }
 
+    /// Its metrics.
+    pub fn metrics(&self) -> &UsageMetrics {
+        &self.metrics
+    }
+
     /// Changes how many accounts there is room for. Those that there are stay.
     pub fn set_room(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);

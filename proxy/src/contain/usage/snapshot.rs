@@ -17,7 +17,7 @@ use crate::secret::Digest;
 pub type Heads = BTreeMap<String, u64>;
 
 /// What was in a snapshot beside accounts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Restored {
     /// When it was taken.
     pub at: Timestamp,
@@ -87,6 +87,13 @@ struct Line {
     owed: Option<u64>,
 }
 
+impl Restored {
+    /// Without a snapshot: all that the record has since `at` is to be told.
+    pub fn nothing(at: Timestamp) -> Self {
+        Self { at, heads: Heads::new(), streams: HashMap::new() }
+    }
+}
+
 impl Usage {
     /// All of it as it is now. `heads` is how far the record was written *before* this was called.
     ///
@@ -146,8 +153,9 @@ impl Usage {
         let read = read?;
         let mut restored = Restored { at, heads, streams: HashMap::new() };
         let earlier_ms = at.0.saturating_sub(now.0).max(0);
-        for (number, line) in read {
-            let account = match (line.whose, line.shared) {
+        let mut known = Vec::with_capacity(read.len());
+        for (number, mut line) in read {
+            let account = match (line.whose.take(), line.shared) {
                 (Some((provider, subject, device, app)), None) => {
                     let user = UserId { provider: provider.into(), subject: subject.into() };
                     self.restored(Ok(Holder { user, device, app: app.into() }))
@@ -155,10 +163,16 @@ impl Usage {
                 (None, Some(shared)) => self.restored(Err(shared)),
                 _ => None,
             };
-            let account = account.ok_or_else(|| senseless(number, "it says not whose it is".to_owned()))?;
-            match line.stream {
-                Some(stream) => {
-                    let request = unhex(&stream).ok_or_else(|| senseless(number, format!("`{stream}` is no request's id")))?;
+            let account = account.ok_or_else(|| senseless(number, "it does not say whose it is".to_owned()))?;
+            let stream = match &line.stream {
+                None => None,
+                Some(id) => Some(unhex(id).ok_or_else(|| senseless(number, format!("`{id}` is no request's id")))?),
+            };
+            known.push((account, stream, line));
+        }
+        for (account, stream, line) in known {
+            match stream {
+                Some(request) => {
                     let under = Under { account, counted: line.counted, owed: line.owed, tunnel: line.tunnel };
                     restored.streams.insert(request, under);
                 }

@@ -9,6 +9,8 @@ use super::account::{Account, Figures, Hold, Holder};
 use super::credit::{Credit, StreamId, UsedUp};
 use super::ledger::{Usage, Whose};
 use super::metrics::UsageMetrics;
+use super::rebuild::Rebuild;
+use super::snapshot::{Heads, Restored, SnapshotError};
 use crate::clock::Timestamp;
 use crate::inventory::{DeviceId, UserId};
 
@@ -320,4 +322,138 @@ fn no_charge_is_lost_to_an_account_that_is_going() {
     for turn in 0..3_000 {
         assert!(hold(&usage, &format!("p{turn}"), START).figures(Timestamp(START)).bytes_1d >= 4, "p{turn}");
     }
+}
+
+fn holder(name: &str) -> Holder {
+    Holder { user: user(name), device: "lap-1".parse().unwrap(), app: "wiki".into() }
+}
+
+fn id(number: u8) -> String {
+    format!("{number:02x}").repeat(16)
+}
+
+/// What a process leaves, and another finds after so many milliseconds.
+fn restarted(usage: &Usage, at: i64, later: i64) -> (Usage, Restored) {
+    let text = usage.snapshot(Timestamp(at), &Heads::from([("0".to_owned(), 7)])).unwrap();
+    let next = self::usage(10_000);
+    let restored = next.restore(&text, Timestamp(at + later)).unwrap();
+    assert_eq!((restored.at, restored.heads.get("0")), (Timestamp(at), Some(&7)));
+    (next, restored)
+}
+
+proptest! {
+    /// Whoever looks at the figures of two processes cannot tell which of them was restarted.
+    #[test]
+    fn a_restart_changes_no_figure(
+        events in prop::collection::vec((0_i64..90_000_000, 0_u8..4, 1_u64..5_000_000), 0..60),
+        waits in prop::collection::vec(0_i64..100_000_000, 1..5),
+    ) {
+        let before = usage(2);
+        let mut events = events;
+        events.sort_unstable();
+        let mut now = START;
+        for (at, name, bytes) in events {
+            now = START + at;
+            let hold = hold(&before, &format!("p{name}"), now);
+            hold.count_request(Timestamp(now));
+            hold.charge_at(Timestamp(now), bytes);
+        }
+        let (after, _) = restarted(&before, now, 0);
+        let mut then = now;
+        for wait in waits {
+            for name in 0..4 {
+                let figures = |usage: &Usage| hold(usage, &format!("p{name}"), then).figures(Timestamp(then));
+                let (one, other) = (figures(&before), figures(&after));
+                // Those who share an account may have one of their own once that is empty.
+                prop_assert_eq!(one, other, "p{} after {} ms", name, then - now);
+            }
+            then += wait;
+        }
+    }
+
+    /// Whatever is written is never taken for something else. (The sixth bit of a letter is its case, which does not matter in the checksum.)
+    #[test]
+    fn what_was_changed_is_noticed(at in any::<prop::sample::Index>(), bit in 0..5) {
+        let before = usage(10);
+        hold(&before, "ana", START).charge_at(Timestamp(START), 5);
+        let mut text = before.snapshot(Timestamp(START), &Heads::new()).unwrap();
+        let next = usage(10);
+        let place = at.index(text.len());
+        text[place] ^= 1_u8 << bit;
+        prop_assert!(next.restore(&text, Timestamp(START)).is_err());
+        prop_assert!(next.all(Timestamp(START)).is_empty());
+        text[place] ^= 1_u8 << bit;
+        prop_assert!(next.restore(&text[..place], Timestamp(START)).is_err());
+        prop_assert!(next.restore(&text, Timestamp(START)).is_ok());
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_later_version_is_not_guessed_at() {
+    let content = format!("{{\"sekisho_usage\":2,\"at\":{START},\"record\":{{}}}}\n");
+    let seal = crate::secret::Digest::of(content.as_bytes());
+    let text = format!("{content}{{\"sha256\":\"{seal}\"}}\n");
+    assert!(matches!(usage(1).restore(text.as_bytes(), Timestamp(START)), Err(SnapshotError::Version(2))));
+    assert!(matches!(usage(1).restore(b"", Timestamp(START)), Err(SnapshotError::Changed)));
+}
+
+#[test]
+fn windows_do_not_slide_while_the_clock_is_behind() {
+    let before = usage(10);
+    hold(&before, "ana", START).charge_at(Timestamp(START), 5);
+    let (after, _) = restarted(&before, START, -50_000_000);
+    let then = START - 50_000_000;
+    assert_eq!(hold(&after, "ana", then).figures(Timestamp(then)).bytes_1h, 5);
+    assert_eq!(hold(&after, "ana", then).figures(Timestamp(then + 3_599_999)).bytes_1h, 5);
+    assert_eq!(hold(&after, "ana", then).figures(Timestamp(then + 3_700_000)).bytes_1h, 0);
+}
+
+#[test]
+fn what_the_record_tells_after_a_snapshot_is_counted_once() {
+    let before = usage(10);
+    let now = Timestamp(START);
+    let ana = hold(&before, "ana", START);
+    // Under way when the snapshot is taken: 3 MiB of 10 handed on, 4 charged.
+    let mut credit = before.credit(ana.clone(), stream(1));
+    credit.begins(Some(10 * MIB), now);
+    for _ in 0..3 * 64 {
+        credit.spend(16 * 1024, now, |_| true).unwrap();
+    }
+    let charged = ana.figures(now).bytes_1h;
+    let (after, restored) = restarted(&before, START, 1_000);
+    let now = Timestamp(START + 1_000);
+    let mut rebuild = Rebuild::new(&after, restored, now);
+    // It went on to 5 MiB; another began and ended; a third was cut by the crash after its first megabyte, a fourth before it answered.
+    rebuild.moved(&id(1), now, 4 * MIB);
+    rebuild.ends(&id(1), now, 5 * MIB);
+    rebuild.answers(&id(2), &holder("ana"), now, None, false);
+    rebuild.ends(&id(2), now, 1_000);
+    rebuild.begins(&id(3), &holder("ben"), now);
+    rebuild.answers(&id(3), &holder("ben"), now, Some(2 * MIB), false);
+    rebuild.moved(&id(3), now, MIB);
+    rebuild.begins(&id(4), &holder("eve"), now);
+    // Of one that is not known, nothing can be said.
+    rebuild.ends(&id(9), now, 77);
+    assert_eq!(rebuild.finish(), 1);
+    let figures = |name| hold(&after, name, now.0).figures(now);
+    assert_eq!(
+        figures("ana"),
+        Figures { requests_1m: 1, bytes_1h: charged + 2 * MIB + 1_000, bytes_1d: charged + 2 * MIB + 1_000 }
+    );
+    assert!(charged <= 4 * MIB, "{charged}");
+    assert_eq!(figures("ben"), Figures { requests_1m: 1, bytes_1h: 2 * MIB, bytes_1d: 2 * MIB });
+    assert_eq!(figures("eve"), Figures { requests_1m: 1, bytes_1h: 0, bytes_1d: 0 });
+}
+
+#[test]
+fn what_a_crash_cut_counts_as_much_as_it_can_have_been() {
+    let after = usage(10);
+    let now = Timestamp(START);
+    let mut rebuild = Rebuild::new(&after, Restored::nothing(now), now);
+    rebuild.answers(&id(1), &holder("ana"), now, None, false);
+    rebuild.answers(&id(2), &holder("ben"), now, None, true);
+    rebuild.answers(&id(3), &holder("cem"), now, Some(100), false);
+    assert_eq!(rebuild.finish(), 3);
+    let bytes = |name| hold(&after, name, START).figures(now).bytes_1d;
+    assert_eq!((bytes("ana"), bytes("ben"), bytes("cem")), (17 * MIB, MIB, 100));
 }
