@@ -8,6 +8,7 @@ mod format;
 mod people;
 mod place;
 mod query;
+mod report;
 mod rows;
 mod unknown;
 mod which;
@@ -15,6 +16,7 @@ mod which;
 use clap::{Args, Subcommand};
 
 use self::query::QueryCommand;
+use self::report::ReportCommand;
 use super::error::CommandError;
 
 /// Ask the record who did what: of the running gate, or of a copied folder.
@@ -28,6 +30,7 @@ pub struct AuditCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     Query(QueryCommand),
+    Report(ReportCommand),
 }
 
 impl AuditCommand {
@@ -38,6 +41,7 @@ impl AuditCommand {
     pub async fn run(self) -> Result<(), CommandError> {
         match self.what {
             What::Query(command) => command.run().await,
+            What::Report(command) => command.run().await,
         }
     }
 }

@@ -32,6 +32,12 @@ pub struct AccessLine<'a> {
     #[serde(borrow, default)]
     pub session_facts: Option<Text<'a>>,
     #[serde(borrow, default)]
+    pub stolen_user: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub stolen_session: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub stolen_from: Option<Text<'a>>,
+    #[serde(borrow, default)]
     pub app: Option<Text<'a>>,
     #[serde(borrow)]
     pub method: Text<'a>,

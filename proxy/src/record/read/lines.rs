@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::memmem;
 
 use super::folder::{ReadError, SegmentFile};
-use super::head::{At, LineKind, head};
+use super::head::{At, LineKind, head, request};
 use super::segment::{SegmentReader, Step};
 
 /// The lines of a record: within a chain in the order of the chain, whatever the clock did; between chains by time. An `access`
@@ -136,6 +136,13 @@ impl Lines {
             }
         }
         Ok(())
+    }
+}
+
+impl<'a> RawLine<'a> {
+    /// The id of the request that it is about, looked at without reading the rest.
+    pub fn request(&self) -> Option<&'a [u8]> {
+        request(self.text)
     }
 }
 
