@@ -165,7 +165,9 @@ const CONFIGURATION: &str = include_str!("sekisho.toml");
 const POLICIES: &[(&str, &str)] = &[
     ("starter.cedar", include_str!("../../../../examples/policies/starter.cedar")),
     ("guards.cedar", include_str!("../../../../examples/policies/guards.cedar")),
+    ("bulk-export.cedar", include_str!("../../../../examples/policies/bulk-export.cedar")),
     ("prove/never.toml", include_str!("../../../../examples/policies/prove/never.toml")),
+    ("tests/bulk-export.toml", include_str!("../../../../examples/policies/tests/bulk-export.toml")),
     ("tests/starter.toml", include_str!("../../../../examples/policies/tests/starter.toml")),
 ];
 
