@@ -7,6 +7,7 @@ mod cross;
 mod device;
 mod files;
 mod gate;
+mod keeping;
 mod paths;
 mod provider;
 mod upstream;

@@ -8,6 +8,7 @@ mod checked;
 mod document;
 mod environment;
 mod host;
+mod keeping;
 mod load;
 mod outline;
 mod path;
@@ -26,6 +27,7 @@ pub use checked::{
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};
+pub use keeping::{CheckpointCommand, Keeping, SyslogAddress};
 pub use outline::Outline;
 pub use path::{PathRefusal, canonical as canonical_path};
 pub use problem::{Place, Problem};

@@ -97,7 +97,7 @@ fn asked(raw: &raw::IdentityProvider, mfa_acr: &BTreeSet<String>, checker: &mut 
     checker.texts(Some(list))
 }
 
-fn is_loopback(url: &url::Url) -> bool {
+pub(super) fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
