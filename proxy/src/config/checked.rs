@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 
 use super::host::Host;
+use super::keeping::Keeping;
 use crate::secret::{Digest, Secret};
 
 /// The whole configuration, checked. Immutable; a reload makes a new one.
@@ -369,6 +370,8 @@ pub struct Audit {
     pub rotate_size: u64,
     /// Age at which a new segment is begun. Default 1 h.
     pub rotate_after: Duration,
+    /// What happens to what was written.
+    pub keeping: Keeping,
 }
 
 /// When the record is forced to the disk. It is always written before a response's first byte.

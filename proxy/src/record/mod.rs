@@ -8,6 +8,7 @@ mod event;
 mod guard;
 mod heads;
 mod journal;
+pub mod keep;
 mod line;
 mod metrics;
 mod moment;

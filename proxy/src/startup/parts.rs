@@ -20,6 +20,7 @@ use crate::forward::{ForwardMetrics, ForwardShared};
 use crate::identify_user::keys::{KeyMetrics, Providers};
 use crate::journey::World;
 use crate::record::RecordMetrics;
+use crate::record::keep::KeepMetrics;
 use crate::route::Router;
 use crate::sign_in::{SignIn, SignInMetrics};
 use crate::store::Registrar;
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) control: Handle,
     pub(super) registry: Registry,
     pub(super) record: RecordMetrics,
+    pub(super) keep: KeepMetrics,
     house: ArcSwapOption<Authority>,
     resumption: Resumption,
     keys: KeyMetrics,
@@ -57,6 +59,7 @@ impl Parts {
             registrar,
             control: Handle::current(),
             record: RecordMetrics::register(&registry)?,
+            keep: KeepMetrics::register(&registry)?,
             house: ArcSwapOption::empty(),
             resumption: Resumption::new(),
             keys: KeyMetrics::register(&registry)?,

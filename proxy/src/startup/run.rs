@@ -27,6 +27,7 @@ use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
+use crate::record::keep::{FinishedWords, Keeper};
 use crate::record::{Archive, ArchiveError, ChainWriter, EventKind, Heads, Journal, SyncSchedule, Syncs};
 use crate::secret::{Digest, Sealer};
 use crate::store::Registrar;
@@ -38,6 +39,7 @@ pub struct Running {
     cores: Vec<oneshot::Receiver<()>>,
     tasks: Vec<AbortOnDropHandle<()>>,
     heads: Heads,
+    keeper: Keeper,
     _sync: SyncSchedule,
 }
 
@@ -129,6 +131,8 @@ impl Running {
             tracing::warn!(%error, "the store was not closed cleanly; it recovers at the next start");
         }
         self.live.end_of_events();
+        // Last, when nothing is written any more.
+        self.keeper.stop().await;
         tracing::info!("stopped");
     }
 }
@@ -158,14 +162,8 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
             }
         }
     }
-    let (mut chains, syncs, heads) = match problems.is_empty().then(|| record(config, live.parts.clock.clone())) {
-        Some(Ok((chains, archive))) => (chains, archive.syncs(), archive.heads()),
-        Some(Err(error)) => {
-            problems.push(format!("audit.dir: {error}"));
-            (Vec::new(), Syncs::default(), Heads::default())
-        }
-        None => (Vec::new(), Syncs::default(), Heads::default()),
-    };
+    let record = problems.is_empty().then(|| record(config, &live.parts));
+    let record = record.and_then(|record| record.map_err(|problem| problems.push(problem)).ok());
     if problems.is_empty()
         && let Err(problem) = usage::restore(&live.gate.usage, config, started_at)
     {
@@ -176,8 +174,8 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     let socket = admin::bind(&config.listen.admin, config.listen.admin_group.as_deref())
         .map_err(|error| problems.push(format!("listen.admin: {error}")))
         .ok();
-    // The last chain is the control runtime's.
-    let (Some(socket), Some(control), true) = (socket, chains.pop(), problems.is_empty()) else {
+    let (Some(socket), Some(Record { chains, control, syncs, heads, keeper }), true) = (socket, record, problems.is_empty())
+    else {
         return Err(StartError(problems));
     };
     let interval = match config.audit.sync {
@@ -203,14 +201,32 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
     tasks.extend(http.map(|listener| spawn(redirect::serve(listener, config.listen.public_port))));
     tasks.extend(metrics.map(|listener| spawn(scrape::serve(listener, Arc::new(scraped(&live, draining))))));
     tracing::info!(https = %config.listen.https, cores = config.cores, apps = config.apps.len(), "the gate is open");
-    Ok(Running { live, drain, cores, tasks, heads, _sync: sync })
+    Ok(Running { live, drain, cores, tasks, heads, keeper, _sync: sync })
 }
 
-/// Takes the record for this process, repairs it if the last one crashed, and begins a chain for each data core.
-fn record(config: &Config, clock: Clock) -> Result<(Vec<ChainWriter>, Archive), ArchiveError> {
-    let mut archive = Archive::open(&config.audit, clock, Box::new(|_finished| {}))?;
+/// The record, taken for this process.
+struct Record {
+    /// One for each data core.
+    chains: Vec<ChainWriter>,
+    /// The control runtime's.
+    control: ChainWriter,
+    syncs: Syncs,
+    heads: Heads,
+    keeper: Keeper,
+}
+
+/// Takes the record for this process, repairs it if the last one crashed, begins a chain for each data core and one for
+/// events, and has them kept.
+fn record(config: &Config, parts: &Parts) -> Result<Record, String> {
+    let (finished, words) = FinishedWords::new();
+    let in_folder = |error: ArchiveError| format!("audit.dir: {error}");
+    let mut archive = Archive::open(&config.audit, parts.clock.clone(), finished).map_err(in_folder)?;
     let names: Vec<Arc<str>> = (0..config.cores).map(|core| core.to_string().into()).chain([CONTROL.into()]).collect();
-    Ok((archive.begin(&names)?, archive))
+    let mut chains = archive.begin(&names).map_err(in_folder)?;
+    let control = chains.pop().ok_or("audit: there is no chain for events")?;
+    let (heads, metrics) = (archive.heads(), parts.keep.clone());
+    let keeper = Keeper::start(&config.audit, &config.state, heads.clone(), words, parts.clock.clone(), metrics);
+    Ok(Record { chains, control, syncs: archive.syncs(), heads, keeper: keeper.map_err(|error| format!("audit: {error}"))? })
 }
 
 fn policies_at_start(config: &Config, metrics: &JourneyMetrics, now: Timestamp) -> Option<Loaded> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::checker::Checker;
-use super::{DAY, HOUR, MINUTE, SECOND, addresses, files};
+use super::{DAY, HOUR, MINUTE, SECOND, addresses, files, keeping};
 use crate::config::checked::{Audit, AuditSync, Limits, Listen, ServerCertificateFiles, SignIn};
 use crate::config::problem::{At, Problem};
 use crate::config::raw;
@@ -108,11 +108,14 @@ pub(super) fn audit(raw: Option<&raw::Audit>, checker: &mut Checker) -> Audit {
     if sync == AuditSync::Always {
         checker.useless(raw.sync_interval.as_ref(), "beside `sync = \"always\"`");
     }
+    let rotate_size = checker.size(raw.rotate_size.as_ref(), 256 << 20, 64 << 10..=1 << 40);
+    let rotate_after = checker.duration(raw.rotate_after.as_ref(), HOUR, SECOND..=31 * DAY);
     Audit {
         dir: checker.path_or(raw.dir.as_ref(), "/var/log/sekisho"),
         sync,
-        rotate_size: checker.size(raw.rotate_size.as_ref(), 256 << 20, 64 << 10..=1 << 40),
-        rotate_after: checker.duration(raw.rotate_after.as_ref(), HOUR, SECOND..=31 * DAY),
+        rotate_size,
+        rotate_after,
+        keeping: keeping::keeping(raw, rotate_size, rotate_after, checker),
     }
 }
 

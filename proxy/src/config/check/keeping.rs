@@ -63,7 +63,9 @@ fn command(list: &List<Text>, checker: &mut Checker) -> Option<CheckpointCommand
     let problem = match std::fs::metadata(&program) {
         Err(error) => Some((error.to_string(), "write the path of a program; it is not looked for in PATH")),
         Ok(metadata) if !metadata.is_file() => Some(("this is not a file".to_owned(), "write the path of a program")),
-        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => Some(("it is not executable".to_owned(), "run chmod +x on it")),
+        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+            Some(("it is not executable".to_owned(), "run chmod +x on it"))
+        }
         Ok(metadata) if metadata.permissions().mode() & 0o002 != 0 => {
             Some(("anybody can change this program".to_owned(), "run chmod o-w on it"))
         }

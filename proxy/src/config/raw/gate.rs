@@ -1,7 +1,7 @@
 //! The gate itself.
 
 use crate::config::raw::{App, DeviceAuthority, IdentityProvider};
-use crate::config::setting::{List, Number, Text, sections};
+use crate::config::setting::{Flag, List, Number, Text, sections};
 
 sections! {
     /// The whole file.
@@ -58,6 +58,15 @@ sections! {
         sync_interval: Text,
         rotate_size: Text,
         rotate_after: Text,
+        checkpoint_lines: Number,
+        checkpoint_every: Text,
+        checkpoint_command: List<Text>,
+        checkpoint_syslog: Text,
+        checkpoint_url: Text,
+        checkpoint_ca: Text,
+        compress: Flag,
+        keep_for: Text,
+        keep_size: Text,
     }
 
     /// `[limits]`

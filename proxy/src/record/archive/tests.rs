@@ -11,13 +11,19 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::config::AuditSync;
+use crate::config::{AuditSync, Keeping};
 use crate::record::chain::{ChainError, Verifier, sealed};
 use crate::record::writer::Rotation;
 
 pub(in crate::record) fn settings(dir: &Path) -> Audit {
     let sync = AuditSync::Interval(Duration::from_secs(1));
-    Audit { dir: dir.to_owned(), sync, rotate_size: 1 << 30, rotate_after: Duration::from_secs(3600) }
+    Audit {
+        dir: dir.to_owned(),
+        sync,
+        rotate_size: 1 << 30,
+        rotate_after: Duration::from_secs(3600),
+        keeping: Keeping::default(),
+    }
 }
 
 fn open_at(dir: &Path, at: i64) -> Archive {

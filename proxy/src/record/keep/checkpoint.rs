@@ -88,7 +88,8 @@ mod tests {
     fn it_has_the_form_that_others_rely_on() {
         let dir = tempfile::tempdir().unwrap();
         let key = SigningKey::open(dir.path(), dir.path()).unwrap();
-        let tip = ChainHead { chain: "0".into(), segment: "access-0000000000001-7-0.jsonl".into(), seq: 3, head: ChainHash::default() };
+        let tip =
+            ChainHead { chain: "0".into(), segment: "access-0000000000001-7-0.jsonl".into(), seq: 3, head: ChainHash::default() };
         let checkpoint = Checkpoint {
             checkpoint: 1,
             at: Timestamp(0).to_string(),

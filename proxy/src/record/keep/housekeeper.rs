@@ -275,7 +275,10 @@ impl Housekeeper {
         let may_delete = self.parts.retention != Retention::default();
         for (last, path) in all {
             let tend = || {
-                if may_delete && last <= taken && last_time(audit, last)?.is_some_and(|at| oldest.is_some_and(|oldest| at < oldest)) {
+                if may_delete
+                    && last <= taken
+                    && last_time(audit, last)?.is_some_and(|at| oldest.is_some_and(|oldest| at < oldest))
+                {
                     place::remove(&path)?;
                     return place::sync_folder(&path);
                 }
@@ -295,7 +298,8 @@ impl Housekeeper {
 
     fn measure(&self) {
         let held = self.held();
-        let states = [SegmentState::Open, SegmentState::Finished, SegmentState::Packed, SegmentState::Deleted, SegmentState::Damaged];
+        let states =
+            [SegmentState::Open, SegmentState::Finished, SegmentState::Packed, SegmentState::Deleted, SegmentState::Damaged];
         for state in states {
             let finished = self.segments.values().filter(|entry| entry.state == state).count() as u64;
             let count = match state {
@@ -349,7 +353,9 @@ impl Parts {
             self.remove(&path)?;
             return Ok(Some(Fate::Gone));
         }
-        let (Ok(sha256), Some((_, last_at))) = (summary.sha256.parse(), summary.span()) else { return Err(TendError::NotAsSigned) };
+        let (Ok(sha256), Some((_, last_at))) = (summary.sha256.parse(), summary.span()) else {
+            return Err(TendError::NotAsSigned);
+        };
         let mut state = if plain { SegmentState::Finished } else { SegmentState::Packed };
         if plain && compress {
             if !pack::mend(&path, sha256)? {

@@ -65,10 +65,17 @@ impl KeepMetrics {
             checkpoints: IntCounter::new("sekisho_record_checkpoints_total", "Checkpoints of the record that were signed")?,
             failures: IntCounter::new("sekisho_record_checkpoint_failures_total", "Checkpoints that could not be written")?,
             last: Gauge::new("sekisho_record_checkpoint_timestamp_seconds", "When the last checkpoint was signed")?,
-            sent: counters("sekisho_record_checkpoint_sent_total", "Attempts to hand a checkpoint to a sink", &["sink", "outcome"])?,
+            sent: counters(
+                "sekisho_record_checkpoint_sent_total",
+                "Attempts to hand a checkpoint to a sink",
+                &["sink", "outcome"],
+            )?,
             waiting: gauges("sekisho_record_checkpoints_waiting", "Checkpoints that a sink has not taken yet", &["sink"])?,
             delivered: GaugeVec::new(
-                Opts::new("sekisho_record_checkpoint_delivered_timestamp_seconds", "When the last checkpoint that a sink took was signed"),
+                Opts::new(
+                    "sekisho_record_checkpoint_delivered_timestamp_seconds",
+                    "When the last checkpoint that a sink took was signed",
+                ),
                 &["sink"],
             )?,
             segments: gauges("sekisho_record_segments", "Segments of the record", &["state"])?,

@@ -19,6 +19,8 @@ mod signed;
 mod signer;
 mod sinks;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError, verify_checkpoint};
 pub use journal::Checkpoints;

@@ -72,7 +72,10 @@ impl Steady {
         let expected = self.wall.plus(instant.saturating_duration_since(self.since));
         let off = now.since(expected).max(expected.since(now));
         if off > JUMP {
-            tracing::warn!(seconds = off.as_secs(), "the clock has jumped; nothing of the record is deleted for its age in the next hour");
+            tracing::warn!(
+                seconds = off.as_secs(),
+                "the clock has jumped; nothing of the record is deleted for its age in the next hour"
+            );
             self.jumped = Some(instant);
         }
         // From here on, so that a clock that runs a little fast never counts as one that jumped.

@@ -156,11 +156,19 @@ pub(super) mod tests {
     use crate::record::chain::ROOM;
 
     /// Writes a segment as the gate does, with `lines` lines between its first and its last, and gives its path and end.
-    pub(in crate::record::keep) fn segment(dir: &Path, chain: &str, started: i64, lines: usize, before: Option<(&str, Head)>) -> (String, Head) {
+    pub(in crate::record::keep) fn segment(
+        dir: &Path,
+        chain: &str,
+        started: i64,
+        lines: usize,
+        before: Option<(&str, Head)>,
+    ) -> (String, Head) {
         let name = format!("access-{started:013}-7-{chain}.jsonl");
         let at = |n: i64| Timestamp(started + n).to_string();
         let follows = match before {
-            Some((segment, head)) => format!(r#","follows":[{{"segment":"{segment}","seq":{},"chain":"{}"}}]"#, head.seq, head.hash),
+            Some((segment, head)) => {
+                format!(r#","follows":[{{"segment":"{segment}","seq":{},"chain":"{}"}}]"#, head.seq, head.hash)
+            }
             None => String::new(),
         };
         let mut all = vec![format!(r#"{{"line":"open","at":"{}","core":"{chain}"{follows}}}"#, at(0))];
@@ -184,7 +192,10 @@ pub(super) mod tests {
         assert_eq!((scanned.lines, scanned.closed), (102, true));
         let content = std::fs::read(&path).unwrap();
         assert_eq!((scanned.bytes, scanned.sha256), (content.len() as u64, Digest::of(&content)));
-        assert_eq!((scanned.first_at.clone(), scanned.last_at.clone()), (Timestamp(2_000).to_string(), Timestamp(2_060).to_string()));
+        assert_eq!(
+            (scanned.first_at.clone(), scanned.last_at.clone()),
+            (Timestamp(2_000).to_string(), Timestamp(2_060).to_string())
+        );
         assert!(scanned.ends_at(last).is_ok() && scanned.ends_at(end).is_err());
         std::fs::write(dir.path().join("packed"), zstd::encode_all(&content[..], 1).unwrap()).unwrap();
         assert_eq!(scan(&dir.path().join("packed"), "0", true).unwrap(), Some(scanned));

@@ -118,7 +118,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_it_says_on_failing_is_told_in_one_short_line() {
-        let failed = sh("cat > /dev/null; echo no room >&2; yes | head -c 100000 >&2; exit 3".into()).send("x").await.unwrap_err();
+        let failed =
+            sh("cat > /dev/null; echo no room >&2; yes | head -c 100000 >&2; exit 3".into()).send("x").await.unwrap_err();
         let words = failed.to_string();
         assert!(words.contains("exit status: 3") && words.contains("no room") && words.len() < 700, "{words}");
         assert!(!words.contains('\n'));

@@ -1,7 +1,5 @@
 //! An https address that takes a checkpoint as the body of a POST.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Request, Uri, header};
 
@@ -30,11 +28,5 @@ impl Post {
             .map_err(unsendable)?;
         let status = self.client.send(request).await?.status();
         if status.is_success() { Ok(()) } else { Err(SinkError::Refused { host, status }) }
-    }
-
-    #[cfg(test)]
-    pub(in crate::record::keep) fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.client = self.client.with_timeout(timeout);
-        self
     }
 }
