@@ -9,7 +9,7 @@ use crate::config::document::{self, Node, Value};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 use crate::config::{
-    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, PublicPath,
+    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, PublicPath, SyslogAddress,
     UpstreamProtocol, UpstreamScheme,
 };
 
@@ -75,6 +75,15 @@ fn the_gate_is_as_written() {
     assert_eq!(config.policies_dir, base.join("rules"));
     assert_eq!(config.candidate_dir, Some(base.join("rules.new")));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_millis(200)));
+    let keeping = &config.audit.keeping;
+    assert_eq!((keeping.checkpoint_lines, keeping.checkpoint_every), (500, Duration::from_secs(5)));
+    let command = keeping.command.as_ref().unwrap();
+    assert_eq!((command.program.to_str(), command.arguments.len()), (Some("/bin/sh"), 2));
+    assert_eq!(keeping.syslog, Some(SyslogAddress::Tcp("2001:db8::1".into(), 601)));
+    assert_eq!(keeping.syslog.as_ref().map(ToString::to_string), Some("tcp:[2001:db8::1]:601".into()));
+    assert_eq!(keeping.url.as_ref().map(ToString::to_string), Some("https://evidence.corp.example/sekisho?from=a".into()));
+    assert_eq!((keeping.ca.len(), keeping.compress), (1, false));
+    assert_eq!((keeping.keep_for, keeping.keep_size), (Some(90 * 1440 * MINUTE), Some(1 << 40)));
     assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
