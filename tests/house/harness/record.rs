@@ -53,16 +53,23 @@ impl Record {
     }
 }
 
+fn unpacked(path: &Path) -> std::io::Result<Vec<u8>> {
+    zstd::decode_all(std::fs::File::open(path)?)
+}
+
 fn gather(folder: &Path, text: &mut String) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    for path in paths {
+    for path in &paths {
         if path.is_dir() {
-            gather(&path, text);
+            gather(path, text);
         } else if path.extension().is_some_and(|extension| extension == "jsonl") {
-            // Beside the lines lie the policy sets that they name.
-            text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+            // Beside the lines lie the policy sets that they name. A file that was packed meanwhile is there as such.
+            let content = std::fs::read(path).or_else(|_gone| unpacked(&path.with_extension("jsonl.zst"))).unwrap();
+            text.push_str(&String::from_utf8_lossy(&content));
+        } else if path.extension().is_some_and(|extension| extension == "zst") && !paths.contains(&path.with_extension("")) {
+            text.push_str(&String::from_utf8_lossy(&unpacked(path).unwrap()));
         }
     }
 }

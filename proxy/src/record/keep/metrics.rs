@@ -98,6 +98,9 @@ impl KeepMetrics {
         }
         registry.register(Box::new(metrics.last.clone()))?;
         registry.register(Box::new(metrics.delivered.clone()))?;
+        for sink in SinkKind::ALL {
+            metrics.waiting(sink, 0);
+        }
         Ok(metrics)
     }
 

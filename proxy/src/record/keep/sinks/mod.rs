@@ -108,6 +108,9 @@ impl Sink {
 }
 
 impl SinkKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Command, Self::Syslog, Self::Url];
+
     /// The word for it in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
