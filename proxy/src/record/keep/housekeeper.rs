@@ -129,7 +129,8 @@ impl Housekeeper {
             match words.recv_timeout(tick) {
                 Ok(word) => {
                     let more = std::iter::from_fn(|| words.try_recv().ok());
-                    if std::iter::once(word).chain(more).fold(false, |stop, word| self.hear(word) || stop) {
+                    // Nothing comes after the last word.
+                    if std::iter::once(word).chain(more).any(|word| self.hear(word)) {
                         return self.sign_the_last();
                     }
                 }

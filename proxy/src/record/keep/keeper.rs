@@ -187,7 +187,7 @@ fn sinks(config: &Audit) -> Result<Vec<Sink>, KeepError> {
         sinks.push(Sink::Syslog(Syslog::new(address.clone())));
     }
     if let Some(url) = &keeping.url {
-        sinks.push(Sink::Post(Post::new(Outbound::new(&keeping.ca)?, url.clone())));
+        sinks.push(Sink::Post(Box::new(Post::new(Outbound::new(&keeping.ca)?, url.clone()))));
     }
     Ok(sinks)
 }

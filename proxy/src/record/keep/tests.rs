@@ -341,7 +341,7 @@ async fn a_syslog_server_and_an_address_get_what_is_on_the_disk() {
     .await;
     run.stop().await;
     let all = house.checkpoints().len();
-    let posted = posted.lock().unwrap();
+    let posted = posted.lock().unwrap().clone();
     assert_eq!(posted[0], posted[1]);
     assert_eq!(numbers(&posted[1..].join("\n")), (1..=all as u64).collect::<Vec<_>>());
     let keys = PublicKeys::read(&house.audit()).unwrap();

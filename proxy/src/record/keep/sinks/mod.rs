@@ -24,7 +24,7 @@ use crate::outbound::OutboundError;
 pub(super) enum Sink {
     Command(Command),
     Syslog(Syslog),
-    Post(Post),
+    Post(Box<Post>),
 }
 
 /// The kinds of sinks, as metrics and the log call them.
