@@ -135,6 +135,7 @@ mod tests {
         ("policies.md", include_str!("../../../docs/policies.md")),
         ("policy-reference.md", include_str!("../../../docs/policy-reference.md")),
         ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),
+        ("record.md", include_str!("../../../docs/record.md")),
         ("sign-in.md", include_str!("../../../docs/sign-in.md")),
         ("systemd", include_str!("../../../examples/systemd/sekisho.service")),
         ("Containerfile", include_str!("../../../examples/Containerfile")),

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::ocsf::Ocsf;
 use super::rows::Rows;
 use crate::commands::error::CommandError;
 use crate::record::read::{Bytes, Entry, EventLine, Place, Request};
@@ -29,6 +30,8 @@ pub(super) enum Format {
     Text,
     /// One JSON object per line
     Json,
+    /// One event of the Open Cybersecurity Schema Framework 1.6.0 per line, as JSON
+    Ocsf,
 }
 
 /// Writes entries, one after another.
@@ -96,6 +99,7 @@ impl Format {
         match self {
             Self::Text => Box::new(Rows::new(zone.clone())),
             Self::Json => Box::new(JsonLines),
+            Self::Ocsf => Box::new(Ocsf),
         }
     }
 }

@@ -5,11 +5,14 @@
 //! no sense, with what could have been meant. If interrupted, nothing has changed: the record is only read.
 
 mod format;
+mod ocsf;
 mod people;
 mod place;
 mod query;
 mod report;
 mod rows;
+#[cfg(test)]
+mod testing;
 mod unknown;
 mod which;
 

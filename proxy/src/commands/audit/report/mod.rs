@@ -14,8 +14,6 @@ mod made;
 mod subject;
 mod summary;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod text;
 mod words;

@@ -186,7 +186,7 @@ fn afterwards(found: &Findings, levers: &[&Happened], zone: &TimeZone) -> Option
         Subject::User(id) => event.user.as_ref() == Some(id) && event.session.is_none(),
         Subject::Session(id) => event.session.as_ref() == Some(id),
     };
-    let last = levers.iter().filter(about).next_back().filter(|event| takes_away(event))?;
+    let last = levers.iter().rfind(about).filter(|event| takes_away(event))?;
     let allowed = found.last_allowed.is_some_and(|allowed| allowed > last.at);
     Some(if allowed {
         format!(

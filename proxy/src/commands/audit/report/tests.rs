@@ -9,10 +9,10 @@ use super::findings::{Cell, Findings, Span};
 use super::gather::Gatherer;
 use super::made::{Made, Read, Verification};
 use super::subject::Subject;
-use super::testing::{Story, Told};
 use super::text::{Size, report};
 use super::{html, json as report_json};
 use crate::clock::Timestamp;
+use crate::commands::audit::testing::{Story, Told};
 use crate::record::read::RecordFolder;
 
 fn at(text: &str) -> When {
@@ -46,70 +46,70 @@ fn breach() -> Story {
     let control = story.file("07:00:00", 71, "control", None);
     let core = story.file("07:00:00", 71, "0", None);
     let other = story.file("07:00:00", 71, "1", None);
-    story.line(control, "event", "07:00:00", json!({ "event": "gate_started", "by": "uid:0 (root)" }));
+    story.line(control, "event", "07:00:00", &json!({ "event": "gate_started", "by": "uid:0 (root)" }));
     story.line(
         control,
         "event",
         "08:00:10",
-        json!({ "event": "signed_in", "by": "user:corp/ana", "device": "lap-7", "user": "corp/ana", "session": "s-1" }),
+        &json!({ "event": "signed_in", "by": "user:corp/ana", "device": "lap-7", "user": "corp/ana", "session": "s-1" }),
     );
     story.whole(
         core,
         "08:00:00",
         812,
-        json!({ "decision": "own", "reason": "sign-in", "app": null, "user": null, "session": null, "policies": null }),
+        &json!({ "decision": "own", "reason": "sign-in", "app": null, "user": null, "session": null, "policies": null }),
     );
-    story.whole(core, "08:01:00", 4_812, json!({ "path": "/", "length": 4_812 }));
+    story.whole(core, "08:01:00", 4_812, &json!({ "path": "/", "length": 4_812 }));
     for number in 0..6_u64 {
         let size = 900_000_000 - number * 100_000_000;
         let path = format!("/customers/%E9%A1%A7%E5%AE%A2-{number}.pdf");
         let at = format!("09:{:02}:00", number * 7);
-        let told = story.access(core, &at, json!({ "app": "files", "host": "files.example", "path": path, "length": size }));
+        let told = story.access(core, &at, &json!({ "app": "files", "host": "files.example", "path": path, "length": size }));
         story.progress(&told, &format!("09:{:02}:30", number * 7), size / 2, 0);
         story.end(&told, &format!("09:{:02}:30", number * 7 + 1), size, 0, "complete");
     }
-    let upload = story.access(other, "09:30:00", json!({ "method": "POST", "path": "/notes", "status": 201, "length": 12 }));
+    let upload = story.access(other, "09:30:00", &json!({ "method": "POST", "path": "/notes", "status": 201, "length": 12 }));
     story.end(&upload, "09:30:02", 12, 2_400_123, "complete");
     let cut = story.access(
         other,
         "09:50:00",
-        json!({ "app": "files", "host": "files.example", "path": "/all.tar", "length": 5_000_000_000_u64 }),
+        &json!({ "app": "files", "host": "files.example", "path": "/all.tar", "length": 5_000_000_000_u64 }),
     );
     story.progress(&cut, "09:50:30", 16_777_216, 0);
-    let socket = story.access(core, "08:05:00", json!({ "path": "/live", "status": 101 }));
+    let socket = story.access(core, "08:05:00", &json!({ "path": "/live", "status": 101 }));
     story.line(
         control,
         "event",
         "09:52:03.100",
-        json!({ "event": "device_quarantined", "by": "uid:1000 (ben)", "why": "malware found", "device": "lap-7" }),
+        &json!({ "event": "device_quarantined", "by": "uid:1000 (ben)", "why": "malware found", "device": "lap-7" }),
     );
     story.end(&cut, "09:52:03.181", 700_123_456, 0, "cut");
     story.end(&socket, "09:52:03.162", 88_400, 1_200, "cut");
     for second in 4..40 {
         let fields = json!({ "decision": "deny", "reason": "device_quarantined", "path": format!("/customers/{second}"), "app": "files", "host": "files.example",
             "status": 403, "policies": null, "user": null, "session": null });
-        story.whole(core, &format!("09:52:{second:02}"), 900, fields);
+        story.whole(core, &format!("09:52:{second:02}"), 900, &fields);
     }
     story.whole(
         other,
         "09:40:00",
         900,
-        json!({ "decision": "deny", "reason": "policy_forbidden", "path": "/admin", "policies": ["no-admin"], "status": 403 }),
+        &json!({ "decision": "deny", "reason": "policy_forbidden", "path": "/admin", "policies": ["no-admin"], "status": 403 }),
     );
     // Ana elsewhere, a thief with her session, and somebody who has nothing to do with it.
-    story.whole(other, "09:10:00", 5, json!({ "device": "tab-2", "session": "s-2", "client": "198.51.100.9:4" }));
+    story.whole(other, "09:10:00", 5, &json!({ "device": "tab-2", "session": "s-2", "client": "198.51.100.9:4" }));
     story.whole(
         other,
         "09:20:00",
         900,
-        json!({ "device": "lap-9", "user": null, "session": null, "client": "203.0.113.66:9", "decision": "deny", "reason": "credential_replayed",
+        &json!({ "device": "lap-9", "user": null, "session": null, "client": "203.0.113.66:9", "decision": "deny", "reason": "credential_replayed",
             "status": 401, "policies": null, "stolen_user": "corp/ana", "stolen_session": "s-1", "stolen_from": "lap-7" }),
     );
-    story.whole(other, "09:21:00", 77, json!({ "device": "lap-8", "user": "corp/ben", "session": "s-3" }));
-    let lost = story.access(core, "09:51:00", json!({ "path": "/report.csv", "length": 50_000_000 }));
+    story.whole(other, "09:21:00", 77, &json!({ "device": "lap-8", "user": "corp/ben", "session": "s-3" }));
+    let lost = story.access(core, "09:51:00", &json!({ "path": "/report.csv", "length": 50_000_000 }));
     story.progress(&lost, "09:51:40", 20_000_000, 0);
     let later = story.file("10:30:00", 99, "0", Some(core));
-    story.line(later, "gap", "11:00:00", json!({ "lost": 3 }));
+    story.line(later, "gap", "11:00:00", &json!({ "lost": 3 }));
     story
 }
 
@@ -172,17 +172,17 @@ fn golden_files_are_written() {
 fn figures_say_what_is_known() {
     let mut story = Story::default();
     let core = story.file("07:00:00", 1, "0", None);
-    story.whole(core, "08:00:00", 100, json!({ "path": "/whole", "length": 100 }));
-    let cut = story.access(core, "08:01:00", json!({ "path": "/cut", "length": 1000 }));
+    story.whole(core, "08:00:00", 100, &json!({ "path": "/whole", "length": 100 }));
+    let cut = story.access(core, "08:01:00", &json!({ "path": "/cut", "length": 1000 }));
     story.end(&cut, "08:01:05", 400, 0, "client_gone");
-    let open = story.access(core, "08:02:00", json!({ "path": "/declared", "length": 1000 }));
+    let open = story.access(core, "08:02:00", &json!({ "path": "/declared", "length": 1000 }));
     story.progress(&open, "08:02:10", 300, 5);
-    story.access(core, "08:03:00", json!({ "path": "/endless" }));
-    story.access(core, "08:04:00", json!({ "path": "/head", "method": "HEAD", "length": 7000 }));
+    story.access(core, "08:03:00", &json!({ "path": "/endless" }));
+    story.access(core, "08:04:00", &json!({ "path": "/head", "method": "HEAD", "length": 7000 }));
     story.start(core, "08:05:00", "/lost-upload");
-    let failed = story.access(core, "08:06:00", json!({ "path": "/failed", "reason": "app_unreachable", "status": 502 }));
+    let failed = story.access(core, "08:06:00", &json!({ "path": "/failed", "reason": "app_unreachable", "status": 502 }));
     story.end(&failed, "08:06:01", 900, 33, "complete");
-    let gone = story.access(core, "08:07:00", json!({ "path": "/gone", "status": 499 }));
+    let gone = story.access(core, "08:07:00", &json!({ "path": "/gone", "status": 499 }));
     story.end(&gone, "08:07:01", 0, 0, "client_gone");
     let (found, _) = found(&story, device(), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     let left = found.total.left;
@@ -214,7 +214,7 @@ fn streams_count_whole_at_both_edges_and_not_beyond() {
         ("/out", "08:59:59.999", "12:00:00"),
         ("/after", "09:00:00", "09:00:01"),
     ] {
-        let told = story.access(core, from, json!({ "path": path }));
+        let told = story.access(core, from, &json!({ "path": path }));
         story.end(&told, to, 10, 0, "complete");
     }
     let (found, _) = found(&story, device(), "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z");
@@ -229,15 +229,15 @@ fn what_began_in_files_of_before_is_found_there() {
     let story = |split: bool| {
         let mut story = Story::default();
         let mut core = story.file("05:00:00", 1, "0", None);
-        let began = story.access(core, "05:00:01", json!({ "path": "/long", "length": 900 }));
-        let others = story.access(core, "05:00:02", json!({ "device": "lap-8", "path": "/long" }));
-        let idle = story.access(core, "05:00:03", json!({ "path": "/unfinished" }));
-        story.whole(core, "05:00:04", 7, json!({ "path": "/over" }));
+        let began = story.access(core, "05:00:01", &json!({ "path": "/long", "length": 900 }));
+        let others = story.access(core, "05:00:02", &json!({ "device": "lap-8", "path": "/long" }));
+        let idle = story.access(core, "05:00:03", &json!({ "path": "/unfinished" }));
+        story.whole(core, "05:00:04", 7, &json!({ "path": "/over" }));
         if split {
-            story.line(core, "close", "06:00:00", json!({ "lines": 1, "bytes": 1 }));
+            story.line(core, "close", "06:00:00", &json!({ "lines": 1, "bytes": 1 }));
             core = story.file("06:00:00", 1, "0", Some(core));
-            story.whole(core, "06:30:00", 7, json!({ "path": "/over-too" }));
-            story.line(core, "close", "07:00:00", json!({ "lines": 1, "bytes": 1 }));
+            story.whole(core, "06:30:00", 7, &json!({ "path": "/over-too" }));
+            story.line(core, "close", "07:00:00", &json!({ "lines": 1, "bytes": 1 }));
             core = story.file("07:00:00", 1, "0", Some(core));
         }
         let later = |told: &Told| Told { file: core, ..told.clone() };
@@ -245,7 +245,7 @@ fn what_began_in_files_of_before_is_found_there() {
         story.progress(&later(&idle), "08:15:00", 44, 0);
         story.end(&later(&began), "08:20:00", 900, 0, "complete");
         story.end(&later(&others), "08:20:00", 900, 0, "complete");
-        story.whole(core, "08:30:00", 3, json!({ "path": "/within" }));
+        story.whole(core, "08:30:00", 3, &json!({ "path": "/within" }));
         story
     };
     let of = |split| found(&story(split), device(), "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z");
@@ -263,10 +263,10 @@ fn files_of_other_times_are_left_aside() {
     let mut story = Story::default();
     let mut core = story.file("01:00:00", 1, "0", None);
     for hour in 2..9 {
-        story.whole(core, &format!("0{}:30:00", hour - 1), 7, json!({}));
+        story.whole(core, &format!("0{}:30:00", hour - 1), 7, &json!({}));
         core = story.file(&format!("0{hour}:00:00"), 1, "0", Some(core));
     }
-    story.whole(core, "08:30:00", 7, json!({}));
+    story.whole(core, "08:30:00", 7, &json!({}));
     let (found, made) = found(&story, device(), "2026-11-20T07:10:00Z", "2026-11-20T09:00:00Z");
     assert_eq!((made.read.skipped, found.total.allowed, found.began_before), (6, 2, 0));
 }
@@ -291,12 +291,12 @@ fn other_devices_of_the_same_people_are_suspicious_if_something_speaks_against_t
     let mut story = Story::default();
     let (core, control) = (story.file("07:00:00", 1, "0", None), story.file("07:00:00", 1, "control", None));
     // Before the subject's device is seen with ana at all.
-    story.whole(core, "07:01:00", 1, json!({ "device": "tab-3" }));
-    story.whole(core, "07:02:00", 1, json!({ "device": "tab-4", "decision": "deny", "reason": "policy_no_permit" }));
-    story.line(control, "event", "07:03:00", json!({ "event": "two_networks", "device": "tab-4" }));
-    story.line(control, "event", "07:03:00", json!({ "event": "device_quarantined", "device": "lap-99" }));
-    story.whole(core, "07:04:00", 1, json!({ "device": "lap-8", "user": "corp/ben" }));
-    story.whole(core, "08:00:00", 1, json!({}));
+    story.whole(core, "07:01:00", 1, &json!({ "device": "tab-3" }));
+    story.whole(core, "07:02:00", 1, &json!({ "device": "tab-4", "decision": "deny", "reason": "policy_no_permit" }));
+    story.line(control, "event", "07:03:00", &json!({ "event": "two_networks", "device": "tab-4" }));
+    story.line(control, "event", "07:03:00", &json!({ "event": "device_quarantined", "device": "lap-99" }));
+    story.whole(core, "07:04:00", 1, &json!({ "device": "lap-8", "user": "corp/ben" }));
+    story.whole(core, "08:00:00", 1, &json!({}));
     let (found, _) = found(&story, device(), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     let others: Vec<_> = found.others.iter().map(|row| (row.device.as_str(), row.suspicious.clone())).collect();
     assert_eq!(others, [("tab-4", vec!["refused 1 time".to_owned(), "two networks".to_owned()]), ("tab-3", vec![])]);
@@ -320,13 +320,13 @@ fn hostile(text: &str) -> (Findings, Made) {
     let (core, control) = (story.file("07:00:00", 1, "0", None), story.file("07:00:00", 1, "control", None));
     let all = json!({ "device": text, "user": text, "session": text, "app": text, "method": text, "host": text, "path": format!("/%zz/{text}"),
         "client": text, "policies": [text], "length": 9 });
-    let cut = story.access(core, "08:00:00", all.clone());
+    let cut = story.access(core, "08:00:00", &all);
     story.end(&cut, "08:00:01", 5, 5, "cut");
-    story.whole(core, "08:00:02", 1, json!({ "device": text, "path": "/%3Cb%3E/%3Cscript%3Ealert(1)" }));
+    story.whole(core, "08:00:02", 1, &json!({ "device": text, "path": "/%3Cb%3E/%3Cscript%3Ealert(1)" }));
     let mut all = all.as_object().unwrap().clone();
     all.insert("decision".to_owned(), json!("deny"));
     all.insert("reason".to_owned(), json!(text));
-    story.whole(core, "08:01:00", 9, all.clone().into());
+    story.whole(core, "08:01:00", 9, &all.clone().into());
     for (name, value) in [
         ("reason", json!("credential_replayed")),
         ("stolen_user", json!(text)),
@@ -335,12 +335,12 @@ fn hostile(text: &str) -> (Findings, Made) {
     ] {
         all.insert(name.to_owned(), value);
     }
-    story.whole(core, "08:02:00", 9, all.clone().into());
+    story.whole(core, "08:02:00", 9, &all.clone().into());
     all.insert("device".to_owned(), json!(format!("other {text}")));
-    story.whole(core, "08:02:00", 9, all.into());
+    story.whole(core, "08:02:00", 9, &all.into());
     for event in ["device_quarantined", "user_suspended", "session_ended", "two_networks", text] {
         let fields = json!({ "event": event, "by": text, "why": text, "device": text, "user": text, "session": text, "app": text, "detail": text });
-        story.line(control, "event", if event == text { "08:04:00" } else { "08:03:00" }, fields);
+        story.line(control, "event", if event == text { "08:04:00" } else { "08:03:00" }, &fields);
     }
     let (found, mut made) = found(&story, Subject::Device(text.to_owned()), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     (made.command, made.folder, made.verification) = (text.to_owned(), text.to_owned(), Verification::Failed(text.to_owned()));
@@ -388,7 +388,7 @@ fn what_finds_no_room_is_told_in_sum() {
     let mut story = Story::default();
     let core = story.file("07:00:00", 1, "0", None);
     for number in 0..30_u64 {
-        story.whole(core, "08:00:00", number + 1, json!({ "path": format!("/{number}") }));
+        story.whole(core, "08:00:00", number + 1, &json!({ "path": format!("/{number}") }));
     }
     let (found, made) = found(&story, device(), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     let hidden: u64 = (1..=10).sum();
@@ -419,14 +419,13 @@ fn random(requests: &[Made3], chains: u8, split: bool) -> Story {
             fields["decision"] = json!("deny");
             fields["reason"] = json!("policy_forbidden");
         }
-        let told = story.access(files[core], &at, fields);
+        let told = story.access(files[core], &at, &fields);
         let later = Timestamp(told.at.0 + 90_000).to_string();
         if fate > 4 {
             story.progress(&told, &Timestamp(told.at.0 + 30_000).to_string(), sent / 2, received / 2);
         }
-        match fate {
-            0..=5 => story.end(&told, &later, sent, received, if fate == 1 { "cut" } else { "complete" }),
-            _ => {}
+        if fate < 6 {
+            story.end(&told, &later, sent, received, if fate == 1 { "cut" } else { "complete" });
         }
     }
     story
@@ -491,13 +490,14 @@ fn a_million_lines() {
     let mut story = Story::default();
     let core = story.file("00:00:01", 1, "0", None);
     for number in 0..500_000_u64 {
-        let at = Timestamp(super::testing::time("01:00:00").0 + i64::try_from(number).unwrap() * 100).to_string();
+        let at =
+            Timestamp(crate::commands::audit::testing::time("01:00:00").0 + i64::try_from(number).unwrap() * 100).to_string();
         let device = if number % 2 == 0 { "lap-7".to_owned() } else { format!("lap-{}", number % 997) };
         story.whole(
             core,
             &at,
             number,
-            json!({ "device": device, "path": format!("/customers/{number}/file.pdf"), "length": number }),
+            &json!({ "device": device, "path": format!("/customers/{number}/file.pdf"), "length": number }),
         );
     }
     let folder = story.write_to(dir.path());

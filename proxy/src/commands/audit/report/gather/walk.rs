@@ -43,8 +43,7 @@ impl Gatherer {
         let mut tally = lines.tally();
         if !self.strangers.is_empty() {
             let mut lines = folder.lines()?;
-            loop {
-                let Some(line) = lines.next_of(&mut Before { gatherer: self, early: &early })? else { break };
+            while let Some(line) = lines.next_of(&mut Before { gatherer: self, early: &early })? {
                 self.line_before(&line);
             }
             let more = lines.tally();

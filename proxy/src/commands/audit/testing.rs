@@ -10,22 +10,22 @@ use crate::record::read::RecordFolder;
 
 /// Files of a record, by their names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Story {
+pub(in crate::commands::audit) struct Story {
     files: Vec<(String, String)>,
     requests: u32,
 }
 
 /// A request that is being told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) file: usize,
-    pub(super) id: String,
-    pub(super) at: Timestamp,
+pub(in crate::commands::audit) struct Told {
+    pub(in crate::commands::audit) file: usize,
+    pub(in crate::commands::audit) id: String,
+    pub(in crate::commands::audit) at: Timestamp,
 }
 
 impl Story {
     /// Begins a file of this chain; `follows` is the number of the one before.
-    pub(super) fn file(&mut self, at: &str, process: u32, chain: &str, follows: Option<usize>) -> usize {
+    pub(in crate::commands::audit) fn file(&mut self, at: &str, process: u32, chain: &str, follows: Option<usize>) -> usize {
         let at = time(at);
         let name = format!("access-{:013}-{process}-{chain}.jsonl", at.0);
         let follows: Vec<Value> =
@@ -36,13 +36,13 @@ impl Story {
             file,
             "open",
             &at.to_string(),
-            json!({ "process": process, "core": chain, "follows": follows, "repaired": [] }),
+            &json!({ "process": process, "core": chain, "follows": follows, "repaired": [] }),
         );
         file
     }
 
     /// Writes a line.
-    pub(super) fn line(&mut self, file: usize, kind: &str, at: &str, fields: Value) {
+    pub(in crate::commands::audit) fn line(&mut self, file: usize, kind: &str, at: &str, fields: &Value) {
         let (_, text) = &mut self.files[file];
         let at = time(at);
         write!(text, "{{\"line\":\"{kind}\",\"at\":\"{at}\"").unwrap();
@@ -53,7 +53,7 @@ impl Story {
     }
 
     /// An `access` line, of a request of lap-7 and ana to the wiki unless `fields` say otherwise.
-    pub(super) fn access(&mut self, file: usize, at: &str, fields: Value) -> Told {
+    pub(in crate::commands::audit) fn access(&mut self, file: usize, at: &str, fields: &Value) -> Told {
         self.requests += 1;
         let id = format!("{:032x}", self.requests);
         let mut all = json!({
@@ -76,7 +76,7 @@ impl Story {
     }
 
     /// Its `start` line, of one that `fields` tell of.
-    pub(super) fn start(&mut self, file: usize, at: &str, path: &str) -> String {
+    pub(in crate::commands::audit) fn start(&mut self, file: usize, at: &str, path: &str) -> String {
         self.requests += 1;
         let id = format!("{:032x}", self.requests);
         let fields = json!({ "device": "lap-7", "user": "corp/ana", "session": "s-1", "app": "wiki", "method": "POST", "host": "wiki.example", "path": path, "policies": [] });
@@ -89,7 +89,7 @@ impl Story {
     }
 
     /// Its `progress` line.
-    pub(super) fn progress(&mut self, told: &Told, at: &str, sent: u64, received: u64) {
+    pub(in crate::commands::audit) fn progress(&mut self, told: &Told, at: &str, sent: u64, received: u64) {
         let text = format!(
             "{{\"line\":\"progress\",\"at\":\"{}\",\"request\":\"{}\",\"sent\":{sent},\"received\":{received}}}\n",
             time(at),
@@ -99,7 +99,7 @@ impl Story {
     }
 
     /// Its `end` line.
-    pub(super) fn end(&mut self, told: &Told, at: &str, sent: u64, received: u64, ending: &str) {
+    pub(in crate::commands::audit) fn end(&mut self, told: &Told, at: &str, sent: u64, received: u64, ending: &str) {
         let over = time(at);
         let ms = over.0 - told.at.0;
         let cause = if ending == "cut" { ",\"cause\":\"device_quarantined\"" } else { "" };
@@ -111,7 +111,7 @@ impl Story {
     }
 
     /// A whole request, with its end a second later.
-    pub(super) fn whole(&mut self, file: usize, at: &str, sent: u64, fields: Value) -> Told {
+    pub(in crate::commands::audit) fn whole(&mut self, file: usize, at: &str, sent: u64, fields: &Value) -> Told {
         let told = self.access(file, at, fields);
         let later = Timestamp(told.at.0 + 1000).to_string();
         self.end(&told, &later, sent, 0, "complete");
@@ -119,7 +119,7 @@ impl Story {
     }
 
     /// The folder, written.
-    pub(super) fn write_to(&self, dir: &Path) -> RecordFolder {
+    pub(in crate::commands::audit) fn write_to(&self, dir: &Path) -> RecordFolder {
         for (name, text) in &self.files {
             std::fs::write(dir.join(name), text).unwrap();
         }
@@ -128,7 +128,7 @@ impl Story {
 }
 
 /// `11:02:03` of 20 November 2026, or RFC 3339.
-pub(super) fn time(text: &str) -> Timestamp {
+pub(in crate::commands::audit) fn time(text: &str) -> Timestamp {
     let text = if text.contains('T') { text.to_owned() } else { format!("2026-11-20T{text}Z") };
     Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
