@@ -11,7 +11,7 @@ use super::output::{Table, plain, print, print_json, time};
 use super::reach::Reach;
 use crate::config::parse_duration;
 use crate::console::admin::wire::{
-    AddRequest, ApproveRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, WhyRequest,
+    AddRequest, ApproveRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView, WhyRequest,
 };
 use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
 
@@ -267,6 +267,7 @@ fn described(details: &DeviceDetails) -> String {
         format!("sessions        {}", details.view.sessions),
     ];
     lines.extend(device.keys.iter().map(|key| format!("key             {}", fingerprint::for_people(&key.0))));
+    let usage = used(&details.usage);
     lines.push("history".to_owned());
     let mut table = Table::new(&["  WHEN", "WHAT", "BY", "WHY"]);
     for change in &details.history {
@@ -279,7 +280,20 @@ fn described(details: &DeviceDetails) -> String {
     }
     let mut text: String = lines.iter().map(|line| plain(line) + "\n").collect();
     text.push_str(&table.text("  nothing is kept"));
-    text
+    text + &usage
+}
+
+/// What people have had on a device, if they had something.
+fn used(usage: &[UsageView]) -> String {
+    if usage.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["  USER", "APP", "REQUESTS 1 MIN", "BYTES 1 H", "BYTES 1 DAY"]);
+    for view in usage {
+        let [requests, hour, day] = [view.requests_1m, view.bytes_1h, view.bytes_1d].map(|figure| figure.to_string());
+        table.row(&[format!("  {}", view.user), view.app.clone(), requests, hour, day]);
+    }
+    format!("usage\n{}", table.text(""))
 }
 
 fn changed(view: &DeviceView) -> String {

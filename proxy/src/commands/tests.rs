@@ -16,6 +16,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::console::admin::{self, AdminState, CaCertificate, ReloadReport};
+use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::samples::{self, key, user};
 use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, Platform};
 use crate::secret::{Digest, Sealer};
@@ -67,6 +68,7 @@ impl Gate {
         let good = Arc::new(AtomicBool::new(true));
         let state = AdminState {
             registrar: registrar.clone(),
+            usage: Arc::new(Usage::new(10, UsageMetrics::register(&prometheus::Registry::new()).unwrap())),
             clock: clock.clone(),
             started_at: START,
             ready: {

@@ -289,6 +289,7 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> Adm
     let [for_ready, for_config, for_reload, for_pin, for_ca, for_candidate] = std::array::from_fn(|_| Arc::clone(live));
     AdminState {
         registrar: live.gate.registrar.clone(),
+        usage: Arc::clone(&live.gate.usage),
         clock: live.parts.clock.clone(),
         started_at,
         ready: Arc::new(move || ready(&for_ready)),

@@ -8,8 +8,9 @@ use http::StatusCode;
 
 use super::answer::Refused;
 use super::state::AdminState;
-use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest};
+use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView};
 use crate::config::{Approval, Config, DeviceAuthorityKind};
+use crate::contain::{Figures, Used};
 use crate::inventory::{DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
 use crate::store::{Actor, Invite, NewDevice, canonical_email};
 
@@ -30,7 +31,13 @@ pub(super) async fn show(state: &AdminState, id: &str) -> Result<DeviceDetails, 
     let live = find(state, id)?;
     let id = &live.device.id;
     let history = state.registrar.device_history(id, HISTORY).await?;
-    Ok(DeviceDetails { view: view_with_sessions(state, &live), history })
+    let usage = state.usage.of_device(id, state.clock.now()).into_iter().map(usage_view).collect();
+    Ok(DeviceDetails { view: view_with_sessions(state, &live), usage, history })
+}
+
+fn usage_view(used: Used) -> UsageView {
+    let Used { holder, figures: Figures { requests_1m, bytes_1h, bytes_1d } } = used;
+    UsageView { user: holder.user, app: holder.app.to_string(), requests_1m, bytes_1h, bytes_1d }
 }
 
 /// The device of that id, or an error with near matches.

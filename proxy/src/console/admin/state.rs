@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::CandidateView;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::contain::Usage;
 use crate::secret::Digest;
 use crate::store::{Actor, Registrar};
 
@@ -16,6 +17,8 @@ use crate::store::{Actor, Registrar};
 pub struct AdminState {
     /// Devices, sessions, people.
     pub registrar: Registrar,
+    /// What everybody has had lately.
+    pub usage: Arc<Usage>,
     /// The time.
     pub clock: Clock,
     /// When the gate started.

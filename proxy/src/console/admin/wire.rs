@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId};
+use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
 use crate::secret::Digest;
 use crate::store::Change;
 
@@ -103,8 +103,26 @@ pub struct DeviceDetails {
     /// The device.
     #[serde(flatten)]
     pub view: DeviceView,
+    /// What people have had on it, of each app.
+    #[serde(default)]
+    pub usage: Vec<UsageView>,
     /// What happened to it, newest first.
     pub history: Vec<Change>,
+}
+
+/// What somebody has had of an app lately, as policies see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UsageView {
+    /// The person.
+    pub user: UserId,
+    /// The app.
+    pub app: String,
+    /// Requests in the last minute.
+    pub requests_1m: u64,
+    /// Bytes of answers in the last hour.
+    pub bytes_1h: u64,
+    /// Bytes of answers in the last day.
+    pub bytes_1d: u64,
 }
 
 /// `POST /v1/invitations`.

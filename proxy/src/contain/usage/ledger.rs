@@ -100,11 +100,21 @@ impl Usage {
         self.count();
     }
 
+    /// Figures of everybody on a device, in order.
+    pub fn of_device(&self, device: &DeviceId, now: Timestamp) -> Vec<Used> {
+        self.those(now, |holder| holder.device == *device)
+    }
+
     /// Figures of every account, in order.
     pub fn all(&self, now: Timestamp) -> Vec<Used> {
+        self.those(now, |_all| true)
+    }
+
+    fn those(&self, now: Timestamp, which: impl Fn(&Holder) -> bool) -> Vec<Used> {
         let accounts = self.accounts.pin();
+        let wanted = accounts.iter().filter(|(holder, _)| which(holder));
         let mut all: Vec<Used> =
-            accounts.iter().map(|(holder, account)| Used { holder: holder.clone(), figures: account.figures(now) }).collect();
+            wanted.map(|(holder, account)| Used { holder: holder.clone(), figures: account.figures(now) }).collect();
         all.sort_by(|one, other| one.holder.cmp(&other.holder));
         all
     }
