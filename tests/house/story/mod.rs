@@ -7,6 +7,7 @@ mod curl;
 mod denied;
 mod forwarding;
 mod held;
+mod kept;
 mod manual;
 mod manual_walk;
 mod mistakes;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::checkpoint::Checkpoint;
-use super::journal::{Checkpoints, earlier};
+use super::journal::{CURRENT, Checkpoints, earlier};
 use super::keys::{PublicKeys, SigningKey};
 use super::metrics::{KeepMetrics, Room, SegmentState};
 use super::pack;
@@ -111,7 +111,9 @@ impl Housekeeper {
                 summaries.push(segment.to_owned());
             }
         }
-        let stubs = summaries.iter().filter(|segment| !names.contains_key(*segment)).count() as u64;
+        summaries.retain(|segment| !names.contains_key(segment));
+        parts.say_again(&summaries);
+        let stubs = summaries.len() as u64;
         for head in parts.heads.now() {
             names.remove(&*head.segment);
         }
@@ -422,6 +424,17 @@ impl Parts {
         place::sync_folder(path)
     }
 
+    /// Names what was deleted so late that a crash may have kept it out of the last checkpoint. Some may be named twice.
+    fn say_again(&self, stubs: &[String]) {
+        let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let last = changed(&self.audit.join(CURRENT)).and_then(|last| last.checked_sub(LATE));
+        for name in stubs.iter().filter(|name| changed(&self.audit.join(Summary::file_name(name))) >= last) {
+            if let Ok(Some(Summary { deleted_at: Some(_), .. })) = self.summary(name) {
+                self.deleted.add(name.clone());
+            }
+        }
+    }
+
     /// What the segment takes on the disk.
     fn bytes(&self, name: &str) -> u64 {
         let path = self.audit.join(name);
@@ -457,5 +470,7 @@ const TICK: Duration = Duration::from_secs(15);
 const SHORT_TICK: Duration = Duration::from_millis(200);
 /// Segments that are deleted before the next checkpoint names them.
 const AT_ONCE: usize = 64;
+/// So much before the last checkpoint, a deletion may not be in it.
+const LATE: Duration = Duration::from_secs(2);
 /// How long the end of the gate waits for summaries.
 const PATIENCE: Duration = Duration::from_secs(2);

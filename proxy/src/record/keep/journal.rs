@@ -222,7 +222,7 @@ fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize>
 }
 
 /// The file that is written to.
-const CURRENT: &str = "checkpoints.jsonl";
+pub(super) const CURRENT: &str = "checkpoints.jsonl";
 /// How the names of earlier ones begin and end.
 const EARLIER: &str = "checkpoints-";
 const PLAIN: &str = ".jsonl";
