@@ -93,6 +93,8 @@ pub struct SignIn {
     pub session_lifetime: Duration,
     /// A session ends when unused for this long. Default 1 h.
     pub idle_timeout: Duration,
+    /// A session that another known device shows is ended, and a bound token not taken any more. Default `true`.
+    pub end_stolen_sessions: bool,
 }
 
 /// Files of a certificate that the gate shows. Read again when they change.

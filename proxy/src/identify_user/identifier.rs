@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::bearer::{Authorization, Bearer};
+use super::bearer::{Authorization, Bearer, StolenToken};
 use super::cookie::{Cookie, Sent};
 use super::keys::Providers;
 use super::known::KnownUser;
@@ -13,7 +13,7 @@ use super::session;
 use crate::clock::Timestamp;
 use crate::config::{Host, SignIn};
 use crate::identify_device::KnownDevice;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, LiveSession};
 
 /// Finds out who asks. One per data core.
 #[derive(Debug)]
@@ -39,10 +39,32 @@ pub struct Ask<'a> {
     pub now: Timestamp,
 }
 
+/// A credential that another known device showed than the one that it belongs to.
+#[derive(Clone, Debug)]
+pub enum Stolen {
+    /// A session, by its cookie.
+    Session(Arc<LiveSession>),
+    /// A bearer token that is bound to a certificate.
+    Token(StolenToken),
+}
+
 impl Identifier {
     /// Of one data core.
     pub fn new(inventory: Arc<Inventory>) -> Self {
         Self { inventory, bearer: Bearer::new() }
+    }
+
+    /// What was stolen, after [`UserRefusal::OtherDevice`] was the answer to a request with these headers. Only what is valid on its
+    /// own device is: a guess is not.
+    pub fn stolen(&self, headers: &HeaderMap) -> Option<Stolen> {
+        match Cookie::Session.sent(headers) {
+            Sent::Token(token) => self.inventory.session_by_token(&token).map(|(live, _host)| Stolen::Session(live)),
+            Sent::Malformed => None,
+            Sent::Absent => match Authorization::of(headers) {
+                Authorization::Bearer(token) => self.bearer.stolen(token, &self.inventory).map(Stolen::Token),
+                Authorization::Malformed | Authorization::NotOurs => None,
+            },
+        }
     }
 
     /// Who asks. Our cookie names the user wherever there is one, whatever it is worth: `Authorization` is then the app's

@@ -17,7 +17,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use identifier::{Ask, Identifier};
+pub use bearer::StolenToken;
+pub use identifier::{Ask, Identifier, Stolen};
 pub use json::{NotAnObject, object};
 pub use known::{Binding, KnownUser};
 pub use refusal::UserRefusal;

@@ -26,6 +26,12 @@ pub enum UserRefusal {
     /// The session or token is bound to another device: it was copied.
     #[error("the credential belongs to another device")]
     OtherDevice,
+    /// The token is bound to a certificate that this device had before.
+    #[error("the token is bound to an earlier certificate of this device")]
+    OtherCertificate,
+    /// The token was shown by another device, and is not taken any more.
+    #[error("the token was shown by another device, and is not taken any more")]
+    TokenStopped,
     /// An administrator took this person's access away.
     #[error("access is suspended")]
     Suspended,
@@ -70,6 +76,8 @@ impl UserRefusal {
             Self::SessionOver(SessionOver::Idle) => "session_idle",
             Self::OtherHost => "other_host",
             Self::OtherDevice => "credential_replayed",
+            Self::OtherCertificate => "token_other_certificate",
+            Self::TokenStopped => "token_stopped",
             Self::Suspended => "user_suspended",
             Self::MalformedAuthorization => "malformed_authorization",
             Self::Token(JwsProblem::UnknownKey) => "token_unknown_key",

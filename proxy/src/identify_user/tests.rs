@@ -64,6 +64,7 @@ impl Gate {
             host: "gate.example".parse().unwrap(),
             session_lifetime: Duration::from_secs(12 * 3600),
             idle_timeout: Duration::from_secs(3600),
+            end_stolen_sessions: true,
         };
         let ask =
             Ask { providers: &self.providers, sign_in: &sign_in, host: &self.host, headers, device: &self.device, now: self.now };

@@ -11,6 +11,8 @@ use super::device::{Device, DeviceId, DeviceStatus, KeyFingerprint};
 use super::live_device::LiveDevice;
 use super::live_session::LiveSession;
 use super::session::{Session, SessionId};
+use super::shown_certificates::ShownCertificates;
+use super::stopped_tokens::StoppedTokens;
 use super::user::UserId;
 use crate::clock::Timestamp;
 use crate::config::Host;
@@ -27,6 +29,8 @@ pub struct Inventory {
     sessions: HashMap<SessionId, Arc<LiveSession>>,
     cookies: HashMap<Digest, (Arc<LiveSession>, Host)>,
     suspended: HashSet<UserId>,
+    stopped_tokens: StoppedTokens,
+    shown_certificates: ShownCertificates,
     epoch: AtomicU64,
     behind: AtomicBool,
     pending: AtomicUsize,
@@ -102,6 +106,16 @@ impl Inventory {
     /// Every suspended person, in no order.
     pub fn suspended_users(&self) -> Vec<UserId> {
         self.suspended.pin().iter().cloned().collect()
+    }
+
+    /// Bearer tokens that are not taken any more.
+    pub fn stopped_tokens(&self) -> &StoppedTokens {
+        &self.stopped_tokens
+    }
+
+    /// Which device showed which certificate lately.
+    pub fn shown_certificates(&self) -> &ShownCertificates {
+        &self.shown_certificates
     }
 
     /// Moves whenever something that a decision may rest on was changed or taken away: a device, a session's facts or end, a

@@ -13,6 +13,8 @@ mod metrics;
 #[cfg(test)]
 pub(crate) mod samples;
 mod session;
+mod shown_certificates;
+mod stopped_tokens;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -24,4 +26,6 @@ pub use live_device::LiveDevice;
 pub use live_session::{LiveSession, SessionOver};
 pub use metrics::InventoryMetrics;
 pub use session::{Session, SessionId};
+pub use shown_certificates::ShownCertificates;
+pub use stopped_tokens::StoppedTokens;
 pub use user::{ClaimValue, InvalidUserId, UserId};

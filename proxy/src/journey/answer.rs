@@ -213,7 +213,9 @@ fn user(why: UserRefusal) -> Answer {
         | UserRefusal::Audience
         | UserRefusal::Claims(_)
         | UserRefusal::Groups(_)
-        | UserRefusal::Confirmation => {
+        | UserRefusal::Confirmation
+        | UserRefusal::OtherCertificate
+        | UserRefusal::TokenStopped => {
             (StatusCode::UNAUTHORIZED, "The token is not accepted", "Get a new token from your identity provider.")
         }
         UserRefusal::NoKeys(_) => return unsure(why.as_str(), "The identity provider's keys cannot be had now."),

@@ -96,6 +96,8 @@ fn all() -> Vec<Refusal> {
             UserRefusal::SessionOver(SessionOver::Idle),
             UserRefusal::OtherHost,
             UserRefusal::OtherDevice,
+            UserRefusal::OtherCertificate,
+            UserRefusal::TokenStopped,
             UserRefusal::Suspended,
             UserRefusal::MalformedAuthorization,
             UserRefusal::TokenKind,

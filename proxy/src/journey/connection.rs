@@ -19,6 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::body::Body;
 use super::calls::{Call, Calls, Trouble};
 use super::gate::{Core, World};
+use super::signals::Sighted;
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Slot, read_proxy_protocol};
 use crate::forward::TunnelEnd;
@@ -34,6 +35,8 @@ pub(super) struct Client {
     /// What was found out about its certificate.
     pub(super) memory: Memory,
     calls: Rc<Calls>,
+    /// What it told of itself.
+    pub(super) sighted: Sighted,
     close: CloseSoon,
     drain: watch::Receiver<bool>,
     _seat: Seat,
@@ -116,6 +119,7 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
         secure,
         memory: Memory::default(),
         calls: Calls::new(),
+        sighted: Sighted::default(),
         close: CloseSoon::default(),
         drain,
         _seat: seat,

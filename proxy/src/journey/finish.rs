@@ -107,6 +107,11 @@ impl Finish<'_> {
             Refusal::StepUp(StepUpRefusal::Needed(needed)) => Some(&**needed),
             _ => None,
         };
+        if answer.status == StatusCode::FORBIDDEN
+            && let Some(device) = &story.line().device
+        {
+            self.core.gate.signals.refused(device, story.at());
+        }
         let mut response = self.refusal_response(&answer, needed, &story.id().to_string());
         match refusal {
             Refusal::User(why) => self.credential_headers(*why, &mut response),

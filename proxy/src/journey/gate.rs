@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::candidate::Shadow;
 use super::control::Control;
 use super::metrics::JourneyMetrics;
+use super::signals::Signals;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -46,6 +47,8 @@ pub struct Gate {
     pub limiter: Limiter,
     /// Metrics of connections and requests.
     pub metrics: JourneyMetrics,
+    /// What cores notice goes there.
+    pub signals: Signals,
     /// Where the candidate policies differed.
     pub shadow: Shadow,
     /// The configuration in force.

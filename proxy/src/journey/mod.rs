@@ -23,8 +23,10 @@ mod own;
 mod preflight;
 mod refusal;
 mod reply;
+mod signals;
 mod step_up;
 mod story;
+mod theft;
 mod travel;
 mod words;
 
@@ -35,3 +37,4 @@ pub use core_loop::{CoreParts, start};
 pub use gate::{Candidate, Gate, World};
 pub use metrics::JourneyMetrics;
 pub use refusal::Refusal;
+pub use signals::{Desk, SignalMetrics, Signals};

@@ -20,10 +20,12 @@ use super::landing;
 use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
+use super::theft;
 use super::travel::Outcome;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::{Ask, KnownUser, UserRefusal};
 use crate::read::Clean;
+use crate::record::{Event, EventKind};
 use crate::route::{OwnPath, OwnRequest};
 use crate::sign_in::{Endpoint, Visit};
 
@@ -99,8 +101,10 @@ async fn recognise(core: &Core, client: &Client, world: &World, request: &Clean,
             core.users.identify(ask).await
         }
     };
-    if let Ok(user) = &user {
-        story.user(user);
+    match (&user, &device) {
+        (Ok(user), _) => story.user(user),
+        (Err(why), Ok(device)) => theft::notice(core, client, device, &request.headers, *why, story),
+        (Err(_), Err(_)) => {}
     }
     Visitor { device, user }
 }
@@ -135,7 +139,15 @@ async fn visit(
     };
     visit.body = small_body(request).await?;
     let sign_in = Arc::clone(&world.sign_in);
-    let reply = core.gate.control.call(async move { sign_in.visit(visit).await }).await??;
+    let device = visit.device.as_ref().map(|known| known.device.id.to_string());
+    let reply = core.gate.control.call(async move { sign_in.visit(visit).await }).await?;
+    if endpoint == Endpoint::Callback
+        && let Err(why) = &reply
+    {
+        let (request, detail) = (Some(story.id().to_string()), Some(format!("{}: {why}", why.as_str())));
+        core.gate.signals.event(Event { device, request, detail, ..Event::of(EventKind::SignInFailed, story.at()) });
+    }
+    let reply = reply?;
     Ok(reply::render(&reply, world, story))
 }
 

@@ -11,7 +11,7 @@ use crate::decide::{Basis, DecideRefusal, Permit, Snapshots};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
-use crate::inventory::Session;
+use crate::inventory::{DeviceId, Session};
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, CandidateSaid, Decision, Open, RecordError, RecordedWay, Recorder, Start, Watch};
 use crate::sign_in::Asked;
@@ -124,11 +124,11 @@ impl Story {
         line.binding = Some(user.binding.as_str().to_owned());
     }
 
-    /// A session was shown by another device than its own.
-    pub(super) fn stolen(&mut self, session: &Session) {
+    /// A session or a token was shown by another device than its own.
+    pub(super) fn stolen(&mut self, session: &Session, from: Option<&DeviceId>) {
         self.line.stolen_user = Some(session.user.to_string());
         self.line.stolen_session = Some(session.id.to_string());
-        self.line.stolen_from = Some(session.device.to_string());
+        self.line.stolen_from = from.map(ToString::to_string);
     }
 
     /// Policy said yes.

@@ -21,11 +21,11 @@ use super::preflight;
 use super::refusal::Refusal;
 use super::step_up;
 use super::story::Story;
+use super::theft;
 use crate::contain::{StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
-use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::{Ask, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, Routed};
@@ -137,7 +137,7 @@ async fn pass(
     } else {
         let _sure_of_the_time = core.gate.clock.look()?;
         let device = identify_device(core, client, world, &routed, story).await?;
-        match identify_user(core, world, &routed, &device, story).await {
+        match identify_user(core, client, world, &routed, &device, story).await {
             Ok(user) => {
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
                 let now = core.gate.clock.now();
@@ -195,11 +195,13 @@ async fn identify_device(
     let found = device::identify(core, client, world, taken).await;
     let device = found.inspect_err(|refusal| story.refused_device(refusal))?;
     story.device(&device);
+    core.gate.signals.active(&client.sighted, &client.secure, &device, story.at());
     Ok(device)
 }
 
 async fn identify_user(
     core: &Core,
+    client: &Client,
     world: &World,
     routed: &Routed,
     device: &KnownDevice,
@@ -213,14 +215,8 @@ async fn identify_user(
         device,
         now: core.gate.clock.now(),
     };
-    let user = core.users.identify(ask).await.inspect_err(|why| {
-        if why.is_theft()
-            && let Sent::Token(token) = Cookie::Session.sent(&routed.request.headers)
-            && let Some((live, _host)) = core.gate.inventory.session_by_token(&token)
-        {
-            story.stolen(&live.session);
-        }
-    })?;
+    let user = core.users.identify(ask).await;
+    let user = user.inspect_err(|why| theft::notice(core, client, device, &routed.request.headers, *why, story))?;
     story.user(&user);
     Ok(user)
 }

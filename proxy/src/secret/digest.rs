@@ -30,6 +30,13 @@ impl Digest {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
+    /// What [`to_base64url`](Self::to_base64url) gave; `None` if it did not give this.
+    pub fn from_base64url(text: &str) -> Option<Self> {
+        let mut out = [0; 32];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut out).ok()?;
+        (length == out.len()).then_some(Self(out))
+    }
+
     /// The first 16 hex digits: enough to tell two apart in a log line.
     pub fn short(self) -> String {
         let mut hex = self.to_string();

@@ -26,7 +26,7 @@ use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
-use crate::journey::{self, Control, CoreParts, Gate, JourneyMetrics, Shadow};
+use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
 use crate::record::keep::{FinishedWords, Keeper};
 use crate::record::{Archive, ArchiveError, ChainWriter, EventKind, Heads, Journal, SyncSchedule, Syncs};
 use crate::secret::{Digest, Sealer};
@@ -64,6 +64,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     let usage_metrics = UsageMetrics::register(&registry).map_err(StartError::one)?;
     register_process(&registry).map_err(StartError::one)?;
     InventoryMetrics::register(&registry, Arc::clone(registrar.inventory())).map_err(StartError::one)?;
+    let signal_metrics = SignalMetrics::register(&registry).map_err(StartError::one)?;
     let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
     // The authority comes first: `world` and enrolment need it.
     parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
@@ -72,6 +73,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
         policies::keep_for_the_record(&config, policies).map_err(|problem| StartError(vec![problem]))?;
     }
     let world = parts.world(Arc::clone(&config), policies.as_ref(), None).map_err(StartError)?;
+    let (signals, desk) = Desk::new(signal_metrics);
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),
         control: Control::new(parts.control.clone(), CONTROL_ROOM),
@@ -79,13 +81,14 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
         limiter: Limiter::new(&config.limits),
         enrolment: ArcSwapOption::from(parts.enrolment(&config)),
         metrics,
+        signals,
         shadow: Shadow::default(),
         world: ArcSwap::from_pointee(world),
         clock,
         registrar,
     });
     let live = Live::new(gate, parts, policies);
-    open(live, &config).await
+    open(live, &config, desk).await
 }
 
 /// Whether the configuration and policies could go live: everything but starting. Returns what is doubtful.
@@ -142,7 +145,7 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
+async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, StartError> {
     let (drain, draining) = watch::channel(false);
     let started_at = live.parts.clock.now();
     let mut problems = Vec::new();
@@ -195,6 +198,7 @@ async fn open(live: Arc<Live>, config: &Config) -> Result<Running, StartError> {
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
         spawn(journal.clone().tend()),
+        spawn(desk.run(Arc::clone(&live.gate), journal.clone())),
         spawn(clock::watch(Arc::clone(&live))),
         spawn(usage::keep(Arc::clone(&live.gate), heads.clone())),
     ];

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Url;
@@ -139,8 +139,17 @@ impl Client {
 
     /// An HTTP/1.1 connection to keep.
     pub(crate) async fn connect(&self, url: &str) -> Connection {
+        self.connect_from("127.0.0.1", url).await
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) async fn connect_from(&self, address: &str, url: &str) -> Connection {
         let url = Url::parse(url).unwrap();
-        let stream = TokioIo::new(self.tls_to(&url).await);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        let gate = format!("127.0.0.1:{}", url.port_or_known_default().unwrap());
+        let socket = socket.connect(gate.parse().unwrap()).await.unwrap();
+        let stream = TokioIo::new(self.tls_over(socket, &url).await);
         let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         Connection { sender, host: url.origin().ascii_serialization(), client: self.clone() }

@@ -93,3 +93,74 @@ impl Stage {
         self.neighbours.stop().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    async fn stage(dir: &std::path::Path, clock: &Clock) -> Stage {
+        for port in (20_000..40_000).step_by(5).skip(usize::try_from(std::process::id() % 3000).unwrap()) {
+            if let Ok(stage) = Stage::set(Place::new(dir.join("state"), port), clock).await {
+                return stage;
+            }
+        }
+        panic!("no five ports in a row are free");
+    }
+
+    /// Asks until the answer is as wanted; the clock goes on meanwhile.
+    async fn until(stage: &Stage, clock: &Clock, wanted: (u16, Option<&str>)) {
+        let asked = async {
+            loop {
+                let answer = stage.alice.get(&stage.place.share("/")).await.unwrap();
+                if (answer.status.as_u16(), answer.reason().as_deref()) == wanted {
+                    return;
+                }
+                clock.advance(Duration::from_millis(250));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap_or_else(|_late| panic!("never {wanted:?}"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_clock_that_jumps_closes_what_rests_on_time_until_it_can_be_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Clock::system().now());
+        let stage = stage(dir.path(), &clock).await;
+        let share = stage.place.share("/");
+        let nobody = Visitor::new(stage.trusted().unwrap(), None).unwrap();
+        until(&stage, &clock, (200, None)).await;
+
+        // By this the session has expired long ago, but nobody believes it.
+        clock.jump(100 * HOUR_MS);
+        let answer = stage.alice.get(&share).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), answer.reason().as_deref()),
+            (503, Some("clock_unsure")),
+            "the first request sees it"
+        );
+        let sign_in = nobody.get(&stage.place.share("/.sekisho/sign-in")).await.unwrap();
+        assert_eq!(sign_in.reason().as_deref(), Some("clock_unsure"));
+        let whoami = nobody.get(&stage.place.share("/.sekisho/whoami")).await.unwrap();
+        assert_eq!(whoami.status.as_u16(), 200, "what does not rest on time goes on");
+        let status: crate::console::admin::wire::Status = stage.admin.get("/v1/status").await.unwrap();
+        assert_eq!(status.not_ready.as_deref(), Some("the clock has jumped"));
+
+        clock.jump(-100 * HOUR_MS);
+        until(&stage, &clock, (200, None)).await;
+        let audit = stage.place.file("audit");
+        stage.strike().await;
+        let files = std::fs::read_dir(audit).unwrap().map(|entry| entry.unwrap().path());
+        let control = files.filter(|path| path.display().to_string().ends_with("-control.jsonl"));
+        let text: String = control.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        let events: Vec<&str> = ["gate_started", "clock_unsure", "clock_sure", "gate_stopped"]
+            .into_iter()
+            .filter(|kind| text.matches(&format!("\"event\":\"{kind}\"")).count() == 1)
+            .collect();
+        assert_eq!(events, ["gate_started", "clock_unsure", "clock_sure", "gate_stopped"], "{text}");
+    }
+}

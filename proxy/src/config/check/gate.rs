@@ -72,7 +72,8 @@ pub(super) fn sign_in(raw: Option<&raw::SignIn>, checker: &mut Checker) -> Optio
         checker.wrong(&text.at, "a session ends before it can be idle for so long", "write at most the session_lifetime");
     }
     let host = raw.host.as_ref().and_then(|host| checker.host(host));
-    Some(SignIn { host: host?, session_lifetime, idle_timeout })
+    let end_stolen_sessions = raw.end_stolen_sessions.as_ref().is_none_or(|flag| flag.value);
+    Some(SignIn { host: host?, session_lifetime, idle_timeout, end_stolen_sessions })
 }
 
 pub(super) fn server_certificates(raw: Option<&List<raw::ServerCertificate>>, checker: &mut Checker) -> Vec<CheckedCertificate> {

@@ -37,6 +37,7 @@ sections! {
         host: Text,
         session_lifetime: Text,
         idle_timeout: Text,
+        end_stolen_sessions: Flag,
     }
 
     /// `[[server_certificate]]`

@@ -71,6 +71,7 @@ fn the_gate_is_as_written() {
     assert_eq!(config.listen.proxy_protocol_from, ["10.0.0.0/8".parse().unwrap(), "fd00::1/128".parse().unwrap()]);
     assert_eq!(config.sign_in.host.as_str(), "gate.corp.example");
     assert_eq!(config.sign_in.session_lifetime, 480 * MINUTE);
+    assert!(!config.sign_in.end_stolen_sessions);
     assert_eq!(config.server_certificates[0].key, base.join("tls/corp.key"));
     assert_eq!(config.policies_dir, base.join("rules"));
     assert_eq!(config.candidate_dir, Some(base.join("rules.new")));

@@ -21,6 +21,7 @@ use crate::inventory::Inventory;
 use crate::secret::Digest;
 
 pub(super) use authorization::Authorization;
+pub use verified::StolenToken;
 use verified::Verified;
 
 /// The bearer tokens of one data core.
@@ -62,9 +63,15 @@ impl Bearer {
             verdict => verdict?,
         };
         let verified = Arc::new(verified);
-        let user = verified.check(inventory, device, now)?;
-        self.verified.borrow_mut().insert(digest, verified);
-        Ok(user)
+        // Also if it is refused now: whoever asks about a theft wants to know what was stolen.
+        self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
+        verified.check(inventory, device, now)
+    }
+
+    /// What is known of a token that was just refused because it belongs to another device.
+    pub(super) fn stolen(&self, token: &str, inventory: &Inventory) -> Option<StolenToken> {
+        let verified = self.verified.borrow_mut().get(&Digest::of(token.as_bytes())).cloned();
+        verified.map(|verified| verified.stolen(inventory))
     }
 
     /// Once more, with the keys that the provider has by now. `now` is left as it was when the request came: what has expired

@@ -11,8 +11,19 @@ use super::super::known::{Binding, KnownUser};
 use super::super::refusal::UserRefusal;
 use crate::clock::Timestamp;
 use crate::identify_device::KnownDevice;
-use crate::inventory::{Inventory, Session, SessionId, UserId};
+use crate::inventory::{DeviceId, Inventory, Session, SessionId, UserId};
 use crate::secret::{self, Digest};
+
+/// A token that another device showed than the one that it is bound to. It is valid but for that.
+#[derive(Clone, Debug)]
+pub struct StolenToken {
+    /// Its hash.
+    pub digest: Digest,
+    /// What it states, in the form of a session. Its device is the one that showed it.
+    pub session: Arc<Session>,
+    /// The device that it belongs to, if that showed its certificate lately.
+    pub from: Option<DeviceId>,
+}
 
 /// A token that was verified once. What can change between two requests is not part of that verdict: [`Verified::check`].
 #[derive(Debug)]
@@ -21,6 +32,7 @@ pub(super) struct Verified {
     /// Of the key set that verified it.
     generation: u64,
     validity: Validity,
+    digest: Digest,
     /// `x5t#S256` that it is bound to.
     certificate: Option<String>,
     session: Arc<Session>,
@@ -52,7 +64,15 @@ impl Verified {
         let person = Person::read(payload, None, &provider.settings, now)?;
         let session = Arc::new(session(person, provider, device, validity, digest, now));
         let facts = Digest::of(session.facts_json().as_bytes());
-        Ok(Self { provider: Arc::clone(provider), generation: keys.generation, validity, certificate, session, facts })
+        Ok(Self {
+            provider: Arc::clone(provider),
+            generation: keys.generation,
+            validity,
+            digest: *digest,
+            certificate,
+            session,
+            facts,
+        })
     }
 
     /// Whether this verdict can be given again: same provider with the same settings, same keys, same device.
@@ -66,13 +86,38 @@ impl Verified {
         let binding = match &self.certificate {
             None => Binding::None,
             Some(bound) if secret::same(bound.as_bytes(), device.certificate.to_base64url().as_bytes()) => Binding::Certificate,
-            Some(_) => return Err(UserRefusal::OtherDevice),
+            Some(bound) => return Err(self.bound_elsewhere(bound, inventory, device)),
         };
+        if inventory.stopped_tokens().has(&self.digest) {
+            return Err(UserRefusal::TokenStopped);
+        }
         self.validity.check(now)?;
         if inventory.is_suspended(&self.session.user) {
             return Err(UserRefusal::Suspended);
         }
         Ok(KnownUser { session: Arc::clone(&self.session), binding, facts: self.facts })
+    }
+}
+
+impl Verified {
+    /// A device that has a new certificate may still have a token for the one before: of no use, but no theft.
+    fn bound_elsewhere(&self, bound: &str, inventory: &Inventory, device: &KnownDevice) -> UserRefusal {
+        let owner = Digest::from_base64url(bound).and_then(|bound| inventory.shown_certificates().device(&bound));
+        if owner.is_some_and(|owner| owner == device.device.id) {
+            UserRefusal::OtherCertificate
+        } else {
+            UserRefusal::OtherDevice
+        }
+    }
+
+    /// What there is to know of it once it turned out to be stolen.
+    pub(super) fn stolen(&self, inventory: &Inventory) -> StolenToken {
+        let bound = self.certificate.as_deref().and_then(Digest::from_base64url);
+        StolenToken {
+            digest: self.digest,
+            session: Arc::clone(&self.session),
+            from: bound.and_then(|bound| inventory.shown_certificates().device(&bound)),
+        }
     }
 }
 

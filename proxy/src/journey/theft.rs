@@ -1,0 +1,47 @@
+//! A credential that belongs to another device: whose it is, for the record and for the desk that acts on it.
+
+use http::HeaderMap;
+
+use super::connection::Client;
+use super::gate::Core;
+use super::signals::{Theft, Whose};
+use super::story::Story;
+use crate::identify_device::KnownDevice;
+use crate::identify_user::{Stolen, UserRefusal};
+
+/// Tells of it, if that is why the request is refused.
+pub(super) fn notice(
+    core: &Core,
+    client: &Client,
+    device: &KnownDevice,
+    headers: &HeaderMap,
+    why: UserRefusal,
+    story: &mut Story,
+) {
+    if !why.is_theft() {
+        return;
+    }
+    let Some(stolen) = core.users.stolen(headers) else { return };
+    let (user, whose) = match stolen {
+        Stolen::Session(live) => {
+            let session = &live.session;
+            story.stolen(session, Some(&session.device));
+            (session.user.to_string(), Whose::Session(session.id.clone(), session.device.clone()))
+        }
+        Stolen::Token(token) => {
+            let session = &token.session;
+            story.stolen(session, token.from.as_ref());
+            let (id, until) = (session.id.clone(), session.expires_at);
+            (session.user.to_string(), Whose::Token { id, digest: token.digest, until, from: token.from.clone() })
+        }
+    };
+    core.gate.signals.stolen(Theft {
+        by: device.device.id.clone(),
+        client: client.secure.client.ip(),
+        user,
+        whose,
+        request: story.id().to_string(),
+        app: story.line().app.clone(),
+        at: core.gate.clock.now(),
+    });
+}
