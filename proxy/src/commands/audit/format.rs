@@ -102,6 +102,14 @@ impl Format {
             Self::Ocsf => Box::new(Ocsf),
         }
     }
+
+    /// A writer for entries that come one by one.
+    pub(super) fn follower(self, zone: &TimeZone) -> Box<dyn Writer> {
+        match self {
+            Self::Text => Box::new(Rows::one_by_one(zone.clone())),
+            Self::Json => self.writer(zone),
+        }
+    }
 }
 
 impl Writer for JsonLines {

@@ -4,6 +4,7 @@
 //! 1 if the record is not as it was written, 3 if something was asked about that nobody knows. Refused: a time or a name that makes
 //! no sense, with what could have been meant. If interrupted, nothing has changed: the record is only read.
 
+mod follow;
 mod format;
 mod ocsf;
 mod people;
@@ -18,6 +19,7 @@ mod which;
 
 use clap::{Args, Subcommand};
 
+use self::follow::FollowCommand;
 use self::query::QueryCommand;
 use self::report::ReportCommand;
 use super::error::CommandError;
@@ -33,6 +35,7 @@ pub struct AuditCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     Query(QueryCommand),
+    Follow(FollowCommand),
     Report(ReportCommand),
 }
 
@@ -44,6 +47,7 @@ impl AuditCommand {
     pub async fn run(self) -> Result<(), CommandError> {
         match self.what {
             What::Query(command) => command.run().await,
+            What::Follow(command) => command.run().await,
             What::Report(command) => command.run().await,
         }
     }

@@ -15,12 +15,19 @@ pub(super) struct Rows {
     /// Rows that wait for the widths of the columns.
     waiting: Vec<[String; COLUMNS]>,
     widths: Option<[usize; COLUMNS]>,
+    /// The least that columns may be.
+    least: [usize; COLUMNS],
 }
 
 impl Rows {
     /// With times of this zone.
     pub(super) fn new(zone: TimeZone) -> Self {
-        Self { zone, waiting: Vec::new(), widths: None }
+        Self { zone, waiting: Vec::new(), widths: None, least: HEADINGS.map(str::len) }
+    }
+
+    /// For rows that come one by one: columns are wide enough for what is usual.
+    pub(super) fn one_by_one(zone: TimeZone) -> Self {
+        Self { least: [23, 20, 12, 8, 16, 6, 10, 10, 11, 7], ..Self::new(zone) }
     }
 
     fn cells(&self, entry: &Entry) -> [String; COLUMNS] {
@@ -40,7 +47,7 @@ impl Rows {
         if let Some(widths) = self.widths {
             return widths;
         }
-        let mut widths = HEADINGS.map(str::len);
+        let mut widths = self.least;
         for row in &self.waiting {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count()).min(WIDEST);

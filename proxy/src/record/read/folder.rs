@@ -125,6 +125,11 @@ impl SegmentFile {
         name.strip_suffix(COMPRESSED).unwrap_or(name)
     }
 
+    /// Whether it is compressed: then it was finished.
+    pub fn is_compressed(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "zst")
+    }
+
     /// Opens it; if it was compressed meanwhile, what came of it. `None`: it was deleted meanwhile.
     ///
     /// # Errors

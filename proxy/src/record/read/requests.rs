@@ -291,7 +291,7 @@ impl Joining {
 }
 
 impl Request {
-    fn new(access: Option<Access>, start: Option<Start>, place: Place) -> Self {
+    pub(super) fn new(access: Option<Access>, start: Option<Start>, place: Place) -> Self {
         Self { access, start, end: None, progress: None, may_run: false, place }
     }
 

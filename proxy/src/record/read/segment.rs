@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use memchr::memchr;
@@ -70,6 +70,24 @@ impl SegmentReader {
             before: 0,
             offset: 0,
         })
+    }
+
+    /// Opens a file that is still written to, behind what is in it already. Its lines are counted from there.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open_at_end(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        let mut last = [b'\n'];
+        if end > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        // The rest of a line whose beginning was not seen is not one.
+        let mut reader = Self::open(path)?;
+        (reader.source, reader.before, reader.skipping) = (Box::new(file), end, last != *b"\n");
+        Ok(reader)
     }
 
     /// Goes to the next line. After [`Step::Torn`] and [`Step::End`] it may be asked again: the file may have grown.
@@ -212,6 +230,29 @@ mod tests {
         assert_eq!((reader.line(), reader.number(), reader.offset()), (&b"two"[..], 2, 4));
         assert_eq!((reader.step().unwrap(), reader.step().unwrap()), (Step::Line, Step::End));
         assert_eq!(reader.line(), b"");
+    }
+
+    #[test]
+    fn a_file_can_be_read_from_its_end_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let append = |text: &str| {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        for (before, after, expected) in [
+            ("", "one\n", vec![Step::Line]),
+            ("a\n", "one\n", vec![Step::Line]),
+            ("a\nb", "c\none\n", vec![Step::TooLong, Step::Line]),
+        ] {
+            drop(std::fs::remove_file(&path));
+            append(before);
+            let mut reader = SegmentReader::open_at_end(&path).unwrap();
+            assert!(matches!(reader.step().unwrap(), Step::End | Step::Torn));
+            append(after);
+            assert_eq!(expected.iter().map(|_| reader.step().unwrap()).collect::<Vec<_>>(), expected);
+            assert_eq!(reader.line(), b"one");
+        }
     }
 
     #[test]
