@@ -19,6 +19,7 @@ mod recorder;
 mod segment;
 mod sets;
 mod sync;
+pub mod verify;
 mod writer;
 
 pub use archive::{Archive, ArchiveError, OnFinished};

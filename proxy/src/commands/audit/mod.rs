@@ -15,6 +15,7 @@ mod rows;
 #[cfg(test)]
 mod testing;
 mod unknown;
+mod verify;
 mod which;
 
 use clap::{Args, Subcommand};
@@ -22,6 +23,7 @@ use clap::{Args, Subcommand};
 use self::follow::FollowCommand;
 use self::query::QueryCommand;
 use self::report::ReportCommand;
+use self::verify::VerifyCommand;
 use super::error::CommandError;
 
 /// Ask the record who did what: of the running gate, or of a copied folder.
@@ -37,6 +39,7 @@ enum What {
     Query(QueryCommand),
     Follow(FollowCommand),
     Report(ReportCommand),
+    Verify(VerifyCommand),
 }
 
 impl AuditCommand {
@@ -49,6 +52,7 @@ impl AuditCommand {
             What::Query(command) => command.run().await,
             What::Follow(command) => command.run().await,
             What::Report(command) => command.run().await,
+            What::Verify(command) => command.run(),
         }
     }
 }

@@ -36,6 +36,14 @@ pub(in crate::commands) struct RecordPlace {
 }
 
 impl RecordArgs {
+    /// The folder, without looking into it.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub(in crate::commands) fn dir(&self) -> Result<PathBuf, CommandError> {
+        self.dir.clone().map_or_else(|| self.outline().map(|outline| outline.audit_dir), Ok)
+    }
+
     /// Finds it.
     ///
     /// # Errors
@@ -45,17 +53,21 @@ impl RecordArgs {
             let folder = RecordFolder::open(dir).map_err(CommandError::failed)?;
             return Ok(RecordPlace { folder, zone: TimeZone::system(), apps: Vec::new(), gate: None });
         }
-        let outline = Outline::load(&self.config, config::environment()).map_err(|problems| {
+        let outline = self.outline()?;
+        let folder = RecordFolder::open(&outline.audit_dir).map_err(CommandError::failed)?;
+        let reach = Reach { socket: None, config: Some(self.config.clone()) };
+        let apps = outline.apps.into_iter().map(|(name, _tags)| name).collect();
+        Ok(RecordPlace { folder, zone: outline.time_zone, apps, gate: reach.client().ok() })
+    }
+
+    fn outline(&self) -> Result<Outline, CommandError> {
+        Outline::load(&self.config, config::environment()).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             CommandError::CheckFailed(format!(
                 "{}\nname the folder of the record with --dir, or the configuration with --config",
                 problems.join("\n")
             ))
-        })?;
-        let folder = RecordFolder::open(&outline.audit_dir).map_err(CommandError::failed)?;
-        let reach = Reach { socket: None, config: Some(self.config.clone()) };
-        let apps = outline.apps.into_iter().map(|(name, _tags)| name).collect();
-        Ok(RecordPlace { folder, zone: outline.time_zone, apps, gate: reach.client().ok() })
+        })
     }
 }
 

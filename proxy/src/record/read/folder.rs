@@ -134,7 +134,7 @@ impl SegmentFile {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub(super) fn open(&self) -> Result<Option<SegmentReader>, ReadError> {
+    pub(in crate::record) fn open(&self) -> Result<Option<SegmentReader>, ReadError> {
         let zipped = self.path.with_file_name(format!("{}{COMPRESSED}", self.name()));
         for path in [&self.path, &zipped] {
             match SegmentReader::open(path) {
@@ -146,7 +146,7 @@ impl SegmentFile {
         Ok(None)
     }
 
-    pub(super) fn failed(&self, source: io::Error) -> ReadError {
+    pub(in crate::record) fn failed(&self, source: io::Error) -> ReadError {
         ReadError::Io { path: self.path.clone(), source }
     }
 }
