@@ -1,12 +1,18 @@
 //! The folder of the record, with all its files.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::Deserialize;
 
 use super::lines::Lines;
 use super::segment::SegmentReader;
+use super::span::Span;
 use crate::clock::Timestamp;
 use crate::record::name::SegmentName;
 use crate::record::sets::SetShelf;
@@ -29,6 +35,18 @@ pub struct SegmentFile {
     pub chain: Box<str>,
     /// Where it is.
     pub path: PathBuf,
+    times: Known,
+}
+
+/// What the summary of a finished file says, read when it is needed.
+#[derive(Clone, Debug, Default)]
+struct Known(OnceLock<Option<Times>>);
+
+#[derive(Clone, Debug, Deserialize)]
+struct Times {
+    first_at: String,
+    last_at: String,
+    first_seq: u64,
 }
 
 /// The record cannot be read.
@@ -116,13 +134,36 @@ impl SegmentFile {
         let name = path.file_name()?.to_str()?;
         let SegmentName { started, process, chain } = SegmentName::parse(name.strip_suffix(COMPRESSED).unwrap_or(name))?;
         let chain = chain.into();
-        Some(Self { started, process, chain, path })
+        Some(Self { started, process, chain, path, times: Known::default() })
     }
 
     /// Its name, as other lines name it: without what says that it is compressed.
     pub fn name(&self) -> &str {
         let name = self.path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         name.strip_suffix(COMPRESSED).unwrap_or(name)
+    }
+
+    /// Whether lines of that time may be in it. What a finished file's summary says is believed; `verify` checks it. Of another file
+    /// nothing is known but when it was begun: a line is written when its answer begins, and its own time is when its request began.
+    pub fn may_have(&self, span: &Span) -> bool {
+        match self.summary() {
+            Some(Times { first_at, last_at, .. }) => {
+                span.until().is_none_or(|until| first_at.as_str() < until)
+                    && span.since().is_none_or(|since| last_at.as_str() >= since)
+            }
+            None => !span.is_before(self.started.minus(LONGEST_WAIT)),
+        }
+    }
+
+    /// Number of its first line in its chain, if its summary says so.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        self.summary().map(|summary| summary.first_seq)
+    }
+
+    fn summary(&self) -> Option<&Times> {
+        let read =
+            || serde_json::from_slice(&fs::read(self.path.with_file_name(format!("{}.summary.json", self.name()))).ok()?).ok();
+        self.times.0.get_or_init(read).as_ref()
     }
 
     /// Whether it is compressed: then it was finished.
@@ -151,6 +192,29 @@ impl SegmentFile {
     }
 }
 
+/// Files are compared by what their names say.
+impl PartialEq for Known {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Known {}
+
+impl PartialOrd for Known {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Known {
+    fn cmp(&self, _other: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+/// No request waits longer for its answer than a day.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// What the name of a compressed file ends with.
 const COMPRESSED: &str = ".zst";
 

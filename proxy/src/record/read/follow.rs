@@ -10,9 +10,9 @@ use super::event::EventLine;
 use super::filter::{Filter, Sieve};
 use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, head, request};
-use super::requests::{Entry, Place, Progress, Request};
+use super::requests::{Entry, Place, Request};
 use super::segment::{SegmentReader, Step};
-use crate::record::line::{Access, End, Gap, Start};
+use crate::record::line::{Access, End, Gap, Progress, Start};
 
 /// Follows a record from now on. A request is told when it is answered and again when it ends, or once if both are there.
 #[derive(Debug)]

@@ -238,6 +238,9 @@ fn chains(files: &[SegmentFile]) -> Result<Vec<Vec<SegmentFile>>, ReadError> {
 
 /// The number in the chain of a file's first line.
 fn first_number(file: &SegmentFile) -> Result<Option<u64>, ReadError> {
+    if let Some(number) = file.first_number() {
+        return Ok(Some(number));
+    }
     let Some(mut reader) = file.open()? else { return Ok(None) };
     match reader.step().map_err(|source| file.failed(source))? {
         Step::Line => Ok(number(reader.line())),

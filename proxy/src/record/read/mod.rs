@@ -11,6 +11,7 @@ mod find;
 mod folder;
 mod follow;
 pub(super) mod head;
+mod late;
 mod lines;
 mod requests;
 mod segment;

@@ -9,18 +9,23 @@ use super::event::EventLine;
 use super::filter::{Filter, Sieve};
 use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, request};
+use super::late::{Ending, Late};
 use super::lines::{Lines, RawLine, Sift, Tally};
 use super::span::Span;
 use crate::record::line::{Access, End, Gap, Progress, Start};
 
 /// The requests and events that fit a [`Filter`] within a [`Span`], in the order of the record; see [`Lines`].
 ///
-/// A request waits for its `end`, and those behind it wait with it, so that the order stays: what is held is what began while the
-/// longest answer was under way.
+/// A request waits for its `end`, and those behind it wait with it, so that the order stays. When too many wait, the ends of
+/// streams that last are read ahead, once: memory is bounded, however long the record is.
 #[derive(Debug)]
 pub struct Requests {
     lines: Lines,
+    files: Vec<SegmentFile>,
     joining: Joining,
+    /// So many wait before ends are read ahead.
+    most: usize,
+    late: Option<Late>,
     over: bool,
 }
 
@@ -109,7 +114,14 @@ impl RecordFolder {
             writers: HashMap::new(),
             unreadable: 0,
         };
-        Ok(Requests { lines: self.lines()?, joining, over: false })
+        Ok(Requests {
+            lines: self.lines()?,
+            files: self.segments().to_vec(),
+            joining,
+            most: MOST_WAITING,
+            late: None,
+            over: false,
+        })
     }
 }
 
@@ -126,6 +138,9 @@ impl Requests {
             if self.over {
                 return Ok(None);
             }
+            if self.joining.queue.len() > self.most && self.settle_first()? {
+                continue;
+            }
             match self.lines.next_of(&mut self.joining)? {
                 Some(line) => self.joining.take(&line),
                 None => {
@@ -134,6 +149,15 @@ impl Requests {
                 }
             }
         }
+    }
+
+    /// Says how the first that waits ends, if that is far ahead; whether it was.
+    fn settle_first(&mut self) -> Result<bool, ReadError> {
+        let late = match &mut self.late {
+            Some(late) => late,
+            None => self.late.insert(Late::read(&self.files, &self.joining.filter, self.joining.span)?),
+        };
+        Ok(self.joining.settle_first(late))
     }
 
     /// What was read so far.
@@ -149,9 +173,12 @@ impl Requests {
 
 impl Sift for Joining {
     fn file(&mut self, file: &SegmentFile) -> bool {
-        // A line is written when its answer begins; its own time is when its request began, which cannot be longer ago than this.
-        let late = self.span.is_before(file.started.minus(LONGEST_WAIT));
-        !late || self.waiting().any(|request| request.place.is_of(file))
+        let wanted = file.may_have(&self.span) || self.waiting().any(|request| request.place.is_of(file));
+        if !wanted {
+            // Its first line will not be seen; that another process went on is known all the same.
+            self.opened(file);
+        }
+        wanted
     }
 
     fn line(&mut self, line: &RawLine<'_>) -> bool {
@@ -265,6 +292,24 @@ impl Joining {
         }
     }
 
+    /// The first that waits, if its end is far ahead or nowhere.
+    fn settle_first(&mut self, late: &mut Late) -> bool {
+        let Some(Slot::Waiting(request)) = self.queue.front_mut() else { return false };
+        // Of what was begun, the answer is still to come.
+        if request.access.is_none() {
+            return false;
+        }
+        let Some(Ending { end, progress }) = late.take(request.id()) else { return false };
+        self.open.remove(request.id().as_bytes());
+        let Place { segment, .. } = &request.place;
+        request.may_run = end.is_none() && late.writers.get(&segment.chain) == Some(&(segment.process, false));
+        (request.end, request.progress) = (end, progress);
+        if let Some(Slot::Waiting(request)) = self.queue.pop_front() {
+            self.queue.push_front(Slot::Ready(Entry::Request(request)));
+        }
+        true
+    }
+
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
         self.queue.get_mut(usize::try_from(number.checked_sub(self.told)?).ok()?)
     }
@@ -344,5 +389,8 @@ fn parsed<'a, T: Deserialize<'a>>(line: &RawLine<'a>) -> Option<T> {
     serde_json::from_slice(line.text).ok()
 }
 
-/// No request waits longer for its answer than a day.
-const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Requests that are held while the first of them is under way: some hundred MiB at most.
+const MOST_WAITING: usize = 100_000;
+
+#[cfg(test)]
+mod tests;

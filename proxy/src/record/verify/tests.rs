@@ -5,8 +5,8 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::record::chain::{ChainHash, Head, sealed};
 use crate::record::heads::ChainHead;
-use crate::record::line::Open as OpenLine;
 use crate::record::keep::{Because, Checkpoint, SigningKey};
+use crate::record::line::Open as OpenLine;
 
 /// A record that was written in order: two chains, three files of the first, a checkpoint after each file.
 struct Record {
