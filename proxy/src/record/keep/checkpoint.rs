@@ -58,7 +58,7 @@ impl Checkpoint {
     }
 
     /// The line, without its end.
-    pub(super) fn sign(&self, key: &SigningKey) -> Option<String> {
+    pub(in crate::record) fn sign(&self, key: &SigningKey) -> Option<String> {
         signed::sign(self, key)
     }
 

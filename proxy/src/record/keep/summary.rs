@@ -96,7 +96,7 @@ impl Summary {
     }
 
     /// The file's content.
-    pub(super) fn sign(&self, key: &SigningKey) -> Option<String> {
+    pub(in crate::record) fn sign(&self, key: &SigningKey) -> Option<String> {
         let mut text = signed::sign(self, key)?;
         text.push('\n');
         Some(text)
