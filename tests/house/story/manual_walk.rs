@@ -156,7 +156,7 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks.collect()
 }
 
-fn commands(text: &str) -> Vec<(String, Vec<String>)> {
+pub(super) fn commands(text: &str) -> Vec<(String, Vec<String>)> {
     let mut commands: Vec<(String, Vec<String>)> = Vec::new();
     for line in text.lines() {
         match (line.strip_prefix("$ "), commands.last_mut()) {
@@ -169,7 +169,7 @@ fn commands(text: &str) -> Vec<(String, Vec<String>)> {
 }
 
 /// Whether lines are those of the page.
-fn same(came: &[String], shown: &[String]) -> bool {
+pub(super) fn same(came: &[String], shown: &[String]) -> bool {
     match (came, shown) {
         ([], []) => true,
         (_, [first, rest @ ..]) if first.trim() == "…" => (0..=came.len()).any(|skipped| same(&came[skipped..], rest)),

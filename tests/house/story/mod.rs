@@ -1,6 +1,7 @@
 //! One file for each concern. Whatever is allowed has twins beside it that lack one fact and are refused.
 
 mod admission;
+mod asked;
 mod authorities;
 mod browser;
 mod curl;

@@ -59,6 +59,9 @@ impl QueryCommand {
         let (found, cut_short) = (answer.found, !answer.reader || self.limit.is_some_and(|limit| answer.found >= limit));
         drop(answer);
         told(&requests);
+        if let Some((files, first, last)) = place.folder.deleted(&span).map_err(CommandError::failed)? {
+            note(&format!("{files} files of that time were deleted, and what they had is not here: from {first} to {last}\n"));
+        }
         if cut_short {
             return Ok(());
         }

@@ -117,6 +117,30 @@ impl RecordFolder {
         Ok(first.zip(last))
     }
 
+    /// Files that were deleted and had lines of that time: how many, and from when to when. Their summaries say so.
+    ///
+    /// # Errors
+    /// [`ReadError`], when the folder cannot be read.
+    pub fn deleted(&self, span: &Span) -> Result<Option<(u64, String, String)>, ReadError> {
+        let failed = |source| ReadError::Io { path: self.dir.clone(), source };
+        let mut deleted: Option<(u64, String, String)> = None;
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            let Some(name) = name.strip_suffix(SUMMARY) else { continue };
+            let Some(file) = SegmentFile::at(path.with_file_name(name)) else { continue };
+            if self.segments.iter().any(|segment| segment.name() == name) || !file.may_have(span) {
+                continue;
+            }
+            let Some(Times { first_at, last_at, .. }) = file.summary() else { continue };
+            let (count, first, last) = deleted.get_or_insert_with(|| (0, first_at.clone(), last_at.clone()));
+            *count += 1;
+            *first = first_at.min(first).clone();
+            *last = last_at.max(last).clone();
+        }
+        Ok(deleted)
+    }
+
     /// The policy sets that lines name.
     pub fn sets(&self) -> SetShelf {
         SetShelf::of(&self.dir)
@@ -161,8 +185,7 @@ impl SegmentFile {
     }
 
     fn summary(&self) -> Option<&Times> {
-        let read =
-            || serde_json::from_slice(&fs::read(self.path.with_file_name(format!("{}.summary.json", self.name()))).ok()?).ok();
+        let read = || serde_json::from_slice(&fs::read(self.path.with_file_name(format!("{}{SUMMARY}", self.name()))).ok()?).ok();
         self.times.0.get_or_init(read).as_ref()
     }
 
@@ -213,6 +236,8 @@ impl Ord for Known {
     }
 }
 
+/// What the name of a finished file's summary ends with.
+const SUMMARY: &str = ".summary.json";
 /// No request waits longer for its answer than a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// What the name of a compressed file ends with.

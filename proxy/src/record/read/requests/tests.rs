@@ -155,6 +155,14 @@ fn files_of_another_time_are_not_read() {
     assert_eq!(files, 2, "the day itself, and the file with the end");
     let (found, files) = told(dir.path(), of("lap-7"), Span::new(Some(Timestamp(4 * day)), None), 100);
     assert_eq!((found.len(), files), (2, 2));
+    // Those that were deleted are told, where they matter.
+    for n in 0..2 {
+        std::fs::remove_file(dir.path().join(format!("access-{:013}-1-0.jsonl", n * day))).unwrap();
+    }
+    let folder = RecordFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.deleted(&span).unwrap(), None);
+    let gone = Some((2, Timestamp(0).to_string(), Timestamp(day + 2).to_string()));
+    assert_eq!(folder.deleted(&Span::default()).unwrap(), gone);
 }
 
 #[test]
