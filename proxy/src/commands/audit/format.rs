@@ -107,7 +107,7 @@ impl Format {
     pub(super) fn follower(self, zone: &TimeZone) -> Box<dyn Writer> {
         match self {
             Self::Text => Box::new(Rows::one_by_one(zone.clone())),
-            Self::Json => self.writer(zone),
+            Self::Json | Self::Ocsf => self.writer(zone),
         }
     }
 }
