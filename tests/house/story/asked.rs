@@ -9,14 +9,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use super::manual_walk::{commands, same};
-use crate::harness::{Client, House, Laptop, POLICIES, allowed, eventually, refused, run, sekisho};
+use crate::harness::{Client, House, POLICIES, allowed, eventually, refused, run, sekisho};
 
 async fn house() -> (House, Client) {
     let vault = "@id(\"vault\") forbid (principal, action in Action::\"use\", resource)
         when { context.request.path_prefixes.contains(\"/vault\") };";
-    let house = House::plan().policies(&format!("{POLICIES}{vault}")).open().await;
-    let laptop = Laptop::enrol(&house, "ana-7k2q", "ana@corp.example").await;
-    laptop.approve(&house).await;
+    let house = House::plan().policies(&format!("{POLICIES}{vault}")).set("audit", "checkpoint_every = \"1s\"").open().await;
+    let laptop = house.laptop("ana-7k2q", "ana").await;
     let ana = house.signed_in(&laptop, "ana").await;
     (house, ana)
 }
@@ -91,7 +90,7 @@ async fn who_asks_about_what_nobody_knows_is_told() {
     // The twins: what is known, and has nothing of the kind, is an answer.
     let said = house.command(&["audit", "query", "--config", "sekisho.toml", "--device", "ana-7k2q", "--path", "/none"]).await;
     assert!(said.code == Some(0) && said.out.is_empty() && said.err.contains("nothing of all that was asked for"), "{said:?}");
-    Laptop::enrol(&house, "lap-new", "ana@corp.example").await.approve(&house).await;
+    house.laptop("lap-new", "ana").await;
     let said = house.command(&["audit", "query", "--config", "sekisho.toml", "--device", "lap-new", "--method", "get"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
 }
