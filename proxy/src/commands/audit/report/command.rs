@@ -217,5 +217,5 @@ fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().map_or_else(|| "the time of this machine".to_owned(), str::to_owned)
 }
 
-/// What may be on its way to a client when its answer is broken off, in bytes.
-const ON_ITS_WAY: u64 = 0;
+/// What may be on its way to a client at most when its answer is broken off, in bytes. Nothing bounds what the network holds.
+const ON_ITS_WAY: Option<u64> = None;

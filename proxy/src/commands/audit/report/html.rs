@@ -88,8 +88,10 @@ struct PathView {
 }
 
 /// A path as it is recorded, and as people know it if that is another text.
+///
+/// Each segment stands for itself: letters of scripts that are written from right to left would else move the slashes between them.
 struct Name {
-    shown: String,
+    segments: Vec<String>,
     recorded: Option<String>,
 }
 
@@ -415,10 +417,14 @@ fn read(made: &Made) -> Vec<String> {
 impl Name {
     fn of(path: &str) -> Self {
         match readable(path) {
-            Some(shown) => Self { shown, recorded: Some(plain(path)) },
-            None => Self { shown: plain(path), recorded: None },
+            Some(shown) => Self { segments: segments(&shown), recorded: Some(plain(path)) },
+            None => Self { segments: segments(path), recorded: None },
         }
     }
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('/').map(plain).collect()
 }
 
 fn amount(left: &Left) -> String {

@@ -87,9 +87,12 @@ fn left(found: &Findings, made: &Made) -> Option<String> {
         }
     }
     if left.cut.bytes > 0 {
+        let less = match made.on_its_way {
+            Some(bytes) => format!("at most {} bytes less", number(bytes)),
+            None => "less only by what was on its way to it".to_owned(),
+        };
         text.push_str(&format!(
-            " Of each answer that was broken off the client received no more than is counted here, and at most {} bytes less.",
-            number(made.on_its_way)
+            " Of each answer that was broken off the client received no more than is counted here, and {less}."
         ));
     }
     Some(text)

@@ -35,7 +35,7 @@ fn found(story: &Story, subject: Subject, since: &str, until: &str) -> (Findings
         zone,
         read: Read::of(tally, found.unreadable),
         verification: Verification::NotDone("The record was not verified when this was made.".to_owned()),
-        on_its_way: 262_144,
+        on_its_way: Some(262_144),
     };
     (found, made)
 }
@@ -521,4 +521,13 @@ fn a_million_lines() {
         began.elapsed(),
         found.paths.len()
     );
+}
+
+#[test]
+fn letters_from_right_to_left_do_not_move_the_slashes() {
+    let mut story = Story::default();
+    let core = story.file("07:00:00", 1, "0", None);
+    story.whole(core, "08:00:00", 1, &json!({ "path": "/a/%D7%A7%D7%95%D7%91%D7%A5/4614.pdf" }));
+    let (found, made) = found(&story, device(), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
+    assert!(as_html(&found, &made).contains("/<bdi>a</bdi>/<bdi>קובץ</bdi>/<bdi>4614.pdf</bdi>"));
 }
