@@ -18,6 +18,10 @@ use sekisho::record::{Access, Archive, Decision, Ending, Open, RecordMetrics, Re
 use sekisho_policy::{Action, DeviceFacts, Identity, Moment, Principal, SessionFacts, Usage, UserFacts};
 use tokio::task::LocalSet;
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is the same for all requests of a connection.
 struct Known {
     client: SocketAddr,

@@ -47,9 +47,51 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// RFC 3339 in UTC with milliseconds, from 1970 to 9999; `None` for other times.
+    pub fn rfc3339(self) -> Option<[u8; 24]> {
+        let ms = u64::try_from(self.0).ok().filter(|ms| *ms < YEAR_10000)?;
+        let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
+        // Years that begin in March, in eras of 400, so that the leap day is the last of its year.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, in_day / 3_600_000),
+            (14, 2, in_day / 60_000 % 60),
+            (17, 2, in_day / 1_000 % 60),
+            (20, 3, in_day % 1_000),
+        ];
+        for (at, digits, mut number) in parts {
+            for place in text.get_mut(at..at + digits)?.iter_mut().rev() {
+                *place = b'0' + u8::try_from(number % 10).ok()?;
+                number /= 10;
+            }
+        }
+        Some(text)
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+/// 10000-01-01T00:00:00Z.
+const YEAR_10000: u64 = 253_402_300_800_000;
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every line of the record has some.
+        if let Some(text) = self.rfc3339() {
+            return f.write_str(str::from_utf8(&text).map_err(|_ascii| fmt::Error)?);
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(time) => write!(f, "{time:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
@@ -73,5 +115,21 @@ mod tests {
     #[test]
     fn ages_never_go_below_zero() {
         assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn times_are_written_as_jiff_writes_them(ms in 0..253_402_200_000_000_i64) {
+            let text = Timestamp(ms).rfc3339().unwrap();
+            let jiff = format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap());
+            proptest::prop_assert_eq!(str::from_utf8(&text).unwrap(), jiff);
+        }
+    }
+
+    #[test]
+    fn times_before_1970_and_after_9999_are_written_too() {
+        assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp(253_402_300_799_999).rfc3339().as_ref(), Some(b"9999-12-31T23:59:59.999Z"));
+        assert!(Timestamp(253_402_300_800_000).rfc3339().is_none());
     }
 }

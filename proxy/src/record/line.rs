@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::ChainHash;
 use super::event::Event;
-use super::moment;
+use super::{json, moment};
 use crate::decide::{Basis, Snapshot};
 use crate::sign_in::Asked;
 
@@ -294,7 +294,12 @@ pub(super) enum Line<'a> {
 impl Line<'_> {
     /// The line as JSON with its newline. JSON escapes control characters, so one line is one event.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        serde_json::to_writer(&mut *out, self)?;
+        match self {
+            Line::Access(line) => json::write_access(line, out)?,
+            Line::Start(line) => json::write_start(line, out),
+            Line::End(line) => json::write_end(line, out),
+            _ => serde_json::to_writer(&mut *out, self)?,
+        }
         out.push(b'\n');
         Ok(())
     }

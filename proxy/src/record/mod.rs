@@ -8,6 +8,7 @@ mod event;
 mod guard;
 mod heads;
 mod journal;
+mod json;
 pub mod keep;
 mod line;
 mod metrics;

@@ -3,13 +3,33 @@
 use jiff::tz::Offset;
 use sekisho_policy::{Moment, Weekday};
 
+use crate::clock::Timestamp;
+
 /// The time of day and the weekday in the zone can both be read off it again.
 pub(super) fn write(at: Moment) -> String {
+    if let Some(text) = offset_ms(at).and_then(|ms| in_minutes(at.unix_ms, ms)) {
+        return text;
+    }
     let offset = offset_ms(at).and_then(|ms| Offset::from_seconds(i32::try_from(ms / 1000).ok()?).ok());
     match jiff::Timestamp::from_millisecond(at.unix_ms) {
         Ok(time) => format!("{:.3}", time.display_with_offset(offset.unwrap_or(Offset::UTC))),
         Err(_) => String::new(),
     }
+}
+
+/// Every line has one, and zones are whole minutes away from UTC nowadays.
+fn in_minutes(unix_ms: i64, offset_ms: i64) -> Option<String> {
+    let minutes = offset_ms.unsigned_abs() / 60_000;
+    if offset_ms % 60_000 != 0 || minutes >= 24 * 60 {
+        return None;
+    }
+    let mut text = [0; 29];
+    text.first_chunk_mut::<24>()?.copy_from_slice(&Timestamp(unix_ms.checked_add(offset_ms)?).rfc3339()?);
+    let digits = [minutes / 600, minutes / 60 % 10, minutes % 60 / 10, minutes % 10];
+    let [h1, h2, m1, m2] = digits.map(|digit| b'0' + u8::try_from(digit).unwrap_or(0));
+    let sign = if offset_ms < 0 { b'-' } else { b'+' };
+    text.last_chunk_mut::<6>()?.copy_from_slice(&[sign, h1, h2, b':', m1, m2]);
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// What [`write`] wrote; `None` if it did not write this.
@@ -110,6 +130,9 @@ mod tests {
             let local_ms = u32::try_from(local.rem_euclid(DAY_MS)).unwrap();
             let at = Moment { unix_ms, local_ms, weekday: Moment::utc(local).weekday };
             prop_assert_eq!(read(&write(at)), Some(at));
+            let offset = Offset::from_seconds(i32::try_from(zone * 15 * 60).unwrap()).unwrap();
+            let jiff = jiff::Timestamp::from_millisecond(unix_ms).unwrap().display_with_offset(offset);
+            prop_assert_eq!(write(at), format!("{jiff:.3}"));
         }
     }
 }

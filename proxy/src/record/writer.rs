@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
 use super::archive::Shared;
@@ -264,9 +265,13 @@ impl Told {
 /// Makes `sealed` the lines as they will stand in the file, behind [`ROOM`] bytes.
 fn seal_all(lines: &[u8], head: &mut Head, told: &mut Told, sealed: &mut Vec<u8>) {
     sealed.truncate(ROOM);
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        told.line(line);
-        head.seal(line, sealed);
+    let mut start = 0;
+    for end in memchr_iter(b'\n', lines) {
+        if let Some(line) = lines.get(start..end) {
+            told.line(line);
+            head.seal(line, sealed);
+        }
+        start = end + 1;
     }
 }
 
