@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use prometheus::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use sekisho::clock::Clock;
-use sekisho::config::{Audit, AuditSync};
+use sekisho::config::{Audit, AuditSync, Keeping};
 use sekisho::decide::{Basis, Snapshots};
 use sekisho::forward::Meter;
 use sekisho::read::RequestId;
@@ -31,7 +31,13 @@ struct Known {
 fn main() {
     let dir = tempfile::tempdir().expect("a folder");
     let sync = AuditSync::Interval(Duration::from_secs(1));
-    let settings = Audit { dir: dir.path().to_owned(), sync, rotate_size: 256 << 20, rotate_after: Duration::from_secs(3600) };
+    let settings = Audit {
+        dir: dir.path().to_owned(),
+        sync,
+        rotate_size: 256 << 20,
+        rotate_after: Duration::from_secs(3600),
+        keeping: Keeping::default(),
+    };
     let mut archive = Archive::open(&settings, Clock::system(), Box::new(|_finished| {})).expect("a record");
     let writer = archive.begin(&["0".into()]).expect("a chain").remove(0);
     let metrics = RecordMetrics::register(&Registry::new()).expect("metrics");
