@@ -11,7 +11,7 @@ use super::output::{Table, plain, print, print_json, time};
 use super::reach::Reach;
 use crate::config::parse_duration;
 use crate::console::admin::wire::{
-    AddRequest, ApproveRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView, WhyRequest,
+    AddRequest, ApproveRequest, DeviceAnswer, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView, WhyRequest,
 };
 use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
 
@@ -169,9 +169,9 @@ impl DeviceCommand {
                 let answer: Value = client.post(&path(&id, Some("approve"))?, &request).await?;
                 show(json, answer, changed)
             }
-            What::Quarantine(lever) => show(json, pull(&client, "quarantine", lever).await?, changed),
-            What::Release(lever) => show(json, pull(&client, "release", lever).await?, changed),
-            What::Retire(lever) => show(json, pull(&client, "retire", lever).await?, changed),
+            What::Quarantine(lever) => show(json, pull(&client, "quarantine", lever).await?, pulled),
+            What::Release(lever) => show(json, pull(&client, "release", lever).await?, pulled),
+            What::Retire(lever) => show(json, pull(&client, "retire", lever).await?, pulled),
         }
     }
 }
@@ -298,6 +298,27 @@ fn used(usage: &[UsageView]) -> String {
 
 fn changed(view: &DeviceView) -> String {
     format!("device `{}` is {}\n", view.device.id, view.device.status)
+}
+
+/// What a lever did, and what it means for the sessions on the device.
+fn pulled(answer: &DeviceAnswer) -> String {
+    let DeviceAnswer { view, ended } = answer;
+    let sessions = |count: usize, one: &str, several: &str| match count {
+        0 => String::new(),
+        1 => format!("; {one}"),
+        _ => format!("; {}", several.replace("{}", &count.to_string())),
+    };
+    let about = match view.device.status {
+        DeviceStatus::Quarantined => sessions(
+            view.sessions,
+            "the session on it is of no use until it is released",
+            "the {} sessions on it are of no use until it is released",
+        ),
+        DeviceStatus::Retired => sessions(*ended, "the session on it was ended", "the {} sessions on it were ended"),
+        DeviceStatus::Active => sessions(view.sessions, "the session on it can be used", "the {} sessions on it can be used"),
+        DeviceStatus::Pending => String::new(),
+    };
+    format!("device `{}` is {}{about}\n", view.device.id, view.device.status)
 }
 
 fn owner_text(owner: &Option<Owner>) -> String {

@@ -323,6 +323,10 @@ async fn sessions_are_listed_and_ended() {
     gate.run("session end --user ana@corp.example --reason stolen").await.unwrap();
     assert_eq!(ids().await, "s4");
     gate.run("session end --device mdm.lap-1").await.unwrap();
+    gate.run("session end --user corp/ana").await.unwrap();
+    let misspelt = gate.run("session end --user corp/anna").await.unwrap_err();
+    assert_eq!(misspelt.exit_code(), 3);
+    assert!(misspelt.to_string().contains("nobody called `corp/anna` has signed in here"), "{misspelt}");
     assert_eq!(ids().await, "");
     gate.session("s5", "ana", "mdm.lap-1").await;
     gate.clock.advance(Duration::from_secs(3600));

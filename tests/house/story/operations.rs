@@ -31,6 +31,49 @@ async fn a_reload_swaps_policies_and_keeps_connections() {
 }
 
 #[tokio::test]
+async fn every_lever_leaves_a_line_with_who_and_why() {
+    let mut house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let said = house.must(&["device", "quarantine", "lap-7", "--reason", "malware"]).await;
+    assert!(said.contains("the session on it is of no use"), "{said}");
+    assert_eq!(house.command(&["device", "quarantine", "lap-7"]).await.code, Some(3), "once is enough");
+    house.must(&["device", "release", "lap-7", "--reason", "clean"]).await;
+    house.must(&["session", "end", "--user", "alice@corp.example", "--reason", "to be sure"]).await;
+    house.must(&["user", "suspend", "alice@corp.example", "--reason", "on leave"]).await;
+    house.must(&["user", "resume", "corp/alice", "--reason", "back"]).await;
+    house.must(&["reload", "--reason", "as agreed"]).await;
+    house.set_policies("permit (");
+    assert_eq!(house.command(&["reload", "--reason", "oops"]).await.code, Some(1));
+    let said = house.must(&["device", "retire", "lap-7", "--reason", "sold"]).await;
+    assert!(said.contains("is retired"), "{said}");
+
+    let lines = house.record().lines();
+    let of = |kind: &str, why: &str| {
+        let found = lines.iter().filter(|line| line["event"] == kind && line["why"] == why);
+        let found: Vec<_> = found.collect();
+        assert_eq!(found.len(), 1, "{kind} because of {why}: {lines:#?}");
+        let by = found[0]["by"].as_str().unwrap();
+        assert!(by.starts_with("uid:"), "{by}");
+        found[0].clone()
+    };
+    for (kind, why) in [("device_quarantined", "malware"), ("device_released", "clean"), ("device_retired", "sold")] {
+        assert_eq!(of(kind, why)["device"], "lap-7");
+    }
+    let ended = of("session_ended", "to be sure");
+    assert_eq!((&ended["user"], &ended["device"]), (&"corp/alice".into(), &"lap-7".into()));
+    assert!(ended["session"].as_str().unwrap().starts_with("s-"));
+    for (kind, why) in [("user_suspended", "on leave"), ("user_resumed", "back")] {
+        assert_eq!(of(kind, why)["user"], "corp/alice");
+    }
+    assert_eq!(of("configuration_loaded", "as agreed")["detail"].as_str().unwrap().len(), 64, "a hash");
+    assert_eq!(of("policies_loaded", "as agreed")["detail"].as_str().unwrap().len(), 64);
+    assert!(of("reload_refused", "oops")["detail"].as_str().unwrap().contains(".cedar"));
+    let signed_in = lines.iter().find(|line| line["event"] == "signed_in").unwrap();
+    assert_eq!((&signed_in["by"], &signed_in["device"]), (&"user:corp/alice".into(), &"lap-7".into()));
+}
+
+#[tokio::test]
 async fn a_bad_reload_changes_nothing_and_is_noticed() {
     let mut house = House::open().await;
     let laptop = house.laptop("lap-7", "alice").await;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
-use super::wire::{ApproveRequest, CandidateStatus, Status, WhyRequest};
+use super::wire::{ApproveRequest, CandidateStatus, DeviceAnswer, Status, WhyRequest};
 use super::{devices, sessions};
 use crate::store::Actor;
 
@@ -52,6 +52,7 @@ pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answ
 /// The levers on one device.
 async fn pull(state: &AdminState, request: &Request, id: &str, lever: &str) -> Result<Answer, Refused> {
     let (registrar, by) = (&state.registrar, &request.by);
+    let before = devices::find(state, id).map_or(0, |live| devices::view_with_sessions(state, &live).sessions);
     let live = match lever {
         "approve" => {
             let id = &devices::find(state, id)?.device.id;
@@ -70,7 +71,9 @@ async fn pull(state: &AdminState, request: &Request, id: &str, lever: &str) -> R
         _ => return Err(unknown(request)),
     };
     tracing::info!(device = %live.device.id, status = %live.device.status, %by, "device changed");
-    Ok(ok(&devices::view_with_sessions(state, &live)))
+    let view = devices::view_with_sessions(state, &live);
+    let ended = before.saturating_sub(view.sessions);
+    Ok(ok(&DeviceAnswer { view, ended }))
 }
 
 async fn reload(state: &AdminState, request: &Request) -> Result<Answer, Refused> {

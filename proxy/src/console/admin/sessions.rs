@@ -1,10 +1,15 @@
 //! Sessions and people, over the admin socket.
 
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+
 use super::answer::Refused;
 use super::devices::find;
 use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
-use crate::store::{Actor, SessionsOf};
+use crate::inventory::UserId;
+use crate::store::{Actor, SessionsOf, did_you_mean, near};
 
 /// Every session that can be used now, by person and then by its beginning.
 pub(super) fn list(state: &AdminState) -> Vec<SessionView> {
@@ -41,7 +46,21 @@ pub(super) async fn end(state: &AdminState, by: &Actor, request: EndRequest) -> 
         (None, None, Some(device)) => SessionsOf::Device(find(state, device.as_str())?.device.id.clone()),
         _ => return Err(Refused::wrong("name exactly one of `session`, `user` and `device`")),
     };
-    Ok(Ended { ended: state.registrar.end_sessions(&which, by, &request.why).await? })
+    let ended = state.registrar.end_sessions(&which, by, &request.why).await?;
+    if let (true, SessionsOf::User(user)) = (ended.is_empty(), &which)
+        && !state.registrar.has_signed_in(user).await?
+    {
+        return Err(unknown(state, user));
+    }
+    Ok(Ended { ended })
+}
+
+/// Nobody of that name has ever had a session: it is misspelt, most likely.
+fn unknown(state: &AdminState, user: &UserId) -> Refused {
+    let live = state.registrar.inventory().sessions();
+    let users: BTreeSet<String> = live.iter().map(|live| live.session.user.to_string()).collect();
+    let near = near(&user.to_string(), users.iter().map(String::as_str));
+    Refused::new(StatusCode::NOT_FOUND, format!("nobody called `{user}` has signed in here{}", did_you_mean(&near)))
 }
 
 pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {

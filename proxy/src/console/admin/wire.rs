@@ -97,6 +97,16 @@ pub struct DeviceView {
     pub sessions: usize,
 }
 
+/// The answer to a lever on a device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceAnswer {
+    /// The device as it is now.
+    #[serde(flatten)]
+    pub view: DeviceView,
+    /// How many sessions were ended.
+    pub ended: usize,
+}
+
 /// `GET /v1/devices/{id}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceDetails {
