@@ -9,6 +9,7 @@
 
 mod cause;
 mod change;
+mod feed;
 mod leases;
 mod levers;
 mod mark;

@@ -11,14 +11,16 @@ use sekisho_policy::{AskedFor, Decision, DenyReason, PolicySet, Query, RequestFa
 
 use super::allowed::{Allowed, Permit};
 use super::basis::{Basis, Snapshots};
-use super::facts;
+use super::facts::{self, About};
 use super::refusal::{Budget, DecideRefusal};
 use super::remedies::{Explained, Remedies};
 use crate::clock::Timestamp;
+use crate::config::CorsPreflight;
 use crate::contain::{Figures, Hold};
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
-use crate::route::Routed;
+use crate::read::Kind;
+use crate::route::{Placed, Routed, Standing};
 use crate::secret::Digest;
 use crate::tls::SecureConnection;
 
@@ -125,7 +127,7 @@ impl Decider {
                 facts::usage(usage.figures(now))
             }
         };
-        let question = facts::request(&routed, connection, usage, now, &self.zone);
+        let question = facts::request((&routed).into(), connection, usage, now, &self.zone);
         let mut basis = Basis::new(Arc::clone(&self.hex), &question);
         let mut budget = None;
         let verdict = match &who {
@@ -160,6 +162,38 @@ impl Decider {
         }
     }
 
+    /// Asks policy again about a request that is under way: `standing` as it was routed, `placed` where it belongs now, and who asks
+    /// as they are known now (`None` for anybody, on public paths), with what they have had by now.
+    ///
+    /// # Errors
+    /// Why it is not permitted any more, or could not be decided.
+    pub fn again(
+        &self,
+        (standing, placed): (&Standing, &Placed),
+        known: Option<(&KnownDevice, &KnownUser)>,
+        usage: Option<&Hold>,
+        connection: &SecureConnection,
+        prepared: &Prepared,
+        now: Timestamp,
+    ) -> Result<(), DenyReason> {
+        let usage = usage.map_or(Usage::default(), |usage| facts::usage(usage.figures(now)));
+        let question = facts::request(About::again(standing, placed), connection, usage, now, &self.zone);
+        let verdict = match known {
+            None if placed.public => self.set.decide(self.set.anonymous(), &question),
+            None if standing.kind == Kind::Preflight && placed.app.cors_preflight == CorsPreflight::Forward => return Ok(()),
+            None => return Err(DenyReason::EvaluationFailed),
+            Some((device, user)) => {
+                let mut basis = Basis::new(Arc::clone(&self.hex), &question);
+                let ready = self.prepare(device, user, prepared, &mut basis).map_err(|refusal| refusal.reason)?;
+                self.set.decide(&ready.prepared, &question)
+            }
+        };
+        match verdict.decision {
+            Decision::Allow => Ok(()),
+            Decision::Deny(reason) => Err(reason),
+        }
+    }
+
     /// How a denial could have come out otherwise; `None` where nothing can be said, or too much was asked of late.
     pub fn remedies(
         &self,
@@ -173,7 +207,7 @@ impl Decider {
             return None;
         }
         let usage = denied.refusal.basis.as_ref().map_or(Usage::default(), |basis| basis.usage);
-        let question = facts::request(&denied.request, connection, usage, now, &self.zone);
+        let question = facts::request((&denied.request).into(), connection, usage, now, &self.zone);
         let query = Query { who: Some(facts::identity(device, user)), request: AskedFor::from(&question) };
         explained.explain(&self.set, self.hash, user.facts, now, &query)
     }
@@ -190,7 +224,7 @@ impl Decider {
         prepared: &Prepared,
         now: Timestamp,
     ) -> Opinion {
-        let question = facts::request(routed, connection, usage, now, &self.zone);
+        let question = facts::request(routed.into(), connection, usage, now, &self.zone);
         let mut basis = Basis::new(Arc::clone(&self.hex), &question);
         let verdict = match known {
             None => Ok(self.set.decide(self.set.anonymous(), &question)),

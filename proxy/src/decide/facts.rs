@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use jiff::tz::TimeZone;
 use sekisho_policy as policy;
 
 use crate::clock::Timestamp;
+use crate::config::{App, Host};
 use crate::contain::Figures;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::KnownUser;
 use crate::inventory::{ClaimValue, Device, FactValue, Owner, Session};
-use crate::read::Kind;
-use crate::route::Routed;
+use crate::read::{Clean, Kind};
+use crate::route::{Placed, Routed, Standing};
 use crate::sign_in::Wanted;
 use crate::tls::SecureConnection;
 
@@ -43,21 +45,45 @@ pub(super) fn wanted(needed: policy::StepUp) -> Wanted {
     Wanted { max_age: needed.max_age_s, mfa: needed.mfa, acr: needed.acr, amr: needed.amr }
 }
 
+/// What is asked for: by a request that has just come, or by one that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About<'a> {
+    pub(super) app: &'a App,
+    pub(super) public: bool,
+    pub(super) host: &'a Host,
+    pub(super) path: &'a str,
+    pub(super) method: &'a Method,
+    pub(super) kind: Kind,
+}
+
+impl<'a> From<&'a Routed> for About<'a> {
+    fn from(routed: &'a Routed) -> Self {
+        let Clean { host, path, method, kind, .. } = &routed.request;
+        Self { app: &routed.app, public: routed.public, host, path, method, kind: *kind }
+    }
+}
+
+impl<'a> About<'a> {
+    pub(super) fn again(standing: &'a Standing, placed: &'a Placed) -> Self {
+        let Standing { host, path, method, kind, .. } = standing;
+        Self { app: &placed.app, public: placed.public, host, path, method, kind: *kind }
+    }
+}
+
 /// The part that changes from request to request.
 pub(super) fn request<'a>(
-    routed: &'a Routed,
+    about: About<'a>,
     connection: &SecureConnection,
     usage: policy::Usage,
     now: Timestamp,
     zone: &TimeZone,
 ) -> policy::RequestFacts<'a> {
-    let request = &routed.request;
     policy::RequestFacts {
-        app: &routed.app.name,
-        action: action(routed),
-        host: request.host.as_str(),
-        path: &request.path,
-        method: request.method.as_str(),
+        app: &about.app.name,
+        action: action(&about),
+        host: about.host.as_str(),
+        path: about.path,
+        method: about.method.as_str(),
         source_ip: connection.client.ip().to_canonical(),
         usage,
         at: moment(now, zone),
@@ -70,11 +96,11 @@ pub(super) fn usage(figures: Figures) -> policy::Usage {
     policy::Usage { requests_1m, bytes_1h, bytes_1d }
 }
 
-fn action(routed: &Routed) -> policy::Action {
-    if routed.public {
+fn action(about: &About<'_>) -> policy::Action {
+    if about.public {
         return policy::Action::Public;
     }
-    match (routed.request.kind, routed.request.method.as_str()) {
+    match (about.kind, about.method.as_str()) {
         (Kind::WebSocket, _) => policy::Action::Connect,
         (_, "GET" | "HEAD" | "OPTIONS") => policy::Action::Read,
         _ => policy::Action::Write,

@@ -18,8 +18,8 @@ use crate::inventory::{Inventory, LiveSession};
 /// Finds out who asks. One per data core.
 #[derive(Debug)]
 pub struct Identifier {
-    inventory: Arc<Inventory>,
-    bearer: Bearer,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) bearer: Bearer,
 }
 
 /// What is asked about.

@@ -2,6 +2,7 @@
 //! not valid now, one that belongs to another device. Nothing here waits, except a token signed with a key that is not known
 //! yet: for the next attempt to fetch it. If the client goes away, that wait is given up.
 
+mod again;
 mod bearer;
 pub mod claims;
 pub mod cookie;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use again::Again;
 pub use bearer::StolenToken;
 pub use identifier::{Ask, Identifier, Stolen};
 pub use json::{NotAnObject, object};

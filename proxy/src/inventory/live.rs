@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::device::{Device, DeviceId, DeviceStatus, KeyFingerprint};
 use super::live_device::LiveDevice;
 use super::live_session::LiveSession;
+use super::moved::Moved;
 use super::session::{Session, SessionId};
 use super::shown_certificates::ShownCertificates;
 use super::stopped_tokens::StoppedTokens;
@@ -144,19 +145,20 @@ impl Inventory {
     }
 }
 
-/// What follows the change feed calls these, one at a time.
+/// What follows the change feed calls these, one at a time. Each says what it did that accesses under way may rest on; by then the
+/// fact is there for everybody to see.
 impl Inventory {
     /// Returns what stood there before.
     pub(crate) fn set_behind(&self, behind: bool) -> bool {
         self.behind.swap(behind, Ordering::AcqRel)
     }
 
-    pub(crate) fn put_device(&self, device: Device) {
+    pub(crate) fn put_device(&self, device: Device) -> Option<Moved> {
         let devices = self.devices.pin();
         let keys = self.keys.pin();
         let old = devices.get(&device.id).cloned();
         if old.as_ref().is_some_and(|old| *old.device == device) {
-            return;
+            return None;
         }
         let live = Arc::new(LiveDevice::new(device));
         let device = &live.device;
@@ -165,33 +167,34 @@ impl Inventory {
             keys.insert(AuthorityKey { authority: Arc::clone(&device.authority), key }, device.id.clone());
         }
         self.gauge(device.status).fetch_add(1, Ordering::Relaxed);
-        if let Some(old) = old {
-            self.gauge(old.device.status).fetch_sub(1, Ordering::Relaxed);
-            for key in old.device.keys.iter().filter(|key| !device.keys.contains(key)) {
-                keys.remove(&AuthorityKeyRef { authority: &old.device.authority, key });
-            }
-            self.next_epoch();
+        let old = old?;
+        self.gauge(old.device.status).fetch_sub(1, Ordering::Relaxed);
+        for key in old.device.keys.iter().filter(|key| !device.keys.contains(key)) {
+            keys.remove(&AuthorityKeyRef { authority: &old.device.authority, key });
         }
+        self.next_epoch();
+        Some(Moved::Device { id: device.id.clone(), status: Some(device.status) })
     }
 
-    pub(crate) fn drop_device(&self, id: &DeviceId) {
-        let Some(old) = self.devices.pin().remove(id).cloned() else { return };
+    pub(crate) fn drop_device(&self, id: &DeviceId) -> Option<Moved> {
+        let old = self.devices.pin().remove(id).cloned()?;
         for key in &old.device.keys {
             self.keys.pin().remove(&AuthorityKeyRef { authority: &old.device.authority, key });
         }
         self.gauge(old.device.status).fetch_sub(1, Ordering::Relaxed);
         self.next_epoch();
+        Some(Moved::Device { id: id.clone(), status: None })
     }
 
-    pub(crate) fn put_session(&self, session: Session, last_used: Timestamp) {
+    pub(crate) fn put_session(&self, session: Session, last_used: Timestamp) -> Option<Moved> {
         let sessions = self.sessions.pin();
         let Some(old) = sessions.get(&session.id).cloned() else {
             sessions.insert(session.id.clone(), Arc::new(LiveSession::new(session, last_used)));
-            return;
+            return None;
         };
         old.touch(last_used);
         if *old.session == session {
-            return;
+            return None;
         }
         let new = Arc::new(old.with_facts(session));
         sessions.insert(new.session.id.clone(), Arc::clone(&new));
@@ -200,15 +203,17 @@ impl Inventory {
             cookies.update(*token, |(_, host)| (Arc::clone(&new), host.clone()));
         }
         self.next_epoch();
+        Some(Moved::Session { id: new.session.id.clone(), over: false })
     }
 
-    pub(crate) fn drop_session(&self, id: &SessionId) {
-        let Some(old) = self.sessions.pin().remove(id).cloned() else { return };
+    pub(crate) fn drop_session(&self, id: &SessionId) -> Option<Moved> {
+        let old = self.sessions.pin().remove(id).cloned()?;
         old.end();
         for token in old.cookies().drain(..) {
             self.cookies.pin().remove(&token);
         }
         self.next_epoch();
+        Some(Moved::Session { id: id.clone(), over: true })
     }
 
     /// A cookie whose session is gone is not entered.
@@ -221,18 +226,20 @@ impl Inventory {
         self.cookies.pin().insert(token, (Arc::clone(&live), host));
     }
 
+    /// Its session goes on, and what was begun with the cookie with it.
     pub(crate) fn drop_cookie(&self, token: &Digest) {
         let Some((live, _)) = self.cookies.pin().remove(token).cloned() else { return };
         live.cookies().retain(|known| known != token);
         self.next_epoch();
     }
 
-    pub(crate) fn set_suspended(&self, user: &UserId, suspended: bool) {
+    pub(crate) fn set_suspended(&self, user: &UserId, suspended: bool) -> Option<Moved> {
         let set = self.suspended.pin();
         let changed = if suspended { set.insert(user.clone()) } else { set.remove(user) };
-        if changed {
+        changed.then(|| {
             self.next_epoch();
-        }
+            Moved::User { id: user.clone(), suspended }
+        })
     }
 
     /// Every cookie's hash, in no order.

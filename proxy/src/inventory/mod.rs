@@ -10,6 +10,7 @@ mod live;
 mod live_device;
 mod live_session;
 mod metrics;
+mod moved;
 #[cfg(test)]
 pub(crate) mod samples;
 mod session;
@@ -25,6 +26,7 @@ pub use live::{Counts, Inventory};
 pub use live_device::LiveDevice;
 pub use live_session::{LiveSession, SessionOver};
 pub use metrics::InventoryMetrics;
+pub use moved::Moved;
 pub use session::{Session, SessionId};
 pub use shown_certificates::ShownCertificates;
 pub use stopped_tokens::StoppedTokens;

@@ -5,7 +5,9 @@
 mod own;
 mod routed;
 mod router;
+mod standing;
 
 pub use own::OwnPath;
 pub use routed::Routed;
-pub use router::{OwnRequest, RouteOutcome, RouteRefusal, Router, Unrouted};
+pub use router::{OwnRequest, Placed, RouteOutcome, RouteRefusal, Router, Unrouted};
+pub use standing::Standing;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::header::ORIGIN;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::own::OwnPath;
 use super::routed::Routed;
+use super::standing::Standing;
 use crate::config::{App, Config, Host, PublicPath};
 use crate::read::{Clean, Kind};
 use crate::tls::SecureConnection;
@@ -84,6 +85,15 @@ impl RouteRefusal {
     }
 }
 
+/// Where a request that is under way belongs now.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The app.
+    pub app: Arc<App>,
+    /// Its path is one of the app's public paths.
+    pub public: bool,
+}
+
 /// What a host and path say, before the request is moved.
 enum Place {
     App { app: Arc<App>, public: bool },
@@ -118,10 +128,29 @@ impl Router {
         }
     }
 
+    /// The same for a request that is under way, which may have come before this configuration.
+    ///
+    /// # Errors
+    /// [`RouteRefusal`] if it would be for nobody, or for us, by now.
+    pub fn again(&self, standing: &Standing, connection: &SecureConnection) -> Result<Placed, RouteRefusal> {
+        let Standing { host, path, method, kind, origin } = standing;
+        match self.place(host, path, method, *kind, &connection.covers)? {
+            Place::App { app, .. } if origin.as_ref().is_some_and(|origin| !self.is_own_or_listed(&app, origin)) => {
+                Err(RouteRefusal::ForeignOrigin)
+            }
+            Place::App { app, public } => Ok(Placed { app, public }),
+            Place::Own { .. } => Err(RouteRefusal::UnknownHost),
+        }
+    }
+
     /// Whether the page behind a WebSocket is the app's own, or of an origin that the app lists. Who sends no `Origin` is no browser.
     fn is_welcome(&self, app: &App, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else { return !headers.contains_key(ORIGIN) };
+        self.is_own_or_listed(app, origin)
+    }
+
+    fn is_own_or_listed(&self, app: &App, origin: &HeaderValue) -> bool {
         let own = match self.port {
             443 => format!("https://{}", app.host),
             port => format!("https://{}:{port}", app.host),

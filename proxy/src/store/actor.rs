@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::inventory::{DeviceId, UserId};
 
@@ -28,11 +29,13 @@ pub enum Actor {
 pub(super) struct Note {
     pub(super) by: String,
     pub(super) why: String,
+    /// When the registrar was asked: a note is made before anything is waited for.
+    pub(super) since: Instant,
 }
 
 impl Note {
     pub(super) fn new(by: &Actor, why: &str) -> Self {
-        Self { by: by.to_string(), why: one_line(why) }
+        Self { by: by.to_string(), why: one_line(why), since: Instant::now() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures_util::TryStreamExt as _;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -12,7 +13,8 @@ use super::error::{StoreError, bad_row};
 use super::feed::{self, Applied, Change, Subject};
 use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
 use super::sessions::BEGUN;
-use crate::inventory::{DeviceId, Inventory, KeyFingerprint, LiveSession, SessionId, UserId};
+use crate::contain::{self, Cause, Levers};
+use crate::inventory::{DeviceId, Inventory, KeyFingerprint, LiveSession, Moved, SessionId, UserId};
 use crate::secret::Digest;
 
 /// Is told of every change when it has come into effect, in order. Whoever asked for the change waits for it.
@@ -23,6 +25,7 @@ pub(super) struct Follower {
     pool: SqlitePool,
     inventory: Arc<Inventory>,
     observer: OnceLock<Observer>,
+    levers: Levers,
     /// The newest change that the live state shows. Held while following, so that changes are applied one at a time.
     position: Mutex<i64>,
 }
@@ -37,15 +40,16 @@ pub(super) struct FellBehind {
 
 impl Follower {
     /// With everything loaded.
-    pub(super) async fn start(pool: SqlitePool, inventory: Arc<Inventory>) -> Result<Self, StoreError> {
-        let position = load(&pool, &inventory).await?;
-        Ok(Self { pool, inventory, observer: OnceLock::new(), position: Mutex::new(position) })
+    pub(super) async fn start(pool: SqlitePool, inventory: Arc<Inventory>, levers: Levers) -> Result<Self, StoreError> {
+        // Nothing rests on anything yet.
+        let position = load(&pool, &inventory, &|_moved| ()).await?;
+        Ok(Self { pool, inventory, levers, observer: OnceLock::new(), position: Mutex::new(position) })
     }
 
     /// With nothing loaded, before the first change.
     #[cfg(test)]
     pub(super) fn at_the_beginning(pool: SqlitePool, inventory: Arc<Inventory>) -> Self {
-        Self { pool, inventory, observer: OnceLock::new(), position: Mutex::new(0) }
+        Self { pool, inventory, levers: Levers::default(), observer: OnceLock::new(), position: Mutex::new(0) }
     }
 
     /// From now on `observer` is told of changes. Only the first one is.
@@ -54,25 +58,38 @@ impl Follower {
     }
 
     /// Applies every change that is durable now. When it returns, whatever was committed before the call is in effect; if it
-    /// cannot, the live state is marked as behind until a later call can.
-    pub(super) async fn catch_up(&self) -> Result<(), FellBehind> {
+    /// cannot, the live state is marked as behind until a later call can. Levers are pulled as changes take effect; `since` is when
+    /// whoever caused them began to.
+    pub(super) async fn catch_up(&self, since: Instant) -> Result<(), FellBehind> {
         let mut position = self.position.lock().await;
         // The mark is set while the position is held, so that of two calls the later one has the last word.
-        match self.apply_from(&mut position).await {
+        match self.apply_from(&mut position, since).await {
             Ok(()) => {
                 self.inventory.set_behind(false);
                 Ok(())
             }
-            Err(why) => Err(FellBehind { why, first: !self.inventory.set_behind(true) }),
+            Err(why) => {
+                let first = !self.inventory.set_behind(true);
+                if first {
+                    // Something changed, and nobody can say what: whatever is under way is unsure.
+                    self.levers.pull(contain::Change::Everything, Cause::Unsure, since);
+                }
+                Err(FellBehind { why, first })
+            }
         }
     }
 
-    async fn apply_from(&self, position: &mut i64) -> Result<(), StoreError> {
+    async fn apply_from(&self, position: &mut i64, since: Instant) -> Result<(), StoreError> {
+        let tell = |moved: Option<Moved>| {
+            if let Some(moved) = moved {
+                self.levers.moved(&moved, since);
+            }
+        };
         loop {
             let changes = feed::after(&self.pool, *position).await?;
             let Some(first) = changes.first() else { return Ok(()) };
             if first.seq != *position + 1 {
-                *position = load(&self.pool, &self.inventory).await?;
+                *position = load(&self.pool, &self.inventory, &tell).await?;
                 continue;
             }
             let mut db = self.pool.acquire().await?;
@@ -80,10 +97,10 @@ impl Follower {
                 let subject = Subject::read(change)?;
                 if let (Subject::Session(id), BEGUN) = (&subject, change.what.as_str()) {
                     // It begins from nothing: what had this name before has ended, even if only its successor can be seen now.
-                    self.inventory.drop_session(id);
+                    tell(self.inventory.drop_session(id));
                 }
                 let before = self.session(&subject);
-                apply(&mut db, &self.inventory, &subject).await?;
+                tell(apply(&mut db, &self.inventory, &subject).await?);
                 *position = change.seq;
                 if let Some(observer) = self.observer.get() {
                     observer(&self.applied(change, subject, before));
@@ -124,8 +141,8 @@ impl fmt::Debug for Follower {
 }
 
 /// Brings one thing to what the store says of it now.
-async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subject) -> Result<(), StoreError> {
-    match subject {
+async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subject) -> Result<Option<Moved>, StoreError> {
+    Ok(match subject {
         Subject::Device(id) => match rows::device(db, id.as_str()).await? {
             Some(device) => inventory.put_device(device),
             None => inventory.drop_device(id),
@@ -134,51 +151,56 @@ async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subje
             Some((session, last_used)) => inventory.put_session(session, last_used),
             None => inventory.drop_session(id),
         },
-        Subject::Cookie(token) => match rows::cookie(db, &token.to_string()).await? {
-            Some(cookie) => inventory.put_cookie(cookie.token, &cookie.session, cookie.host),
-            None => inventory.drop_cookie(token),
-        },
+        Subject::Cookie(token) => {
+            match rows::cookie(db, &token.to_string()).await? {
+                Some(cookie) => inventory.put_cookie(cookie.token, &cookie.session, cookie.host),
+                None => inventory.drop_cookie(token),
+            }
+            None
+        }
         Subject::Suspension(user) => inventory.set_suspended(user, rows::suspended(db, user).await?),
         // Invitations are asked for rarely; they have no live image.
-        Subject::Invitation(_) => {}
-    }
-    Ok(())
+        Subject::Invitation(_) => None,
+    })
 }
 
+/// Whom to tell what moved.
+type Tell<'a> = &'a (dyn Fn(Option<Moved>) + Sync);
+
 /// Makes the live state equal to one moment of the store, and returns that moment's place in the feed.
-pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory) -> Result<i64, StoreError> {
+pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory, tell: Tell<'_>) -> Result<i64, StoreError> {
     // One read transaction: every table is seen as of the same moment.
     let mut tx = pool.begin().await?;
     let last: i64 = sqlx::query_scalar("SELECT last FROM feed").fetch_one(&mut *tx).await?;
-    let suspended = suspensions(&mut tx, inventory).await?;
-    let devices = devices(&mut tx, inventory).await?;
-    let sessions = sessions(&mut tx, inventory).await?;
+    let suspended = suspensions(&mut tx, inventory, tell).await?;
+    let devices = devices(&mut tx, inventory, tell).await?;
+    let sessions = sessions(&mut tx, inventory, tell).await?;
     let cookies = cookies(&mut tx, inventory).await?;
     tx.commit().await?;
     for user in inventory.suspended_users().iter().filter(|user| !suspended.contains(user)) {
-        inventory.set_suspended(user, false);
+        tell(inventory.set_suspended(user, false));
     }
     for token in inventory.cookie_tokens().iter().filter(|token| !cookies.contains(token)) {
         inventory.drop_cookie(token);
     }
     for live in inventory.sessions().iter().filter(|live| !sessions.contains(&live.session.id)) {
-        inventory.drop_session(&live.session.id);
+        tell(inventory.drop_session(&live.session.id));
     }
     for live in inventory.devices().iter().filter(|live| !devices.contains(&live.device.id)) {
-        inventory.drop_device(&live.device.id);
+        tell(inventory.drop_device(&live.device.id));
     }
     Ok(last)
 }
 
-async fn suspensions(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<UserId>, StoreError> {
+async fn suspensions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<UserId>, StoreError> {
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT provider, subject FROM suspensions").fetch_all(db).await?;
     let users: HashSet<UserId> =
         rows.into_iter().map(|(provider, subject)| UserId { provider: provider.into(), subject: subject.into() }).collect();
-    users.iter().for_each(|user| inventory.set_suspended(user, true));
+    users.iter().for_each(|user| tell(inventory.set_suspended(user, true)));
     Ok(users)
 }
 
-async fn devices(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<DeviceId>, StoreError> {
+async fn devices(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<DeviceId>, StoreError> {
     let mut keys: HashMap<String, Vec<KeyFingerprint>> = HashMap::new();
     let mut rows =
         sqlx::query_as::<_, (String, String)>("SELECT device, fingerprint FROM device_keys ORDER BY device, rank DESC")
@@ -194,18 +216,18 @@ async fn devices(db: &mut SqliteConnection, inventory: &Inventory) -> Result<Has
         let keys = keys.remove(&row.id).unwrap_or_default();
         let device = row.read(keys, &mut names)?;
         ids.insert(device.id.clone());
-        inventory.put_device(device);
+        tell(inventory.put_device(device));
     }
     Ok(ids)
 }
 
-async fn sessions(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<SessionId>, StoreError> {
+async fn sessions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<SessionId>, StoreError> {
     let mut ids = HashSet::new();
     let mut rows = sqlx::query_as::<_, SessionRow>("SELECT id, last_used, facts FROM sessions").fetch(db);
     while let Some(row) = rows.try_next().await? {
         let (session, last_used) = row.read()?;
         ids.insert(session.id.clone());
-        inventory.put_session(session, last_used);
+        tell(inventory.put_session(session, last_used));
     }
     Ok(ids)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::SqlitePool;
 use tokio::runtime::Handle;
@@ -14,6 +14,7 @@ use super::feed::{self, Change, Writing};
 use super::follow::{Follower, Observer};
 use super::open::{self, Database};
 use crate::clock::Clock;
+use crate::contain::Levers;
 use crate::inventory::{DeviceId, Inventory};
 use crate::secret::Sealer;
 
@@ -31,6 +32,7 @@ pub(super) struct Inner {
     db: Database,
     follower: Follower,
     inventory: Arc<Inventory>,
+    levers: Levers,
     pub(super) sealer: Arc<Sealer>,
     pub(super) clock: Clock,
     control: Handle,
@@ -40,6 +42,8 @@ pub(super) struct Inner {
 /// One writer's turn: its transaction, and the right to write that the next one waits for.
 pub(super) struct Turn {
     pub(super) writing: Writing,
+    /// When the registrar was asked.
+    since: Instant,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -53,14 +57,20 @@ impl Registrar {
     pub async fn open(state: &Path, sealer: Arc<Sealer>, clock: Clock) -> Result<Self, StoreError> {
         let db = open::open(state, &sealer).await?;
         let inventory = Arc::new(Inventory::default());
-        let follower = Follower::start(db.pool.clone(), Arc::clone(&inventory)).await?;
-        let inner = Inner { db, follower, inventory, sealer, clock, control: Handle::current(), turn: Arc::new(Mutex::new(())) };
-        Ok(Self { inner: Arc::new(inner) })
+        let levers = Levers::default();
+        let follower = Follower::start(db.pool.clone(), Arc::clone(&inventory), levers.clone()).await?;
+        let (control, turn) = (Handle::current(), Arc::new(Mutex::new(())));
+        Ok(Self { inner: Arc::new(Inner { db, follower, inventory, levers, sealer, clock, control, turn }) })
     }
 
     /// The live state.
     pub fn inventory(&self) -> &Arc<Inventory> {
         &self.inner.inventory
+    }
+
+    /// The levers that are pulled when a change took effect.
+    pub fn levers(&self) -> &Levers {
+        &self.inner.levers
     }
 
     /// From now on `observer` is told of every change as soon as it is in effect, before the call that made it returns. To be called
@@ -111,19 +121,21 @@ impl Registrar {
 
     /// Begins a transaction; dropped without [`Registrar::commit`], it changes nothing.
     pub(super) async fn begin(&self, note: Note) -> Result<Turn, StoreError> {
+        let since = note.since;
         let turn = Arc::clone(&self.inner.turn).lock_owned().await;
         let writing = Writing::begin(self.pool(), note, self.inner.clock.now()).await?;
-        Ok(Turn { writing, _turn: turn })
+        Ok(Turn { writing, since, _turn: turn })
     }
 
     /// Makes the transaction durable and brings it into effect.
     pub(super) async fn commit(&self, turn: Turn) -> Result<(), StoreError> {
+        let since = turn.since;
         turn.writing.commit().await?;
-        match self.inner.follower.catch_up().await {
+        match self.inner.follower.catch_up(since).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 if error.first {
-                    self.keep_catching_up();
+                    self.keep_catching_up(since);
                 }
                 Err(StoreError::Behind(Box::new(error.why)))
             }
@@ -131,10 +143,10 @@ impl Registrar {
     }
 
     /// Decisions are refused while the live state is behind; this ends it as soon as the database can be read again.
-    fn keep_catching_up(&self) {
+    fn keep_catching_up(&self, since: Instant) {
         let me = self.clone();
         self.inner.control.spawn(async move {
-            while let Err(error) = me.inner.follower.catch_up().await {
+            while let Err(error) = me.inner.follower.catch_up(since).await {
                 tracing::error!(error = %error.why, "the live state is behind the store; requests are refused until it has caught up");
                 tokio::time::sleep(RETRY).await;
             }

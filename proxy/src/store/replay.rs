@@ -102,7 +102,7 @@ async fn perform(registrar: &Registrar, deed: &Deed) {
 /// What a node sees that began with nothing and applied the whole feed.
 async fn replayed(pool: SqlitePool) -> Vec<String> {
     let inventory = Arc::new(Inventory::default());
-    Follower::at_the_beginning(pool, Arc::clone(&inventory)).catch_up().await.unwrap();
+    Follower::at_the_beginning(pool, Arc::clone(&inventory)).catch_up(std::time::Instant::now()).await.unwrap();
     picture(&inventory)
 }
 
@@ -127,12 +127,12 @@ proptest! {
             for deed in &deeds {
                 perform(&registrar, deed).await;
                 if matches!(deed, Deed::Follow) {
-                    follower.catch_up().await.unwrap();
+                    follower.catch_up(std::time::Instant::now()).await.unwrap();
                     prop_assert_eq!(picture(&other), picture(registrar.inventory()));
                 }
             }
             let live = picture(registrar.inventory());
-            follower.catch_up().await.unwrap();
+            follower.catch_up(std::time::Instant::now()).await.unwrap();
             prop_assert_eq!(picture(&other), live.clone());
             prop_assert_eq!(replayed(registrar.pool().clone()).await, live.clone());
             prop_assert_eq!(loaded(registrar.pool().clone()).await, live);

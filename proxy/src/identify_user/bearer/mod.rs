@@ -74,6 +74,29 @@ impl Bearer {
         verified.map(|verified| verified.stolen(inventory))
     }
 
+    /// The same for a token that was shown before, without waiting for newer keys.
+    pub(super) fn again(
+        &self,
+        token: &str,
+        providers: &Providers,
+        inventory: &Inventory,
+        device: &KnownDevice,
+        now: Timestamp,
+    ) -> Result<KnownUser, UserRefusal> {
+        let digest = Digest::of(token.as_bytes());
+        let remembered = self.verified.borrow_mut().get(&digest).cloned();
+        if let Some(verified) = remembered.filter(|verified| verified.holds(providers, device, now)) {
+            return verified.check(inventory, device, now);
+        }
+        let parsed = Jws::parse(token)?;
+        verified::check_kind(&parsed)?;
+        let provider = verified::provider(&parsed, providers)?;
+        let verified = Arc::new(Verified::new(&parsed, &digest, provider, device, now)?);
+        let user = verified.check(inventory, device, now)?;
+        self.verified.borrow_mut().insert(digest, verified);
+        Ok(user)
+    }
+
     /// Once more, with the keys that the provider has by now. `now` is left as it was when the request came: what has expired
     /// meanwhile was valid then.
     async fn retry(

@@ -1,0 +1,64 @@
+//! Who is behind a request that is under way, as of now.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use super::bearer::Authorization;
+use super::identifier::Identifier;
+use super::keys::Providers;
+use super::known::{Binding, KnownUser};
+use super::refusal::UserRefusal;
+use crate::clock::Timestamp;
+use crate::config::SignIn;
+use crate::identify_device::KnownDevice;
+use crate::inventory::SessionOver;
+
+/// What is asked about again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a> {
+    /// Providers of the configuration in force.
+    pub providers: &'a Providers,
+    /// Sessions of the configuration in force.
+    pub sign_in: &'a SignIn,
+    /// Who it was when the request was allowed.
+    pub user: &'a KnownUser,
+    /// The header that named them, where it was a bearer token.
+    pub authorization: Option<&'a HeaderValue>,
+    /// The device behind the connection, as it is known now.
+    pub device: &'a KnownDevice,
+    /// When it is asked.
+    pub now: Timestamp,
+}
+
+impl Identifier {
+    /// The same person, as they are known now. Waits for nothing: keys that would have to be fetched are not there.
+    ///
+    /// The session may have got other cookies meanwhile: what counts is that it goes on, on this device. An access under way is use
+    /// of its session.
+    ///
+    /// # Errors
+    /// [`UserRefusal`].
+    pub fn again(&self, ask: Again<'_>) -> Result<KnownUser, UserRefusal> {
+        if ask.user.binding != Binding::Session {
+            let headers: HeaderMap = ask.authorization.map(|value| (AUTHORIZATION, value.clone())).into_iter().collect();
+            let Authorization::Bearer(token) = Authorization::of(&headers) else {
+                return Err(UserRefusal::MalformedAuthorization);
+            };
+            return self.bearer.again(token, ask.providers, &self.inventory, ask.device, ask.now);
+        }
+        let session = &ask.user.session;
+        let live = self.inventory.session(&session.id).ok_or(SessionOver::Ended)?;
+        if live.session.device != ask.device.device.id {
+            return Err(UserRefusal::OtherDevice);
+        }
+        if live.session.user != session.user {
+            return Err(UserRefusal::UnknownSession);
+        }
+        if self.inventory.is_suspended(&session.user) {
+            return Err(UserRefusal::Suspended);
+        }
+        live.usable(ask.now, ask.sign_in.idle_timeout)?;
+        live.touch(ask.now);
+        Ok(KnownUser::from(&*live))
+    }
+}
