@@ -12,7 +12,6 @@ use super::metrics::Tally;
 use crate::clock::Timestamp;
 
 /// The leases of one core. Thread-confined; clones share them. `T` is what it takes to ask again and to cut.
-#[derive(Clone)]
 pub struct Leases<T>(Rc<Inner<T>>);
 
 struct Inner<T> {
@@ -23,8 +22,13 @@ struct Inner<T> {
 /// INVARIANT (rows-beside-holders): `rows` and `holders` are equally long, and a row's holder stands at the same index.
 struct Slab<T> {
     rows: Vec<Row>,
-    holders: Vec<Option<T>>,
+    holders: Vec<Option<Holder<T>>>,
     free: Vec<u32>,
+}
+
+struct Holder<T> {
+    handle: T,
+    cut: Option<(Cause, Option<Instant>)>,
 }
 
 /// What a decision rested on, as integers: one cache line each, so that ten thousand are looked through in microseconds.
@@ -75,10 +79,10 @@ pub struct Place {
 /// An access that is under way. Dropping it takes it off the list; to be held until the last byte was handed on.
 #[must_use]
 pub struct Lease<T> {
-    leases: Rc<Inner<T>>,
+    leases: Leases<T>,
     place: Place,
     kind: Cell<Kind>,
-    cut: Cell<Option<(Cause, Option<Instant>)>>,
+    handle: T,
 }
 
 impl<T> Leases<T> {
@@ -86,15 +90,6 @@ impl<T> Leases<T> {
     pub fn new(tally: Tally) -> Self {
         let slab = Slab { rows: Vec::new(), holders: Vec::new(), free: Vec::new() };
         Self(Rc::new(Inner { slab: RefCell::new(slab), tally }))
-    }
-
-    /// Enters an access that was just allowed. `holder` makes what the warden needs of it, knowing where it stands.
-    ///
-    /// To be called in the same breath as the decision, so that no lever comes between the two.
-    pub fn register(&self, terms: Terms, kind: Kind, holder: T) -> Lease<T> {
-        self.0.tally.begins(kind);
-        let place = self.0.slab.borrow_mut().insert(terms, holder);
-        Lease { leases: Rc::clone(&self.0), place, kind: Cell::new(kind), cut: Cell::new(None) }
     }
 
     /// How many there are.
@@ -134,14 +129,38 @@ impl<T> Leases<T> {
             row.terms.valid_until = valid_until;
         }
     }
+
+    /// Notes that a lease is cut, and why; the first word counts, and `false` says that there was one already. `since` is when the
+    /// lever was pulled; `None` if there was none.
+    pub fn cut(&self, place: Place, cause: Cause, since: Option<Instant>) -> bool {
+        match self.0.slab.borrow_mut().holder(place) {
+            Some(holder) if holder.cut.is_none() => {
+                holder.cut = Some((cause, since));
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Why a lease was cut, if it was.
+    pub fn cause(&self, place: Place) -> Option<Cause> {
+        self.0.slab.borrow_mut().holder(place)?.cut.map(|(cause, _)| cause)
+    }
 }
 
 impl<T: Clone> Leases<T> {
+    /// Enters an access that was just allowed. `handle` makes what it takes to ask again, knowing where it stands.
+    ///
+    /// To be called in the same breath as the decision, so that no lever comes between the two.
+    pub fn register(&self, terms: Terms, kind: Kind, handle: impl FnOnce(Place) -> T) -> Lease<T> {
+        self.0.tally.begins(kind);
+        let (place, handle) = self.0.slab.borrow_mut().insert(terms, handle);
+        Lease { leases: self.clone(), place, kind: Cell::new(kind), handle }
+    }
+
     /// The handle of a lease; `None` if it has ended meanwhile.
-    pub fn holder(&self, place: Place) -> Option<T> {
-        let mut slab = self.0.slab.borrow_mut();
-        slab.row(place)?;
-        slab.holders.get(place.index as usize)?.clone()
+    pub fn handle(&self, place: Place) -> Option<T> {
+        self.0.slab.borrow_mut().holder(place).map(|holder| holder.handle.clone())
     }
 }
 
@@ -153,53 +172,77 @@ impl<T> Lease<T> {
 
     /// It is of another kind from now on.
     pub fn becomes(&self, kind: Kind) {
-        self.leases.tally.ends(self.kind.replace(kind));
-        self.leases.tally.begins(kind);
+        self.leases.0.tally.ends(self.kind.replace(kind));
+        self.leases.0.tally.begins(kind);
     }
 
-    /// Notes that it is cut, and why: the first word counts. `since` is when the lever was pulled; `None` if there was none.
-    /// The time that it takes is measured when the lease is dropped, which is when nothing more can be handed on.
-    pub fn cut(&self, cause: Cause, since: Option<Instant>) {
-        if self.cut.get().is_none() {
-            self.cut.set(Some((cause, since)));
-        }
+    /// What it takes to ask again.
+    pub fn handle(&self) -> &T {
+        &self.handle
     }
 
     /// Why it was cut, if it was.
     pub fn cause(&self) -> Option<Cause> {
-        self.cut.get().map(|(cause, _)| cause)
+        self.leases.cause(self.place)
+    }
+
+    /// The last byte is out, before the lease ends: how long the cut took is measured now. Otherwise when it is dropped, which is
+    /// when nothing more can be handed on.
+    pub fn is_silent(&self) {
+        let since = self.leases.0.slab.borrow_mut().holder(self.place).and_then(|holder| holder.cut.as_mut()?.1.take());
+        if let Some(since) = since {
+            self.leases.0.tally.took(since);
+        }
     }
 }
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
-        // The holder is dropped after the slab was let go: it may hold leases' owners.
-        let _holder = self.leases.slab.borrow_mut().remove(self.place);
-        self.leases.tally.ends(self.kind.get());
-        if let Some((cause, since)) = self.cut.get() {
-            self.leases.tally.was_cut(cause, since);
+        self.is_silent();
+        // Dropped after the slab was let go: what it holds may have leases of its own.
+        let holder = self.leases.0.slab.borrow_mut().remove(self.place);
+        self.leases.0.tally.ends(self.kind.get());
+        if let Some((cause, _)) = holder.as_ref().and_then(|holder| holder.cut) {
+            self.leases.0.tally.was_cut(cause);
         }
     }
 }
 
+impl<T> Clone for Leases<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
 impl<T> Slab<T> {
-    fn insert(&mut self, terms: Terms, holder: T) -> Place {
+    fn insert(&mut self, terms: Terms, handle: impl FnOnce(Place) -> T) -> (Place, T)
+    where
+        T: Clone,
+    {
         if let Some(index) = self.free.pop()
-            && let (Some(row), Some(place)) = (self.rows.get_mut(index as usize), self.holders.get_mut(index as usize))
+            && let (Some(row), Some(room)) = (self.rows.get_mut(index as usize), self.holders.get_mut(index as usize))
         {
             row.terms = terms;
             row.live = true;
-            *place = Some(holder);
-            return Place { index, version: row.version };
+            let place = Place { index, version: row.version };
+            let handle = handle(place);
+            *room = Some(Holder { handle: handle.clone(), cut: None });
+            return (place, handle);
         }
         // Far fewer than 2^32: each has a connection or a stream.
-        let index = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let place = Place { index: u32::try_from(self.rows.len()).unwrap_or(u32::MAX), version: 0 };
+        let handle = handle(place);
         self.rows.push(Row { terms, version: 0, live: true });
-        self.holders.push(Some(holder));
-        Place { index, version: 0 }
+        self.holders.push(Some(Holder { handle: handle.clone(), cut: None }));
+        (place, handle)
     }
 
-    fn remove(&mut self, place: Place) -> Option<T> {
+    fn holder(&mut self, place: Place) -> Option<&mut Holder<T>> {
+        self.row(place)?;
+        self.holders.get_mut(place.index as usize)?.as_mut()
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Holder<T>> {
         let row = self.row(place)?;
         row.live = false;
         row.version = row.version.wrapping_add(1);
@@ -260,15 +303,15 @@ mod tests {
     }
 
     fn holders(leases: &Leases<&'static str>, change: Change) -> Vec<&'static str> {
-        leases.affected(change, 1).into_iter().filter_map(|place| leases.holder(place)).collect()
+        leases.affected(change, 1).into_iter().filter_map(|place| leases.handle(place)).collect()
     }
 
     #[test]
     fn a_change_finds_those_that_it_can_affect_and_no_other() {
         let leases = leases();
-        let _first = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, "first");
-        let _second = leases.register(terms("lap-1", "s2", "ben"), Kind::Download, "second");
-        let _third = leases.register(terms("lap-2", "s3", "ana"), Kind::WebSocket, "third");
+        let _first = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, |_| "first");
+        let _second = leases.register(terms("lap-1", "s2", "ben"), Kind::Download, |_| "second");
+        let _third = leases.register(terms("lap-2", "s3", "ana"), Kind::WebSocket, |_| "third");
         assert_eq!(holders(&leases, Change::Device(Mark::of("lap-1"))), ["first", "second"]);
         assert_eq!(holders(&leases, Change::Session(Mark::of("s2"))), ["second"]);
         assert_eq!(holders(&leases, Change::User(Mark::of("ana"))), ["first", "third"]);
@@ -281,7 +324,7 @@ mod tests {
     #[test]
     fn what_holds_on_is_asked_by_its_new_terms() {
         let leases = leases();
-        let lease = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, "first");
+        let lease = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, |_| "first");
         leases.renew(lease.place(), 2, Timestamp(2_000));
         assert!(leases.affected(Change::World, 2).is_empty());
         assert!(leases.those(|terms| terms.valid_until < Timestamp(2_000)).is_empty());
@@ -290,25 +333,28 @@ mod tests {
     #[test]
     fn a_place_that_was_given_away_is_not_mistaken() {
         let leases = leases();
-        let first = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, "first");
+        let first = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, |_| "first");
         let place = first.place();
         drop(first);
-        assert!(leases.is_empty() && leases.holder(place).is_none());
-        let second = leases.register(terms("lap-2", "s2", "ben"), Kind::Request, "second");
+        assert!(leases.is_empty() && leases.handle(place).is_none());
+        let second = leases.register(terms("lap-2", "s2", "ben"), Kind::Request, |_| "second");
         assert_eq!(second.place().index, place.index, "the room is used again");
-        assert_eq!(leases.holder(place), None);
+        assert_eq!(leases.handle(place), None);
         leases.renew(place, 9, Timestamp(9));
         assert_eq!(leases.affected(Change::World, 1).len(), 0, "nor are its terms");
-        assert_eq!(leases.holder(second.place()), Some("second"));
+        assert_eq!(leases.handle(second.place()), Some("second"));
     }
 
     #[test]
     fn the_first_cause_counts() {
         let leases = leases();
-        let lease = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, "first");
+        let lease = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, |_| "first");
         assert_eq!(lease.cause(), None);
-        lease.cut(Cause::SessionEnded, None);
-        lease.cut(Cause::Policies, None);
+        assert!(leases.cut(lease.place(), Cause::SessionEnded, None));
+        assert!(!leases.cut(lease.place(), Cause::Policies, None));
         assert_eq!(lease.cause(), Some(Cause::SessionEnded));
+        let place = lease.place();
+        drop(lease);
+        assert!(!leases.cut(place, Cause::Policies, None), "it is over");
     }
 }

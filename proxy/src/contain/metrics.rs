@@ -75,13 +75,14 @@ impl Tally {
         self.live.add(kind, -1);
     }
 
-    pub(super) fn was_cut(&self, cause: Cause, since: Option<Instant>) {
+    pub(super) fn was_cut(&self, cause: Cause) {
         if let Some(counter) = self.metrics.cut.get(cause as usize) {
             counter.inc();
         }
-        if let Some(since) = since {
-            self.metrics.latency.observe(since.elapsed().as_secs_f64());
-        }
+    }
+
+    pub(super) fn took(&self, since: Instant) {
+        self.metrics.latency.observe(since.elapsed().as_secs_f64());
     }
 }
 
@@ -139,18 +140,20 @@ mod tests {
         let registry = Registry::new();
         let metrics = ContainMetrics::register(&registry).unwrap();
         let (here, there) = (Leases::new(metrics.tally()), Leases::new(metrics.tally()));
-        let first = here.register(TERMS, Kind::Request, ());
-        let second = there.register(TERMS, Kind::Request, ());
+        let first = here.register(TERMS, Kind::Request, |_| ());
+        let second = there.register(TERMS, Kind::Request, |_| ());
         first.becomes(Kind::Download);
         assert_eq!(value(&registry, "sekisho_leases", "request"), 1.0);
         assert_eq!(value(&registry, "sekisho_leases", "download"), 1.0);
-        first.cut(Cause::DeviceQuarantined, Some(Instant::now()));
-        second.cut(Cause::Time, None);
+        here.cut(first.place(), Cause::DeviceQuarantined, Some(Instant::now()));
+        there.cut(second.place(), Cause::Time, None);
+        first.is_silent();
+        assert_eq!(metrics.latency.get_sample_count(), 1);
         drop((first, second));
         assert_eq!(value(&registry, "sekisho_leases", "download"), 0.0);
         assert_eq!(value(&registry, "sekisho_streams_cut_total", "device_quarantined"), 1.0);
         assert_eq!(value(&registry, "sekisho_streams_cut_total", "time"), 1.0);
-        assert_eq!(metrics.latency.get_sample_count(), 1, "only a lever has a moment to count from");
+        assert_eq!(metrics.latency.get_sample_count(), 1, "once each, and only a lever has a moment to count from");
     }
 
     #[test]

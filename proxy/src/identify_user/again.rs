@@ -47,15 +47,16 @@ impl Identifier {
             return self.bearer.again(token, ask.providers, &self.inventory, ask.device, ask.now);
         }
         let session = &ask.user.session;
+        // First: who is suspended has no sessions either, and should hear the reason.
+        if self.inventory.is_suspended(&session.user) {
+            return Err(UserRefusal::Suspended);
+        }
         let live = self.inventory.session(&session.id).ok_or(SessionOver::Ended)?;
         if live.session.device != ask.device.device.id {
             return Err(UserRefusal::OtherDevice);
         }
         if live.session.user != session.user {
             return Err(UserRefusal::UnknownSession);
-        }
-        if self.inventory.is_suspended(&session.user) {
-            return Err(UserRefusal::Suspended);
         }
         live.usable(ask.now, ask.sign_in.idle_timeout)?;
         live.touch(ask.now);

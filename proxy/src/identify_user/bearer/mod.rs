@@ -48,22 +48,14 @@ impl Bearer {
         device: &KnownDevice,
         now: Timestamp,
     ) -> Result<KnownUser, UserRefusal> {
-        let digest = Digest::of(token.as_bytes());
-        let remembered = self.verified.borrow_mut().get(&digest).cloned();
-        if let Some(verified) = remembered.filter(|verified| verified.holds(providers, device, now)) {
-            return verified.check(inventory, device, now);
-        }
-        let parsed = Jws::parse(token)?;
-        verified::check_kind(&parsed)?;
-        let provider = verified::provider(&parsed, providers)?;
-        let verified = match Verified::new(&parsed, &digest, provider, device, now) {
-            Err(refusal) if verified::wants_newer_keys(refusal) => {
-                self.retry(&parsed, &digest, provider, device, now, refusal).await?
-            }
-            verdict => verdict?,
+        let refusal = match self.again(token, providers, inventory, device, now) {
+            Err(refusal) if verified::wants_newer_keys(refusal) => refusal,
+            verdict => return verdict,
         };
-        let verified = Arc::new(verified);
-        // Also if it is refused now: whoever asks about a theft wants to know what was stolen.
+        let digest = Digest::of(token.as_bytes());
+        let parsed = Jws::parse(token)?;
+        let provider = verified::provider(&parsed, providers)?;
+        let verified = Arc::new(self.retry(&parsed, &digest, provider, device, now, refusal).await?);
         self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
         verified.check(inventory, device, now)
     }
@@ -74,7 +66,7 @@ impl Bearer {
         verified.map(|verified| verified.stolen(inventory))
     }
 
-    /// The same for a token that was shown before, without waiting for newer keys.
+    /// The same with the keys that are here: waits for nothing.
     pub(super) fn again(
         &self,
         token: &str,
@@ -92,9 +84,9 @@ impl Bearer {
         verified::check_kind(&parsed)?;
         let provider = verified::provider(&parsed, providers)?;
         let verified = Arc::new(Verified::new(&parsed, &digest, provider, device, now)?);
-        let user = verified.check(inventory, device, now)?;
-        self.verified.borrow_mut().insert(digest, verified);
-        Ok(user)
+        // Also if it is refused now: whoever asks about a theft wants to know what was stolen.
+        self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
+        verified.check(inventory, device, now)
     }
 
     /// Once more, with the keys that the provider has by now. `now` is left as it was when the request came: what has expired
