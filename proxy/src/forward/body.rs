@@ -35,6 +35,9 @@ pub enum BodyError {
     /// What the client has had of the app is as much as it may have.
     #[error("the budget is used up")]
     UsedUp,
+    /// What had been allowed is not any more.
+    #[error("access has ended")]
+    Cut,
     /// No byte moved in either direction for `timeouts.idle`.
     #[error("the app fell silent in the middle of its answer")]
     AppStalled,

@@ -109,6 +109,18 @@ pub(super) struct Exchange {
     sender: RefCell<Option<Waker>>,
 }
 
+/// Ends the request's body if it is dropped before there is an answer: the app must not get the rest of an upload that was broken off.
+#[derive(Debug)]
+pub(super) struct CutUnlessAnswered(pub(super) Rc<Exchange>);
+
+impl Drop for CutUnlessAnswered {
+    fn drop(&mut self) {
+        if !self.0.is_answered() {
+            self.0.cut();
+        }
+    }
+}
+
 impl Exchange {
     pub(super) fn new(meter: Rc<Meter>) -> Rc<Self> {
         Rc::new(Self {

@@ -15,7 +15,7 @@ use super::attempt::{self, Failure, Message, Sent};
 use super::balance;
 use super::body::AppBody;
 use super::error::ForwardError;
-use super::exchange::{Exchange, Meter};
+use super::exchange::{CutUnlessAnswered, Exchange, Meter};
 use super::lease::Lease;
 use super::local::LocalTarget;
 use super::passport::Passports;
@@ -94,6 +94,7 @@ impl Forwarder {
         }
         let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
         let exchange = Exchange::new(Rc::clone(meter));
+        let _cut = CutUnlessAnswered(Rc::clone(&exchange));
         let (head, body) = Head::build(request, headers, local, max, &exchange)?;
         let (response, mut lease) = deliver(local, head, body, &exchange).await?;
         let (mut parts, incoming) = response.into_parts();

@@ -75,7 +75,9 @@ impl TunnelEnd {
 impl Tunnel {
     /// Moves bytes until a side closes, nothing moves for too long, or `cut` resolves and says why. Then no byte of the app reaches the
     /// client any more; it gets a Close frame if the app's last frame is complete. Dropping the future closes both sides at once.
-    pub async fn run(self, cut: impl Future<Output = TunnelEnd>) -> TunnelEnd {
+    ///
+    /// `said` is told at once whether the client took that farewell; one that did not should not get what waits for it either.
+    pub async fn run(self, cut: impl Future<Output = TunnelEnd>, said: impl FnOnce(bool)) -> TunnelEnd {
         let Self { client, app, idle, meter, load: _load } = self;
         let mut cut = pin!(cut);
         let client = tokio::select! {
@@ -110,10 +112,18 @@ impl Tunnel {
         };
         if let Some((code, reason)) = end.close_code() {
             let mask = secret::bytes::<4>().unwrap_or_default();
-            let _both = tokio::join!(
-                timeout(FAREWELL, to_client.close(frames::close(code, reason, None))),
-                timeout(FAREWELL, to_app.close(frames::close(1001, reason, Some(mask)))),
-            );
+            let to_client = async {
+                let closed = timeout(FAREWELL, to_client.close(frames::close(code, reason, None))).await;
+                let taken = matches!(closed, Ok(Ok(())));
+                said(taken);
+                if taken {
+                    // A socket that is closed with something unread takes the farewell back.
+                    let mut sink = tokio::io::sink();
+                    let _until = timeout(FAREWELL, tokio::io::copy(&mut from_client, &mut sink)).await;
+                }
+            };
+            let to_app = timeout(FAREWELL, to_app.close(frames::close(1001, reason, Some(mask))));
+            let _both = tokio::join!(to_client, to_app);
         }
         end
     }

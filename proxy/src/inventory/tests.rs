@@ -31,10 +31,13 @@ fn a_key_that_was_replaced_is_forgotten() {
 #[test]
 fn the_epoch_moves_with_what_is_taken_away() {
     let inventory = Inventory::default();
-    let moved = |change: &dyn Fn()| {
+    // Whoever follows is told of the same.
+    let moved = |change: &dyn Fn() -> Option<Moved>| {
         let before = inventory.trust_epoch();
-        change();
-        inventory.trust_epoch() != before
+        let told = change();
+        let moved = inventory.trust_epoch() != before;
+        assert_eq!(told.is_some(), moved, "{told:?}");
+        moved
     };
     assert!(!moved(&|| inventory.put_device(device("lap-1", DeviceStatus::Active))), "a new device changes no earlier judgement");
     assert!(!moved(&|| inventory.put_device(device("lap-1", DeviceStatus::Active))), "nothing changed");

@@ -17,7 +17,7 @@ use super::connection::Client;
 use super::gate::{Core, World};
 use crate::clock::Timestamp;
 use crate::config::CorsPreflight;
-use crate::contain::{Cause, Kind, Lease, Mark, Place, Terms};
+use crate::contain::{Cause, Hold, Kind, Lease, Mark, Place, Terms};
 use crate::decide::Allowed;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::{Again, Binding, KnownUser, UserRefusal};
@@ -35,6 +35,8 @@ pub(super) struct Access {
     app: Arc<str>,
     /// Who it was when it was allowed; `None` for anybody.
     user: Option<KnownUser>,
+    /// What they have had.
+    usage: Option<Hold>,
     /// What named them, where that was a bearer token.
     authorization: Option<HeaderValue>,
     form: Cell<Form>,
@@ -94,6 +96,7 @@ impl Access {
                 standing: Standing::of(routed),
                 app: Arc::clone(&routed.app.name),
                 user,
+                usage: permit.usage.clone(),
                 authorization,
                 form: Cell::new(Form::Exchange),
                 tunnel: Notify::new(),
@@ -145,13 +148,28 @@ impl Access {
             Some((device, user))
         };
         let (device, user) = known.as_ref().map(|(device, user)| (device, user)).unzip();
-        let again = decider.again((&self.standing, &placed), device.zip(user), secure, &core.prepared, now);
+        let again = decider.again((&self.standing, &placed), device.zip(user), self.usage.as_ref(), secure, &core.prepared, now);
         again.map_err(|why| match why {
             DenyReason::EvaluationFailed => NoMore::of(Cause::Unsure),
             DenyReason::NoPermit | DenyReason::Forbidden => NoMore::of(denied),
         })?;
         core.leases.renew(self.place, world.generation, valid_until(device, user));
         Ok(())
+    }
+
+    /// Asks again, with everything as it is now, and cuts if the answer is no. For whoever knows that a fact has changed: a stream
+    /// that takes credit of its usage. `denied` is what it is called when policy says no.
+    ///
+    /// # Errors
+    /// Why it is cut. Nothing may be handed on then.
+    pub(super) fn ask_or_cut(&self, denied: Cause) -> Result<(), Cause> {
+        if let Some(cause) = self.core.leases.cause(self.place) {
+            return Err(cause);
+        }
+        self.ask_again(denied, self.core.gate.clock.now()).map_err(|why| {
+            self.cut(why, None);
+            why.cause
+        })
     }
 
     /// Ends it. The client sees that it broke, never a short answer; the app that it was broken off, never a whole upload.
@@ -191,20 +209,17 @@ impl Access {
 }
 
 impl Held {
-    /// Asks again, the whole way, with everything as it is now; cuts if the answer is no. For whoever knows that a fact has changed:
-    /// a stream that takes credit of its usage. `denied` is what it is called when policy says no.
+    /// As [`Access::ask_or_cut`].
     ///
     /// # Errors
-    /// Why it was cut. Nothing may be handed on then.
+    /// Why it was cut.
     pub(super) fn ask_again(&self, denied: Cause) -> Result<(), Cause> {
-        if let Some(cause) = self.cause() {
-            return Err(cause);
-        }
-        let access = self.0.handle();
-        access.ask_again(denied, access.core.gate.clock.now()).map_err(|why| {
-            access.cut(why, None);
-            why.cause
-        })
+        self.0.handle().ask_or_cut(denied)
+    }
+
+    /// The access, for whoever asks again.
+    pub(super) fn access(&self) -> Rc<Access> {
+        Rc::clone(self.0.handle())
     }
 
     /// Why it was cut, if it was.

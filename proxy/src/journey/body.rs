@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use prometheus::IntCounter;
 
+use super::access::Held;
 use super::calls::Call;
 use crate::forward::{AppBody, BodyError};
 use crate::read::Turn;
@@ -26,6 +28,12 @@ pub(super) struct Body {
     turn: Option<Turn>,
     /// Lasts as long; it learns whether the client takes its answer.
     call: Option<Rc<Call>>,
+    /// The access that this is the answer of. Once it is cut, nothing more is handed on.
+    held: Option<Held>,
+    /// HTTP/2: what came from the app in one piece and is handed on in several.
+    rest: Bytes,
+    /// All of it was handed on.
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -48,13 +56,20 @@ impl Body {
             sent: None,
             turn: None,
             call: None,
+            held: None,
+            rest: Bytes::new(),
+            whole: false,
         }
     }
 
     /// A body from an app; its bytes are counted.
     pub(super) fn app(body: AppBody, sent: IntCounter) -> Self {
         let owed = body.size_hint().exact();
-        Self { content: Content::App(Box::new(body)), open: None, owed, sent: Some(sent), turn: None, call: None }
+        let mut made = Self::whole(Bytes::new());
+        made.content = Content::App(Box::new(body));
+        made.owed = owed;
+        made.sent = Some(sent);
+        made
     }
 
     /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
@@ -62,8 +77,16 @@ impl Body {
     pub(super) fn recorded(mut self, mut open: Open, bodyless: bool) -> Self {
         if bodyless || self.owed == Some(0) {
             open.ends(Ending::Complete);
+            self.whole = true;
         }
         self.open = Some(open);
+        self
+    }
+
+    /// Keeps the access that this is the answer of.
+    #[must_use]
+    pub(super) fn holding(mut self, held: Option<Held>) -> Self {
+        self.held = held;
         self
     }
 
@@ -88,15 +111,57 @@ impl Body {
             if whole {
                 // hyper asks no further once the declared length is there.
                 open.ends(Ending::Complete);
+                self.whole = true;
             }
         }
     }
 
     fn ends(&mut self, ending: Ending) {
+        self.whole = ending == Ending::Complete;
         if let Some(open) = &mut self.open {
             open.ends(ending);
         }
     }
+
+    /// The access was cut: what hyper gets instead of more.
+    fn broken(&mut self, held: &Held) -> Result<Frame<Bytes>, BodyError> {
+        let last_word = held.ends_with_trailers() && matches!(self.content, Content::App(_));
+        // The exchange with the app ends here.
+        self.content = Content::Whole(None);
+        self.rest = Bytes::new();
+        if last_word { Ok(Frame::trailers(permission_denied())) } else { Err(BodyError::Cut) }
+    }
+
+    /// The next piece, as it came from the app. HTTP/2 gets it in small ones: what hyper hands to a stream whose window is nearly
+    /// closed waits there, and could go out after hyper has done with the stream.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.rest.is_empty() {
+            let piece = self.rest.split_to(self.rest.len().min(PIECE));
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let frame = match &mut self.content {
+            Content::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::App(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+        };
+        let in_pieces = self.held.as_ref().is_some_and(Held::is_stream);
+        Poll::Ready(match frame {
+            Some(Ok(frame)) if in_pieces && frame.data_ref().is_some_and(|data| data.len() > PIECE) => {
+                frame.into_data().ok().map(|mut data| {
+                    self.rest = data.split_off(PIECE);
+                    Ok(Frame::data(data))
+                })
+            }
+            other => other,
+        })
+    }
+}
+
+/// What a gRPC client is told: `PERMISSION_DENIED`.
+fn permission_denied() -> HeaderMap {
+    HeaderMap::from_iter([
+        (HeaderName::from_static("grpc-status"), HeaderValue::from_static("7")),
+        (HeaderName::from_static("grpc-message"), HeaderValue::from_static("access has ended")),
+    ])
 }
 
 impl http_body::Body for Body {
@@ -108,10 +173,15 @@ impl http_body::Body for Body {
         if let Some(call) = &self.call {
             call.waits_no_more();
         }
-        let frame = match &mut self.content {
-            Content::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Content::App(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
-        };
+        let is_cut = |body: &Self| body.held.as_ref().is_some_and(|held| held.cause().is_some());
+        let mut frame = if is_cut(&self) { None } else { ready!(self.poll_content(cx)) };
+        // It may have been cut just now, by its own usage.
+        if is_cut(&self)
+            && let Some(held) = self.held.take()
+        {
+            frame = Some(self.broken(&held));
+            self.held = Some(held);
+        }
         if let (Some(_), Some(call)) = (&frame, &self.call) {
             call.waits();
         }
@@ -122,7 +192,7 @@ impl http_body::Body for Body {
                     self.note(bytes);
                 }
             }
-            Some(Err(BodyError::UsedUp)) => self.ends(Ending::Cut),
+            Some(Err(BodyError::UsedUp | BodyError::Cut)) => self.ends(Ending::Cut),
             Some(Err(BodyError::AppBroke | BodyError::AppStalled)) => self.ends(Ending::AppFailed),
             None => self.ends(Ending::Complete),
         }
@@ -130,6 +200,9 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
+        if !self.rest.is_empty() {
+            return false;
+        }
         match &self.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::App(body) => body.is_end_stream(),
@@ -143,3 +216,21 @@ impl http_body::Body for Body {
         }
     }
 }
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        match held.cause() {
+            Some(cause) => {
+                if let Some(open) = &mut self.open {
+                    open.cut(cause);
+                }
+            }
+            None if self.whole => held.linger(),
+            None => {}
+        }
+    }
+}
+
+/// What HTTP/2 is given at once: a frame's worth.
+const PIECE: usize = 16 * 1024;

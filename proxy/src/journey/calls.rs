@@ -135,9 +135,23 @@ impl Calls {
         without_stream
     }
 
-    /// Runs the future of an HTTP/2 stream, until it ends or is cut.
-    pub(super) async fn run_stream(self: Rc<Self>, future: impl Future) {
-        let stream = Rc::<Stream>::default();
+    /// Cuts every stream of HTTP/2 that answers a call.
+    pub(super) fn cut_streams(&self) {
+        for note in self.open.borrow().iter() {
+            if let Some(stream) = &*note.stream.borrow() {
+                stream.cut();
+            }
+        }
+    }
+
+    /// Runs the future of an HTTP/2 stream, until it ends or is cut. What is begun by a stream is part of it: the writing half of a
+    /// tunnel is cut with the stream that it came of.
+    pub(super) fn run_stream(self: Rc<Self>, future: impl Future) -> impl Future<Output = ()> {
+        let stream = self.polled.borrow().clone().unwrap_or_default();
+        self.run(stream, future)
+    }
+
+    async fn run(self: Rc<Self>, stream: Rc<Stream>, future: impl Future) {
         let mut future = std::pin::pin!(future);
         std::future::poll_fn(|cx| self.poll_stream(&stream, future.as_mut(), cx)).await;
     }
@@ -206,6 +220,30 @@ impl Call {
     pub(super) fn waits_no_more(&self) {
         self.note.waits_since.set(None);
     }
+
+    /// There is something that the client has not asked for, or the answer has not begun.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.answered.get() || self.note.waits_since.get().is_some()
+    }
+
+    /// Whether a stream of HTTP/2 answers it.
+    pub(super) fn is_stream(&self) -> bool {
+        self.note.stream.borrow().is_some()
+    }
+
+    /// Cuts its stream: what waits in it is thrown away, and the client hears `CANCEL`.
+    pub(super) fn cut_stream(&self) {
+        if let Some(stream) = &*self.note.stream.borrow() {
+            stream.cut();
+        }
+    }
+
+    /// Has its stream look whether there is something to say.
+    pub(super) fn poll_again(&self) {
+        if let Some(stream) = &*self.note.stream.borrow() {
+            stream.wake();
+        }
+    }
 }
 
 impl Drop for Call {
@@ -217,8 +255,12 @@ impl Drop for Call {
 impl Stream {
     fn cut(&self) {
         self.cut.set(true);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
         }
     }
 }

@@ -1,9 +1,12 @@
 //! One client connection, from its handshake to its end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -16,10 +19,12 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::access::Held;
 use super::body::Body;
 use super::calls::{Call, Calls, Trouble};
 use super::gate::{Core, World};
 use super::signals::Sighted;
+use super::socket::{Fate, Socket};
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Slot, read_proxy_protocol};
 use crate::forward::TunnelEnd;
@@ -39,7 +44,19 @@ pub(super) struct Client {
     pub(super) sighted: Sighted,
     close: CloseSoon,
     drain: watch::Receiver<bool>,
+    cut: Cut,
     _seat: Seat,
+}
+
+/// How a connection is cut, and whether it has to be.
+#[derive(Debug, Default)]
+struct Cut {
+    fate: Arc<Fate>,
+    now: Notify,
+    look: Notify,
+    /// Accesses whose answers are complete, and not all in the kernel yet.
+    lingering: RefCell<Vec<Held>>,
+    over: Cell<bool>,
 }
 
 /// What a connection takes up, given back when nothing of it is left: a tunnel outlives what hyper calls a connection.
@@ -68,6 +85,74 @@ impl Client {
     /// Whether it ends after the answers under way.
     pub(super) fn closes_soon(&self) -> bool {
         self.close.asked.get()
+    }
+
+    /// Cuts the connection with all that is on it: the client sees that it broke.
+    pub(super) fn cut(&self) {
+        self.break_when_closed();
+        self.calls.cut_streams();
+        self.cut.now.notify_one();
+    }
+
+    /// From now on, closing the socket throws away what the client has not got yet.
+    pub(super) fn break_when_closed(&self) {
+        self.cut.fate.reset_when_closed();
+    }
+
+    /// A stream was cut: soon looks whether the client takes anything, and cuts the connection if not.
+    pub(super) fn look_at_socket(&self) {
+        self.cut.look.notify_one();
+    }
+
+    /// Keeps an access whose answer is complete, until all of it has reached the kernel.
+    pub(super) fn keep_until_flushed(&self, held: Held) {
+        if !self.cut.over.get() {
+            self.cut.fate.expect_flush();
+            self.cut.lingering.borrow_mut().push(held);
+        }
+    }
+
+    /// What a connection's task has polled may have flushed what accesses waited for.
+    fn let_go_if_flushed(&self) {
+        if self.cut.fate.is_flushed() && !self.cut.lingering.borrow().is_empty() {
+            self.cut.lingering.take();
+        }
+    }
+
+    /// Serves, and lets go of accesses whose answers are in the kernel.
+    async fn serving<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+        std::future::poll_fn(|cx| {
+            let polled: Poll<C::Output> = connection.as_mut().poll(cx);
+            self.let_go_if_flushed();
+            polled
+        })
+        .await
+    }
+
+    /// hyper has done with the connection.
+    fn is_over(&self) {
+        self.cut.over.set(true);
+        self.cut.lingering.take();
+    }
+
+    /// Resolves when the connection is to be cut: on command, or because a stream was cut and the client takes nothing, so that what
+    /// the stream was sent would wait in TLS and the kernel until it does.
+    async fn is_cut(&self) {
+        let stuck = async {
+            loop {
+                self.cut.look.notified().await;
+                let written = self.cut.fate.written();
+                tokio::time::sleep(PATIENCE).await;
+                if self.cut.fate.is_stuck_at(written) {
+                    self.cut();
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.cut.now.notified() => {}
+            () = stuck => {}
+        }
     }
 
     /// Resolves when the gate is about to end.
@@ -105,6 +190,8 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
     };
     core.gate.metrics.accepted.with_label_values(&["served"]).inc();
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    let cut = Cut::default();
+    let socket = Socket::new(socket, Arc::clone(&cut.fate));
     let (stream, secure) = match world.tls.handshake(socket, client, left).await {
         Ok(done) => done,
         Err(error) => {
@@ -122,12 +209,14 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
         sighted: Sighted::default(),
         close: CloseSoon::default(),
         drain,
+        cut,
         _seat: seat,
     });
     match alpn {
-        Alpn::Http1 => serve_http1(&core, &world, stream, client).await,
-        Alpn::Http2 => serve_http2(&core, &world, stream, client).await,
+        Alpn::Http1 => serve_http1(&core, &world, stream, Rc::clone(&client)).await,
+        Alpn::Http2 => serve_http2(&core, &world, stream, Rc::clone(&client)).await,
     }
+    client.is_over();
 }
 
 async fn client_address(
@@ -151,7 +240,7 @@ async fn client_address(
     }
 }
 
-async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>) {
+async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, client: Rc<Client>) {
     let (io, guard) = GuardedIo::new(stream, &world.config.limits);
     let service = {
         let core = Rc::clone(core);
@@ -170,11 +259,15 @@ async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
     tokio::pin!(connection);
+    let cut = client.is_cut();
+    tokio::pin!(cut);
     let stall = world.config.limits.idle_timeout;
     let mut ending = false;
     let ended = loop {
         tokio::select! {
-            ended = connection.as_mut() => break ended,
+            biased;
+            () = cut.as_mut() => return,
+            ended = client.serving(connection.as_mut()) => break ended,
             _closing = client.draining(), if !ending => {
                 ending = true;
                 connection.as_mut().graceful_shutdown();
@@ -191,7 +284,7 @@ async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream
     }
 }
 
-async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream>, client: Rc<Client>) {
+async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, client: Rc<Client>) {
     let limits = &world.config.limits;
     let service = {
         let core = Rc::clone(core);
@@ -210,11 +303,15 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<TcpStream
         .keep_alive_timeout(limits.header_timeout)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let cut = client.is_cut();
+    tokio::pin!(cut);
     let idle = limits.idle_timeout;
     let mut ending = false;
     let ended = loop {
         tokio::select! {
-            ended = connection.as_mut() => break ended,
+            biased;
+            () = cut.as_mut() => return,
+            ended = client.serving(connection.as_mut()) => break ended,
             _closing = client.draining(), if !ending => {}
             () = client.close.wake.notified(), if !ending => {}
             trouble = client.calls.trouble(Some(idle), idle) => {
@@ -267,5 +364,7 @@ where
 const MIN_BUFFER: usize = 8 * 1024;
 /// Bytes of an HTTP/2 answer that may wait for a slow client, per stream.
 const SEND_BUFFER: usize = 64 * 1024;
+/// For a client to take something of what it was sent, after a stream was cut.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// For the last word (GOAWAY) to reach a client that is cut off.
 const FAREWELL: Duration = Duration::from_millis(100);

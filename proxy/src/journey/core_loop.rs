@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Seat};
 use super::gate::{Core, Gate};
+use super::warden;
 use crate::accept;
 use crate::config::AuditSync;
 use crate::record::{ChainWriter, RecordMetrics, Recorder};
@@ -53,6 +54,8 @@ async fn run(gate: Arc<Gate>, parts: CoreParts) {
     let always = gate.world.load().config.audit.sync == AuditSync::Always;
     let recorder = Recorder::start(parts.chain, always, gate.clock.clone(), parts.record);
     let core = Rc::new(Core::new(gate, recorder.clone()));
+    let way = core.gate.levers.way();
+    tokio::task::spawn_local(warden::watch(Rc::clone(&core), way));
     let connections = TaskTracker::new();
     let mut drain = parts.drain;
     match parts.listener.try_clone().and_then(TcpListener::from_std) {
@@ -104,9 +107,6 @@ fn take(core: &Rc<Core>, socket: TcpStream, connections: &TaskTracker, drain: &w
             return;
         }
     };
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
-    }
     let seat = Seat::new(core, slot, connections.token());
     tokio::task::spawn_local(connection::serve(Rc::clone(core), socket, peer, seat, drain.clone()));
 }

@@ -6,6 +6,7 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETR
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 
+use super::access::Held;
 use super::answer::{Answer, answer};
 use super::body::Body;
 use super::calls::Call;
@@ -45,6 +46,9 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
         Ok(Outcome::App(answer, app)) => {
             let sent = end.core.gate.metrics.bytes.with_label_values(&[&*app, "to_client"]);
             let tunnel = answer.tunnel;
+            if let Some(held) = story.held() {
+                held.is_answered(end.ends_with_trailers(&answer.response));
+            }
             (answer.response.map(|body| Body::app(body, sent)), tunnel)
         }
         Ok(Outcome::Own(response)) => (response, None),
@@ -79,14 +83,16 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
             let gauge = end.core.gate.metrics.in_flight.with_label_values(&["websocket"]);
             // Nothing but the tunnel itself is waited for from here on; it has its own bound for silence.
             end.call.waits_no_more();
-            tokio::task::spawn_local(run_tunnel(tunnel, open, gauge, Rc::clone(end.client), Rc::clone(&end.call)));
+            let held = story.release();
+            tokio::task::spawn_local(run_tunnel(tunnel, open, gauge, Rc::clone(end.client), Rc::clone(&end.call), held));
             tracing::debug!(app, "a WebSocket opened");
             response
         }
         None => {
             let turn = end.turn.take();
             let call = Rc::clone(&end.call);
-            response.map(|body| body.recorded(open, bodyless).keeping(turn, call))
+            let held = story.release();
+            response.map(|body| body.recorded(open, bodyless).keeping(turn, call).holding(held))
         }
     }
 }
@@ -219,6 +225,12 @@ impl Finish<'_> {
         }
     }
 
+    /// A gRPC answer over HTTP/2 says how it ended in its trailers.
+    fn ends_with_trailers<B>(&self, response: &Response<B>) -> bool {
+        let kind = response.headers().get(CONTENT_TYPE);
+        self.guard.is_none() && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    }
+
     /// What the connection needs beside the answer itself.
     fn framing(&self, response: &mut Response<Body>) {
         let Some(guard) = &self.guard else { return };
@@ -291,16 +303,57 @@ pub(super) fn own_response(status: StatusCode, kind: &'static str, text: impl In
 }
 
 /// A tunnel lasts longer than hyper's connection: it keeps what counts as one, so that bounds and drains see it.
-async fn run_tunnel(tunnel: Tunnel, mut open: Open, gauge: prometheus::IntGauge, client: Rc<Client>, call: Rc<Call>) {
+async fn run_tunnel(
+    tunnel: Tunnel,
+    mut open: Open,
+    gauge: prometheus::IntGauge,
+    client: Rc<Client>,
+    call: Rc<Call>,
+    held: Option<Held>,
+) {
     gauge.inc();
-    let ended = tunnel.run(client.draining()).await;
+    let ended = match &held {
+        Some(held) => run_held_tunnel(tunnel, &client, held).await,
+        None => tunnel.run(client.draining(), |_taken| ()).await,
+    };
     gauge.dec();
     drop(call);
-    open.ends(match ended {
+    let cause = held.as_ref().and_then(Held::cause);
+    match (ended, cause) {
+        (_, Some(cause)) => open.cut(cause),
         // Either side may close a WebSocket; neither is a failure.
-        TunnelEnd::ClientLeft | TunnelEnd::AppLeft => Ending::Complete,
-        TunnelEnd::Idle | TunnelEnd::Cut | TunnelEnd::UsedUp | TunnelEnd::Draining => Ending::Cut,
-    });
+        (TunnelEnd::ClientLeft | TunnelEnd::AppLeft, None) => open.ends(Ending::Complete),
+        (TunnelEnd::Idle | TunnelEnd::Cut | TunnelEnd::UsedUp | TunnelEnd::Draining, None) => open.ends(Ending::Cut),
+    }
+}
+
+async fn run_held_tunnel(tunnel: Tunnel, client: &Client, held: &Held) -> TunnelEnd {
+    held.is_tunnel();
+    if held.cause().is_some() {
+        client.cut();
+        return TunnelEnd::Cut;
+    }
+    let farewell = std::cell::Cell::new(false);
+    let ending = async {
+        tokio::select! {
+            biased;
+            () = held.tunnel_ends() => TunnelEnd::Cut,
+            draining = client.draining() => draining,
+        }
+    };
+    let said = |taken| {
+        farewell.set(true);
+        match taken {
+            true => held.is_silent(),
+            false => held.break_tunnel(),
+        }
+    };
+    let ended = tunnel.run(ending, said).await;
+    if held.cause().is_some() && !farewell.get() {
+        // The client's end had not opened yet.
+        client.cut();
+    }
+    ended
 }
 
 /// A closed set: whatever a client makes up is one label.

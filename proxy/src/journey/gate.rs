@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::access::Access;
 use super::candidate::Shadow;
 use super::control::Control;
 use super::metrics::JourneyMetrics;
@@ -15,7 +16,7 @@ use super::signals::Signals;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::contain::Usage;
+use crate::contain::{ContainMetrics, Leases, Levers, Usage};
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::Enrolment;
 use crate::forward::{ForwardShared, Forwarder};
@@ -49,6 +50,10 @@ pub struct Gate {
     pub metrics: JourneyMetrics,
     /// What cores notice goes there.
     pub signals: Signals,
+    /// Metrics of leases and cuts.
+    pub contain: ContainMetrics,
+    /// Whoever changes something pulls them, and every core hears of it.
+    pub levers: Levers,
     /// Where the candidate policies differed.
     pub shadow: Shadow,
     /// The configuration in force.
@@ -95,6 +100,8 @@ pub(super) struct Core {
     pub(super) gate: Arc<Gate>,
     /// The core's way into the record.
     pub(super) recorder: Recorder,
+    /// Every access that is under way.
+    pub(super) leases: Leases<Rc<Access>>,
     /// Finds out who asks.
     pub(super) users: identify_user::Identifier,
     /// Questions made ready.
@@ -122,9 +129,11 @@ impl Core {
         let users = identify_user::Identifier::new(Arc::clone(&gate.inventory));
         let generation = world.generation;
         drop(world);
+        let leases = Leases::new(gate.contain.tally());
         Self {
             gate,
             recorder,
+            leases,
             users,
             prepared: Prepared::new(PREPARED),
             explained: Explained::new(),

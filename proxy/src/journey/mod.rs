@@ -3,6 +3,7 @@
 //!
 //! The hallway: [`travel`] is the one function that knows the order of the rooms.
 
+mod access;
 mod answer;
 #[cfg(test)]
 mod answers_tests;
@@ -24,10 +25,12 @@ mod preflight;
 mod refusal;
 mod reply;
 mod signals;
+mod socket;
 mod step_up;
 mod story;
 mod theft;
 mod travel;
+mod warden;
 mod words;
 
 pub use answer::{Answer, answer};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{StatusCode, Version};
 
+use super::access::Held;
 use crate::clock::{Clock, Timestamp};
 use crate::config::App;
 use crate::decide::{Basis, DecideRefusal, Permit, Snapshots};
@@ -18,7 +19,7 @@ use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
 /// Gathers the `access` line as the request passes from room to room. If it is dropped before the line was written (the client
-/// went away), the line is handed in then, as status 499.
+/// went away, or access ended), the line is handed in then, as status 499.
 #[derive(Debug)]
 pub(super) struct Story {
     recorder: Recorder,
@@ -32,6 +33,8 @@ pub(super) struct Story {
     meter: Rc<Meter>,
     /// Handed on to what guards the answer.
     watch: Option<Watch>,
+    /// The access, once it was allowed.
+    held: Option<Held>,
 }
 
 impl Story {
@@ -55,7 +58,7 @@ impl Story {
         };
         let meter = Rc::<Meter>::default();
         let watch = Some(recorder.watch(id, Rc::clone(&meter)));
-        Self { recorder, clock, id, at, line, facts: None, told: false, meter, watch }
+        Self { recorder, clock, id, at, line, facts: None, told: false, meter, watch, held: None }
     }
 
     /// The request's name.
@@ -138,6 +141,21 @@ impl Story {
         "permitted".clone_into(&mut line.reason);
         line.policies = permit.policies.iter().map(ToString::to_string).collect();
         self.rests_on(permit.basis.as_ref());
+    }
+
+    /// It was entered among the accesses that are under way.
+    pub(super) fn holds(&mut self, held: Held) {
+        self.held = Some(held);
+    }
+
+    /// The access, if it was entered.
+    pub(super) fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    /// The access, for whoever hands its answer on.
+    pub(super) fn release(&mut self) -> Option<Held> {
+        self.held.take()
     }
 
     /// Policy said no.
@@ -246,15 +264,21 @@ impl Drop for Story {
         if self.told {
             return;
         }
-        self.line.status = CLIENT_GONE;
+        self.line.status = UNANSWERED;
         self.line.length = None;
-        if self.line.reason.is_empty() {
+        let cause = self.held.as_ref().and_then(Held::cause);
+        if cause.is_some() {
+            "cut".clone_into(&mut self.line.reason);
+        } else if self.line.reason.is_empty() {
             "client_gone".clone_into(&mut self.line.reason);
         }
         self.recorder.late(&self.line, self.facts.as_deref());
-        drop(Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter)));
+        let mut open = Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter));
+        if let Some(cause) = cause {
+            open.cut(cause);
+        }
     }
 }
 
-/// As other proxies write it: there was nobody to answer.
-const CLIENT_GONE: u16 = 499;
+/// As other proxies write it: nothing was answered.
+const UNANSWERED: u16 = 499;

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+use super::access::{Access, Held};
 use super::body::Body;
 use super::calls::Call;
 use super::candidate;
@@ -22,7 +23,7 @@ use super::refusal::Refusal;
 use super::step_up;
 use super::story::Story;
 use super::theft;
-use crate::contain::{StreamId, Whose};
+use crate::contain::{Cause, StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
@@ -82,7 +83,7 @@ pub(super) async fn travel(
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
     let passage = async {
         random.map_err(|_none| Refusal::NoRandomness)?;
-        pass(core, client, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
+        pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
     };
     let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
         core.gate.metrics.panics.inc();
@@ -94,7 +95,8 @@ pub(super) async fn travel(
 #[expect(clippy::too_many_arguments, reason = "the hallway hands each room what it needs; a bundle would only rename the list")]
 async fn pass(
     core: &Rc<Core>,
-    client: &Client,
+    client: &Rc<Client>,
+    call: &Rc<Call>,
     world: &World,
     turn: Option<&Turn>,
     guarded: bool,
@@ -130,6 +132,7 @@ async fn pass(
     let decider = world.decider.as_ref().ok_or(Refusal::NoPolicies)?;
 
     // identify_device, identify_user
+    let epoch = core.gate.inventory.trust_epoch();
     let mut resent = None;
     let who = if routed.public || routed.is_forwarded_preflight() {
         // Nobody's sign-in or certificate counts here, so nothing that could have expired.
@@ -162,7 +165,10 @@ async fn pass(
     // decide
     let now = core.gate.clock.now();
     let allowed = match decider.ask(routed, who, &client.secure, &core.prepared, now) {
-        Ok(allowed) => allowed,
+        Ok(allowed) => {
+            story.holds(Access::begin(core, client, call, world, &allowed));
+            allowed
+        }
         Err(mut denied) => {
             denied.refusal.remedies = decider.remedies(&denied, &client.secure, &core.explained, now);
             story.denied(&denied.refusal);
@@ -179,6 +185,13 @@ async fn pass(
     let Permit { user, device, basis, .. } = allowed.permit();
     let (asked, usage) = (device.as_ref().zip(user.as_ref()), basis.as_ref().map(|basis| basis.usage).unwrap_or_default());
     candidate::ask(core, client, world, (allowed.request(), asked), usage, None, now, story);
+
+    // Facts may have moved since they were read, and their levers found nothing here yet.
+    let moved = core.gate.inventory.trust_epoch() != epoch || core.gate.world.load().generation != world.generation;
+    if moved && story.held().is_some_and(|held| held.ask_again(Cause::Unsure).is_err()) {
+        // It was cut, and is dropped.
+        std::future::pending::<()>().await;
+    }
 
     // forward
     forward(core, client, world, allowed, story).await
@@ -230,7 +243,10 @@ async fn forward(core: &Core, client: &Client, world: &World, allowed: Allowed, 
     }
     if let Some(usage) = &allowed.permit().usage {
         let of = StreamId { request: story.id().0, tunnel: request.kind == Kind::WebSocket };
-        story.meter().pays_with(core.gate.usage.credit(usage.clone(), of), core.gate.clock.clone(), |_figures| true);
+        // Each time that credit is taken, the decision is made again with the new figures; if it is no, the access is cut then.
+        let access = story.held().map(Held::access);
+        let may = move |_figures| access.as_ref().is_none_or(|access| access.ask_or_cut(Cause::Usage).is_ok());
+        story.meter().pays_with(core.gate.usage.credit(usage.clone(), of), core.gate.clock.clone(), may);
     }
     let forwarder = core.forwarder(world);
     let answer = forwarder.send(allowed, &client.secure, story.meter()).await?;

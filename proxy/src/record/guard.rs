@@ -6,6 +6,7 @@ use super::line::End;
 use super::progress::{MUCH, Watch};
 use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
+use crate::contain::Cause;
 use crate::forward::Meter;
 use crate::read::RequestId;
 
@@ -22,6 +23,7 @@ pub struct Open {
     meter: Rc<Meter>,
     watch: Option<Watch>,
     ending: Ending,
+    cause: Option<Cause>,
 }
 
 /// How an answer ended.
@@ -40,7 +42,8 @@ pub enum Ending {
 impl Open {
     /// Begins with the request's head. `meter` counts the bytes of bodies.
     pub fn new(recorder: Recorder, clock: Clock, request: RequestId, since: Timestamp, meter: Rc<Meter>) -> Self {
-        Self { recorder, clock, request, since, sent: 0, told: 0, meter, watch: None, ending: Ending::ClientGone }
+        let (ending, cause) = (Ending::ClientGone, None);
+        Self { recorder, clock, request, since, sent: 0, told: 0, meter, watch: None, ending, cause }
     }
 
     /// Keeps telling how far it has come.
@@ -63,6 +66,12 @@ impl Open {
     pub fn ends(&mut self, ending: Ending) {
         self.ending = ending;
     }
+
+    /// It was cut because access has ended; why.
+    pub fn cut(&mut self, cause: Cause) {
+        self.ending = Ending::Cut;
+        self.cause = Some(cause);
+    }
 }
 
 impl Drop for Open {
@@ -75,6 +84,7 @@ impl Drop for Open {
             received: self.meter.up(),
             ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
             ending: self.ending.as_str().to_owned(),
+            cause: self.cause.map(|cause| cause.as_str().to_owned()),
         });
     }
 }

@@ -177,6 +177,9 @@ pub struct End {
     pub ms: u64,
     /// `complete`, `client_gone`, `app_failed` or `cut`.
     pub ending: String,
+    /// `cut` because access had ended: why, a word of [`Cause`](crate::contain::Cause).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// How far a long stream has come, if no `end` is to be had.
@@ -329,6 +332,7 @@ mod tests {
             received: 0,
             ms: 2,
             ending: "complete".into(),
+            cause: None,
         };
         let mut out = Vec::new();
         Line::End(&end).write_to(&mut out).unwrap();

@@ -395,7 +395,7 @@ mod tests {
     use crate::record::progress::MUCH;
 
     fn end(request: &str) -> End {
-        End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into() }
+        End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into(), cause: None }
     }
 
     fn on_a_core<F: Future>(story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {

@@ -1,6 +1,7 @@
 //! Loading again while the gate runs: checked first, swapped whole; the old stays if the new is bad.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
@@ -11,6 +12,7 @@ use super::policies::{self, Loaded};
 use super::proofs;
 use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
+use crate::contain::{Cause, Change};
 use crate::forward::watch_health;
 use crate::journey::{Gate, JourneyMetrics, World};
 use crate::record::{Event, EventKind, Journal};
@@ -154,7 +156,10 @@ impl Live {
         turn._health = health(&world);
         show_expiries(&self.gate.metrics, &world);
         candidate::tell(world.candidate.as_ref(), &self.gate.metrics);
+        // What was checked goes live: the lever is pulled now, however long the checks took.
+        let since = Instant::now();
         self.gate.world.store(Arc::new(world));
+        self.gate.levers.pull(Change::World, Cause::Policies, since);
     }
 
     fn count(&self, problems: Option<&[String]>) {

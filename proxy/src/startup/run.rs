@@ -24,7 +24,7 @@ use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
-use crate::contain::{Usage, UsageMetrics};
+use crate::contain::{ContainMetrics, Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
 use crate::record::keep::{FinishedWords, Keeper};
@@ -82,6 +82,8 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
         enrolment: ArcSwapOption::from(parts.enrolment(&config)),
         metrics,
         signals,
+        contain: ContainMetrics::register(&parts.registry).map_err(StartError::one)?,
+        levers: registrar.levers().clone(),
         shadow: Shadow::default(),
         world: ArcSwap::from_pointee(world),
         clock,

@@ -9,6 +9,7 @@ use super::follow::Follower;
 use super::tests::{Bench, picture};
 use super::{Actor, NewDevice, Registrar, SessionsOf};
 use crate::clock::Timestamp;
+use crate::contain::Levers;
 use crate::inventory::samples::{self, key, user};
 use crate::inventory::{DeviceId, Inventory, Platform, SessionId};
 
@@ -109,7 +110,7 @@ async fn replayed(pool: SqlitePool) -> Vec<String> {
 /// What a node sees that loads the state now.
 async fn loaded(pool: SqlitePool) -> Vec<String> {
     let inventory = Arc::new(Inventory::default());
-    Follower::start(pool, Arc::clone(&inventory)).await.unwrap();
+    Follower::start(pool, Arc::clone(&inventory), Levers::default()).await.unwrap();
     picture(&inventory)
 }
 
@@ -123,7 +124,7 @@ proptest! {
             let bench = Bench::new();
             let registrar = bench.open().await;
             let other = Arc::new(Inventory::default());
-            let follower = Follower::start(registrar.pool().clone(), Arc::clone(&other)).await.unwrap();
+            let follower = Follower::start(registrar.pool().clone(), Arc::clone(&other), Levers::default()).await.unwrap();
             for deed in &deeds {
                 perform(&registrar, deed).await;
                 if matches!(deed, Deed::Follow) {

@@ -36,6 +36,8 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     /// Bytes of its body, once it had ended.
     pub(crate) body: Bytes,
+    /// The body was broken off.
+    pub(crate) broken: bool,
 }
 
 /// What to speak.
@@ -122,8 +124,8 @@ impl App {
         let path = request.uri().path().to_owned();
         self.arrivals.send_modify(|count| *count += 1);
         let upgrade = headers.contains_key("upgrade").then(|| hyper::upgrade::on(&mut request));
-        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let seen = Seen { method, target, headers, body };
+        let body = request.into_body().collect().await.map(|body| body.to_bytes());
+        let seen = Seen { method, target, headers, broken: body.is_err(), body: body.unwrap_or_default() };
         self.seen.lock().unwrap().push(seen.clone());
         match (path.split('/').nth(1).unwrap_or_default(), upgrade) {
             ("ws", Some(upgrade)) => web_socket(&seen, upgrade),
@@ -136,6 +138,12 @@ impl App {
                 reply(StatusCode::OK, whole(vec![b'x'; count]))
             }
             ("events", _) => self.events(),
+            ("flood", _) => flood(),
+            ("calls", _) => {
+                let mut reply = self.events();
+                reply.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+                reply
+            }
             ("trailers", _) => trailers(),
             ("never", _) => std::future::pending().await,
             _ => reply(StatusCode::OK, whole(seen.to_json())),
@@ -209,6 +217,12 @@ fn trailers() -> Response<Body> {
     reply.headers_mut().insert("trailer", "grpc-status".parse().unwrap());
     reply.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     reply
+}
+
+/// As fast as somebody takes it, without end.
+fn flood() -> Response<Body> {
+    let pieces = futures_util::stream::repeat_with(|| Ok(Frame::data(Bytes::from(vec![b'x'; 16 * 1024]))));
+    reply(StatusCode::OK, StreamBody::new(pieces).boxed_unsync())
 }
 
 fn flow(receive: mpsc::Receiver<Bytes>) -> Body {

@@ -5,6 +5,7 @@ mod asked;
 mod authorities;
 mod browser;
 mod curl;
+mod cuts;
 mod denied;
 mod forwarding;
 mod held;

@@ -269,10 +269,13 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
             if let Some(tunnel) = answer.tunnel {
                 tokio::task::spawn_local(async move {
                     let end = tunnel
-                        .run(async {
-                            inner.cut.notified().await;
-                            TunnelEnd::Cut
-                        })
+                        .run(
+                            async {
+                                inner.cut.notified().await;
+                                TunnelEnd::Cut
+                            },
+                            |_taken| (),
+                        )
                         .await;
                     inner.ends.borrow_mut().push(end);
                 });
