@@ -161,7 +161,7 @@ async fn a_quarantine_cuts_what_the_device_has_under_way_and_nothing_else() {
         assert_eq!(live.sum("sekisho_leases", &[("kind", kind)]), count, "{kind}: {}", live.text);
     }
 
-    two.house.must(&["device", "quarantine", "lap-7", "--why", "infected"]).await;
+    two.house.must(&["device", "quarantine", "lap-7", "--reason", "infected"]).await;
     download.breaks().await;
     over_http2.breaks().await;
     assert_eq!(closed(&mut socket).await.0, 1008);
@@ -181,7 +181,7 @@ async fn a_quarantine_cuts_what_the_device_has_under_way_and_nothing_else() {
 
     // It stays out, and comes back once it is released.
     refused(&two.alice.get(&two.url("/again")).await, 403);
-    two.house.must(&["device", "release", "lap-7", "--why", "cleaned"]).await;
+    two.house.must(&["device", "release", "lap-7", "--reason", "cleaned"]).await;
     two.flow(&two.alice, "/flood/d").await;
     survivor.runs().await;
     assert_eq!(two.laptop.id, "lap-7");

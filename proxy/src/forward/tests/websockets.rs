@@ -111,7 +111,7 @@ fn a_cut_ends_both_sides_at_once_and_in_order_between_frames() {
         assert_eq!(&bytes[4..], b"access has ended");
         let (bytes, _) = app.rest().await;
         assert_eq!(bytes[..2], [0x88, 0x80 | 18], "a masked Close frame");
-        assert_eq!(*house.inner.ends.borrow(), [TunnelEnd::Cut]);
+        assert_eq!(house.end().await, TunnelEnd::Cut);
     });
 }
 
@@ -143,7 +143,7 @@ fn a_silent_tunnel_ends() {
         }
         let (bytes, _) = client.rest().await;
         assert_eq!(bytes[2..4], 1001_u16.to_be_bytes());
-        assert_eq!(*house.inner.ends.borrow(), [TunnelEnd::Idle]);
+        assert_eq!(house.end().await, TunnelEnd::Idle);
     });
 }
 
