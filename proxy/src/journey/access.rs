@@ -130,6 +130,7 @@ impl Access {
         let known = if placed.public || preflight {
             None
         } else {
+            let _sure_of_the_time = core.gate.clock.look().map_err(|_unsure| NoMore::of(Cause::Unsure))?;
             // It was public, and is not any more.
             let user = self.user.as_ref().ok_or(NoMore::of(Cause::Configuration))?;
             let taken = placed.app.device_authorities.as_ref();

@@ -97,6 +97,15 @@ pub(super) struct Inner {
 }
 
 impl House {
+    /// How the only tunnel ended, once it has.
+    pub(super) async fn end(&self) -> TunnelEnd {
+        while self.inner.ends.borrow().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(self.inner.ends.borrow().len(), 1);
+        self.inner.ends.borrow()[0]
+    }
+
     pub(super) async fn before(app: App) -> Self {
         let state = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::from_secs(1_790_000_000));
