@@ -318,6 +318,8 @@ fn no_user(why: UserRefusal) -> Cause {
         | UserRefusal::MalformedAuthorization
         | UserRefusal::Token(_)
         | UserRefusal::TokenKind
+        | UserRefusal::TokenStopped
+        | UserRefusal::OtherCertificate
         | UserRefusal::Issuer
         | UserRefusal::Audience
         | UserRefusal::Claims(_)

@@ -78,9 +78,9 @@ async fn every_field_of_the_record_is_in_the_manual_and_the_recipes_work() {
     refused(&alice.get(&house.url("wiki", "/vault")).await, 401);
     let (_, events) = alice.begin(http::Method::GET, &house.url("wiki", "/events"), &[], "").await;
     house.must(&["device", "quarantine", "lap-7"]).await;
-    drop(events);
     let cut = house.record().only_access("/events");
     house.record().end_of(&cut["request"]).await;
+    drop(events);
     let access = house.record().only_access("/upload");
     house.record().end_of(&access["request"]).await;
 
