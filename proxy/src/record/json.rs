@@ -167,7 +167,7 @@ pub(super) fn write_start(line: &Start, out: &mut Vec<u8>) {
 /// Appends an `end` line without its newline.
 pub(super) fn write_end(line: &End, out: &mut Vec<u8>) {
     // A field that is added must be written too.
-    let End { at, request, sent, received, ms, ending } = line;
+    let End { at, request, sent, received, ms, ending, cause } = line;
     out.reserve(USUAL / 4);
     let mut object = Object(out);
     object.text(r#"{"line":"end","at":"#, at);
@@ -176,6 +176,7 @@ pub(super) fn write_end(line: &End, out: &mut Vec<u8>) {
     object.number(r#","received":"#, *received);
     object.number(r#","ms":"#, *ms);
     object.text(r#","ending":"#, ending);
+    object.optional(r#","cause":"#, cause.as_deref());
     out.push(b'}');
 }
 
@@ -297,7 +298,7 @@ mod tests {
         ) {
             let mut out = Vec::new();
             let Access { at, request, device, user, session, app, method, host, path, policies, reason, .. } = access;
-            let end = End { at: at.clone(), request: request.clone(), sent, received, ms, ending: reason };
+            let end = End { at: at.clone(), request: request.clone(), sent, received, ms, ending: reason, cause: user.clone() };
             write_end(&end, &mut out);
             prop_assert_eq!(String::from_utf8(std::mem::take(&mut out)).unwrap(), by_serde(&BySerde::End(&end)));
             let start =

@@ -1,7 +1,7 @@
 //! The desk on the control runtime: puts signals together, records them, and acts on thefts.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
@@ -10,6 +10,7 @@ use super::metrics::SignalMetrics;
 use super::networks::Networks;
 use super::report::{Inbox, Note, Sighting, Signals, Theft, Whose};
 use crate::clock::Timestamp;
+use crate::contain::{Cause, Change, Mark};
 use crate::journey::gate::Gate;
 use crate::record::{Event, EventKind, Journal};
 use crate::store::{Actor, SessionError, SessionsOf};
@@ -119,7 +120,12 @@ impl Desk {
                     Err(error) => tracing::error!(%error, session = %id, "a stolen session could not be ended"),
                 }
             }
-            Whose::Token { digest, until, .. } => gate.inventory.stopped_tokens().stop(*digest, *until, theft.at),
+            Whose::Token { digest, until, .. } => {
+                gate.inventory.stopped_tokens().stop(*digest, *until, theft.at);
+                // What it has under way stops too. Its accesses go by the name that its session would have.
+                let change = Change::Session(Mark::of(&id.to_string()));
+                gate.levers.pull(change, Cause::Token, Instant::now());
+            }
         }
     }
 }
