@@ -206,6 +206,19 @@ impl Connection {
         self.send(Method::GET, path).await
     }
 
+    /// Whether the head of an answer came, whatever becomes of its body.
+    pub(crate) async fn is_answered(&mut self, path: &str) -> bool {
+        let url = Url::parse(&format!("{}{path}", self.host)).unwrap();
+        if self.sender.ready().await.is_err() {
+            return false;
+        }
+        let request = self.client.request(Method::GET, &url, &[], Bytes::new());
+        let Ok(reply) = self.sender.send_request(request).await else { return false };
+        // Read, so that the connection can be used again; that it breaks in the middle shows at the next request.
+        let _broken_or_not = reply.into_body().collect().await;
+        true
+    }
+
     /// Any request without a body, likewise.
     pub(crate) async fn send(&mut self, method: Method, path: &str) -> Option<Reply> {
         let url = Url::parse(&format!("{}{path}", self.host)).unwrap();

@@ -4,6 +4,7 @@ mod admission;
 mod asked;
 mod authorities;
 mod browser;
+mod crashes;
 mod curl;
 mod cuts;
 mod denied;
