@@ -1,6 +1,7 @@
 //! What the record costs: processor time of the whole process for each request, and lines a second on one core.
 //!
 //! `cargo bench -p sekisho --bench record`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run says why and ends")]
 
 use std::net::SocketAddr;
 use std::rc::Rc;
