@@ -11,9 +11,10 @@ use jiff::tz::TimeZone;
 use super::figures::When;
 use super::findings::{Findings, Span};
 use super::gather::Gatherer;
-use super::made::{Made, Read, Verification};
+use super::made::{Deleted, Made, Read, Verification};
 use super::subject::{Subject, SubjectArgs};
 use super::text::Size;
+use super::verification::VerifyArgs;
 use super::{html, json, text};
 use crate::clock::Clock;
 use crate::commands::audit::people;
@@ -29,7 +30,7 @@ use crate::record::read;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Figures: those of whole answers are exact; of an answer that was broken off the client received no more than is told; where the end is not in the record, it was at least what is told.\n\
-    Exit codes: 0 also if the subject did nothing in that time; 3 if nobody knows it.\n\n\
+    Exit codes: 0 also if the subject did nothing in that time; 1 if the record is not as it was written, with the report made all the same; 3 if nobody knows the subject.\n\n\
     Examples:\n  sekisho audit report --device ana-7k2q --since yesterday\n  \
     sekisho audit report --device ana-7k2q --since 2026-11-20 --output incident.html\n  \
     sekisho audit report --user ana@corp.example --since \"2026-11-20 14:30\" --until 2026-11-21 --dir /mnt/evidence/audit --format json"
@@ -57,6 +58,8 @@ pub(in crate::commands::audit) struct ReportCommand {
     /// The zone of times and hours, such as Europe/Berlin [default: the configured one; of a copy, this machine's]
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     time_zone: Option<TimeZone>,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 /// What it is written as.
@@ -88,6 +91,12 @@ impl ReportCommand {
         if found.is_empty() {
             tell_unknown(&which, span, &place).await?;
         }
+        let deleted = place.folder.deleted(&read_span(span)).map_err(CommandError::failed)?.map(|(files, from, to)| Deleted {
+            files,
+            from,
+            to,
+        });
+        let verification = self.verify.check(place.folder.dir(), &zone)?;
         let made = Made {
             at: When(now),
             version: env!("CARGO_PKG_VERSION"),
@@ -95,11 +104,15 @@ impl ReportCommand {
             folder: place.folder.dir().display().to_string(),
             time_zone: zone_name(&zone),
             zone,
-            read: Read::of(tally, found.unreadable),
-            verification: Verification::NotDone("The record was not verified when this was made.".to_owned()),
+            read: Read { deleted, ..Read::of(tally, found.unreadable) },
+            verification,
             on_its_way: ON_ITS_WAY,
         };
-        self.write(format, &found, &made)
+        self.write(format, &found, &made)?;
+        match made.verification {
+            Verification::Failed(words) => Err(CommandError::CheckFailed(plain(&words))),
+            Verification::Verified(_) | Verification::NotDone(_) => Ok(()),
+        }
     }
 
     fn format(&self) -> Format {
@@ -162,9 +175,13 @@ fn done(written: io::Result<()>) -> Result<(), CommandError> {
     }
 }
 
+fn read_span(span: Span) -> read::Span {
+    read::Span::new(Some(span.since.0), Some(span.until.0))
+}
+
 /// Nothing was found of the subject: whether anybody knows it at all.
 async fn tell_unknown(which: &WhichArgs, span: Span, place: &RecordPlace) -> Result<(), CommandError> {
-    let span = read::Span::new(Some(span.since.0), Some(span.until.0));
+    let span = read_span(span);
     let asked = Asked::of(which, &which.filter(which.user.clone()));
     for words in asked.explain(place, &span).await? {
         note(&format!("{}\n", plain(&words)));

@@ -29,7 +29,7 @@ pub(super) struct Made {
 }
 
 /// What was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Read {
     /// Files that were looked into.
     pub(super) files: u64,
@@ -47,6 +47,18 @@ pub(super) struct Read {
     pub(super) damaged: u64,
     /// Files that were deleted while they were to be read.
     pub(super) gone: u64,
+    /// Files that were deleted and had lines of the time that is asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deleted: Option<Deleted>,
+}
+
+/// Files that are no more, as retention deletes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Deleted {
+    pub(super) files: u64,
+    /// The times of their first and last lines.
+    pub(super) from: String,
+    pub(super) to: String,
 }
 
 /// Whether the record is as it was written.
@@ -73,7 +85,7 @@ impl Read {
     /// Of what a reader counted, and lines that made no sense.
     pub(super) fn of(tally: Tally, senseless: u64) -> Self {
         let Tally { files, skipped, gone, lines, bytes, foreign, torn, damaged } = tally;
-        Self { files, skipped, lines, bytes, unreadable: foreign + senseless, torn, damaged, gone }
+        Self { files, skipped, lines, bytes, unreadable: foreign + senseless, torn, damaged, gone, deleted: None }
     }
 
     /// What of the record could not be read, in words.
@@ -89,6 +101,11 @@ impl Read {
             (self.gone, "file was deleted while it was to be read", "files were deleted while they were to be read"),
         ];
         let told = troubles.into_iter().filter(|(count, _, _)| *count > 0);
-        told.map(|(count, one, many)| super::words::count(count, one, many)).collect()
+        let mut words: Vec<String> = told.map(|(count, one, many)| super::words::count(count, one, many)).collect();
+        if let Some(Deleted { files, from, to }) = &self.deleted {
+            let files = super::words::count(*files, "file of this time was deleted", "files of this time were deleted");
+            words.push(format!("{files}, and what was in them from {from} to {to} is not told here"));
+        }
+        words
     }
 }

@@ -16,6 +16,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
+mod verification;
 mod words;
 
 pub(super) use command::ReportCommand;
