@@ -3,6 +3,7 @@
 mod admission;
 mod asked;
 mod authorities;
+mod breach;
 mod browser;
 mod crashes;
 mod curl;
