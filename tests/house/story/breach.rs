@@ -189,7 +189,9 @@ async fn the_breach_replayed() {
     }
     assert!(std::fs::read_to_string(house.path().join("incident.html")).unwrap().contains("malware found"));
     // Suspending ended her sessions; she signs in again, on the laptop that was released.
-    visits(&house, &laptop.client(&house), "alice").await;
+    allowed(&house.idp.sign_in(&laptop.client(&house), &house.url("archive", "/"), "alice").await);
+    // What she has had counts on.
+    refused(&house.idp.sign_in(&laptop.client(&house), &house.url("share", "/"), "alice").await, 429);
 }
 
 /// A stolen password, cookie and token, and a header that claims to be somebody.
@@ -212,6 +214,10 @@ async fn what_is_stolen_is_of_no_use(house: &House, laptop: &Laptop, alice: &Cli
     let reply = thief.client(house).with_cookies(stolen).get(&url("/files/customers/addresses.csv")).await;
     refused(&reply, 403);
     assert_eq!(reply.json()["reason"], "credential_replayed");
+    eventually("the end of the session", async || {
+        house.record().lines().iter().any(|line| line["event"] == "session_ended").then_some(())
+    })
+    .await;
     assert_eq!(alice.get(&url("/")).await.status, 401, "the session that was shown elsewhere is over");
     let token = house.idp.token("alice", Some(laptop.thumbprint()));
     refused(&thief.client(house).with_token(&token).get(&url("/files/customers/addresses.csv")).await, 403);
