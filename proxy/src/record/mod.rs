@@ -14,6 +14,7 @@ mod line;
 mod metrics;
 mod moment;
 mod name;
+mod plain;
 mod progress;
 pub mod read;
 mod recorder;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sekisho_policy::{KeptSet, KeptSetError, PolicySet};
 
+use super::plain;
 use crate::secret::Digest;
 
 /// The folder of the kept sets. Nothing is ever changed in it, so a copy of the record's folder is whole.
@@ -69,7 +70,7 @@ impl SetShelf {
     /// [`SetError`].
     pub fn fetch(&self, hash: &Digest) -> Result<KeptSet, SetError> {
         let path = self.path(hash);
-        let text = match fs::read(&path) {
+        let text = match plain::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SetError::Missing(path)),
             Err(source) => return Err(SetError::Io { path, source }),

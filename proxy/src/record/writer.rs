@@ -115,12 +115,18 @@ impl ChainWriter {
     /// # Errors
     /// What the file system says.
     pub fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
+        let bytes = self.append_unseen(lines)?;
+        self.place.moved(self.head);
+        Ok(bytes)
+    }
+
+    /// As [`append`](Self::append), but nobody is told yet where the chain stands: what may still be taken back must not be signed.
+    fn append_unseen(&mut self, lines: &[u8]) -> io::Result<u64> {
         let (mut head, mut told) = (self.head, self.told);
         seal_all(lines, &mut head, &mut told, &mut self.sealed);
         let written = self.sealed.get(ROOM..).unwrap_or_default();
         self.segment.append(written)?;
         (self.head, self.told) = (head, told);
-        self.place.moved(head);
         Ok(written.len() as u64)
     }
 
@@ -163,7 +169,6 @@ impl ChainWriter {
         if let Err(error) = self.close_and_open(&mut next, now) {
             self.segment.cut_to(length);
             (self.head, self.told) = (head, told);
-            self.place.moved(head);
             if let Err(error) = std::fs::remove_file(next.path()) {
                 tracing::warn!(%error, path = %next.path().display(), "an empty file of the record stays behind");
             }
@@ -174,7 +179,7 @@ impl ChainWriter {
 
     fn close_and_open(&mut self, next: &mut Segment, now: Timestamp) -> io::Result<()> {
         let close = self.close_line(now)?;
-        self.append(&close)?;
+        self.append_unseen(&close)?;
         let follows = Follows { segment: self.segment.name().as_ref().to_owned(), seq: self.head.seq, chain: self.head.hash };
         let open = self.open_line(now, vec![follows], Vec::new())?;
         let (mut head, mut told) = (self.head, Told::after(self.head));

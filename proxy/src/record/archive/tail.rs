@@ -1,6 +1,6 @@
 //! The end of a segment that another process wrote.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::record::chain::{ChainHash, Head, Verifier, sealed};
 use crate::record::line::{Follows, Repaired};
 use crate::record::name::SegmentName;
+use crate::record::plain;
 
 /// Where a segment of an earlier process ends.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub(super) fn of_file(path: &Path, repaired: &mut Vec<Repaired>) -> io::Result<O
     }
     let Some(segment) = file.strip_suffix(".summary.json") else { return Ok(None) };
     let Some(name) = SegmentName::parse(segment) else { return Ok(None) };
-    match serde_json::from_slice(&fs::read(path)?) {
+    match serde_json::from_slice(&plain::read(path)?) {
         Ok(Summary { last_seq, last_hash }) => {
             let head = Head { seq: last_seq, hash: last_hash };
             Ok(Some((name.chain.into(), Tail { segment: segment.to_owned(), process: name.process, head, closed: true })))
@@ -59,7 +60,7 @@ pub(super) fn of_file(path: &Path, repaired: &mut Vec<Repaired>) -> io::Result<O
 /// Looks at the end of a segment, and cuts a last line that has no end. Nothing whole is ever cut: a line that is wrong is
 /// evidence, said loudly here and found by whoever verifies the record. `None`: there is no line that a chain could go on from.
 fn examine(path: &Path, name: &SegmentName<'_>, repaired: &mut Vec<Repaired>) -> io::Result<Option<Tail>> {
-    let length = fs::metadata(path)?.len();
+    let length = plain::open(path)?.metadata()?.len();
     let segment = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let end = read_end(path, length)?;
     if end.torn > 0 || length == 0 {
@@ -91,7 +92,7 @@ struct End {
 
 /// Reads as much of the end as it takes to have a whole line that can be read; all of it, if there is none.
 fn read_end(path: &Path, length: u64) -> io::Result<End> {
-    let file = File::open(path)?;
+    let file = plain::open(path)?;
     let mut size = FIRST_READ.min(length);
     loop {
         let mut text = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
@@ -107,6 +108,10 @@ fn read_end(path: &Path, length: u64) -> io::Result<End> {
         let found = text.split(|byte| *byte == b'\n').any(|line| sealed(line).is_some());
         if found || size == length {
             return Ok(End { lines: text, torn });
+        }
+        if size >= MOST_READ {
+            let words = "no line can be read for a long way back from its end; move it aside, and verify the record";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, words));
         }
         size = size.saturating_mul(8).min(length);
     }
@@ -137,3 +142,5 @@ fn warn_of_wrong_lines<'a>(path: &Path, mut lines: impl Iterator<Item = &'a [u8]
 
 /// Enough for some hundred lines.
 const FIRST_READ: u64 = 256 * 1024;
+/// No crash leaves so much behind the last line.
+const MOST_READ: u64 = 128 * 1024 * 1024;

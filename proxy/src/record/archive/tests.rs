@@ -41,6 +41,28 @@ fn run(dir: &TempDir, at: i64, cores: usize, lines: usize) {
     }
 }
 
+#[test]
+fn what_is_no_file_of_ours_is_said_and_neither_waited_for_nor_taken_away() {
+    let dir = tempfile::tempdir().unwrap();
+    run(&dir, 5, 1, 3);
+    let refused = |name: &str| {
+        let path = dir.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let error = Archive::open(&settings(dir.path()), Clock::manual(Timestamp(9)), Box::new(|_finished| {})).unwrap_err();
+        assert!(matches!(&error, ArchiveError::Io { path: named, .. } if *named == path), "{error}");
+        fs::remove_file(&path).unwrap();
+    };
+    refused("access-0000000000007-7-0.jsonl");
+    refused("access-0000000000007-7-0.jsonl.summary.json");
+    // Zeros without an end, as large as a disk.
+    let path = dir.path().join("access-0000000000008-7-0.jsonl");
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let error = Archive::open(&settings(dir.path()), Clock::manual(Timestamp(9)), Box::new(|_finished| {})).unwrap_err();
+    assert!(error.to_string().contains("no line can be read"), "{error}");
+    fs::remove_file(&path).unwrap();
+    run(&dir, 9, 1, 3);
+}
+
 /// Segments of a chain in the order in which they were written, with their lines.
 fn segments(dir: &TempDir, chain: &str) -> Vec<(PathBuf, Vec<String>)> {
     let mut found: Vec<_> = fs::read_dir(dir.path())

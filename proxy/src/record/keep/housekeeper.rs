@@ -24,6 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::record::chain::Head;
 use crate::record::heads::Heads;
 use crate::record::name::SegmentName;
+use crate::record::plain;
 use crate::record::writer::Finished;
 
 /// What the housekeeper is told.
@@ -286,7 +287,7 @@ impl Housekeeper {
                     return place::sync_folder(&path);
                 }
                 if self.parts.compress && path.extension().is_some_and(|extension| extension == "jsonl") {
-                    let hash = pack::content_hash(fs::File::open(&path)?, false)?;
+                    let hash = pack::content_hash(plain::open(&path)?, false)?;
                     if !pack::mend(&path, hash)? {
                         pack::pack(&path, hash)?;
                     }
@@ -375,7 +376,7 @@ impl Parts {
     /// The segment's summary, if it is there and somebody whom we know signed it.
     fn summary(&self, name: &str) -> io::Result<Option<Summary>> {
         let path = self.audit.join(Summary::file_name(name));
-        let text = match fs::read(&path) {
+        let text = match plain::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text?,
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::place;
 use crate::record::chain::ChainHash;
+use crate::record::plain;
 
 /// Appends checkpoints. Lines are appended whole or not at all.
 #[derive(Debug)]
@@ -160,9 +161,9 @@ impl Checkpoints {
 impl Source {
     fn open(path: &Path) -> io::Result<Self> {
         let packed = path.with_extension("jsonl.zst");
-        match File::open(path) {
+        match plain::open(path) {
             Ok(file) if path.extension().is_some_and(|extension| extension == "zst") => Self::packed(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && packed != path => Self::packed(File::open(packed)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && packed != path => Self::packed(plain::open(&packed)?),
             Ok(file) => Ok(Self(Box::new(BufReader::new(file)))),
             Err(error) => Err(error),
         }

@@ -14,6 +14,7 @@ use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use sekisho_certs::files::{self, FileError};
 use zeroize::Zeroizing;
 
+use crate::record::plain;
 use crate::secret::Digest;
 
 /// Signs checkpoints and summaries: Ed25519 (RFC 8032), `record-key.pem` in the state folder.
@@ -148,6 +149,7 @@ impl PublicKeys {
     /// # Errors
     /// [`KeysError`].
     pub fn add(&mut self, path: &Path) -> Result<String, KeysError> {
+        plain::open(path).map_err(|source| KeysError::Folder { path: path.to_owned(), source })?;
         let pem = files::read_public(path)?;
         let der = SubjectPublicKeyInfoDer::from_pem_slice(&pem).map_err(|_details| KeysError::NotAPublicKey(path.to_owned()))?;
         let key = der.strip_prefix(&SPKI).and_then(|key| key.try_into().ok());

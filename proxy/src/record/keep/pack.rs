@@ -12,6 +12,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use super::place;
+use crate::record::plain;
 use crate::secret::Digest;
 
 /// A part of a packed file that can be read by itself: whole lines.
@@ -45,7 +46,7 @@ pub(super) fn mend(path: &Path, sha256: Digest) -> io::Result<bool> {
     if !packed.try_exists()? {
         return Ok(false);
     }
-    let whole = content_hash(File::open(&packed)?, true).is_ok_and(|hash| hash == sha256);
+    let whole = content_hash(plain::open(&packed)?, true).is_ok_and(|hash| hash == sha256);
     place::remove(if whole { path } else { &packed })?;
     place::sync_folder(path)?;
     Ok(whole)

@@ -1,6 +1,5 @@
 //! Reads a finished segment once from its beginning to its end, and says what is in it, if it all fits together.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use super::keys::SigningKey;
 use super::summary::Summary;
 use crate::record::chain::{ChainError, ChainHash, Head, Verifier};
 use crate::record::name::SegmentName;
+use crate::record::plain;
 use crate::secret::Digest;
 
 /// A segment is not what was written.
@@ -59,7 +59,7 @@ struct Before {
 
 /// Reads the lines of a segment of `chain`, packed or not. `None` if there are none: a crash came right after it was made.
 pub(super) fn scan(path: &Path, chain: &str, packed: bool) -> Result<Option<Scanned>, ScanError> {
-    let file = File::open(path)?;
+    let file = plain::open(path)?;
     if packed { read(zstd::stream::read::Decoder::new(file)?, chain) } else { read(file, chain) }
 }
 

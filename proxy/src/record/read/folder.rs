@@ -15,6 +15,7 @@ use super::segment::SegmentReader;
 use super::span::Span;
 use crate::clock::Timestamp;
 use crate::record::name::SegmentName;
+use crate::record::plain;
 use crate::record::sets::SetShelf;
 
 /// A folder with a record in it, of a running gate or a copy.
@@ -185,7 +186,8 @@ impl SegmentFile {
     }
 
     fn summary(&self) -> Option<&Times> {
-        let read = || serde_json::from_slice(&fs::read(self.path.with_file_name(format!("{}{SUMMARY}", self.name()))).ok()?).ok();
+        let read =
+            || serde_json::from_slice(&plain::read(&self.path.with_file_name(format!("{}{SUMMARY}", self.name()))).ok()?).ok();
         self.times.0.get_or_init(read).as_ref()
     }
 

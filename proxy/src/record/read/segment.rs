@@ -1,11 +1,12 @@
 //! One file of the record, line by line: plain, or compressed (`.zst`).
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use memchr::memchr;
+
+use crate::record::plain;
 
 /// Reads a file of the record in large blocks. Never holds more than a block and one line.
 pub struct SegmentReader {
@@ -50,7 +51,7 @@ impl SegmentReader {
     /// # Errors
     /// What the file system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = plain::open(path)?;
         let compressed = path.extension().is_some_and(|extension| extension == "zst");
         let source: Box<dyn Read + Send> = if compressed {
             Box::new(zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(COMPRESSED, file))?)
@@ -77,7 +78,7 @@ impl SegmentReader {
     /// # Errors
     /// What the file system says.
     pub fn open_at_end(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = plain::open(path)?;
         let end = file.seek(SeekFrom::End(0))?;
         let mut last = [b'\n'];
         if end > 0 {

@@ -41,7 +41,8 @@ pub(super) fn walk(chain: &str, mut parts: Vec<Part>, checkpoints: &Seen) -> Wal
         }
         let name = part.name().to_owned();
         let before = part.before();
-        if let Some(wrong) = connects(end, &name_before, before).filter(|_| !part.is_unsure()) {
+        let wrong = connects(end, &name_before, before).or_else(|| part.renamed(&name_before));
+        if let Some(wrong) = wrong.filter(|_| !part.is_unsure()) {
             walked.faults.push(Fault::of_line(&name, part.is_file().then_some(1), chain, before.seq.saturating_add(1), wrong));
         }
         match &part {
@@ -103,6 +104,12 @@ impl Walked {
             Wrong::NotAsSummed("its last line")
         } else if segment.before != (Head { seq: summary.first_seq.saturating_sub(1), hash: summary.first_previous }) {
             Wrong::NotAsSummed("the line that it goes on from")
+        } else if segment
+            .span
+            .is_some_and(|(first, last)| first != *summary.first_at.as_bytes() || last != *summary.last_at.as_bytes())
+        {
+            // Who asks for a time does not look into files that say that they have nothing of it.
+            Wrong::NotAsSummed("from when to when its lines are")
         } else if segment.lines != summary.lines || segment.bytes != summary.bytes {
             Wrong::NotAsSummed("how long it is")
         } else {
@@ -138,6 +145,13 @@ impl Part {
 
     fn is_file(&self) -> bool {
         matches!(self, Self::File(..))
+    }
+
+    /// The file before it has another name than it says: files of another time are not looked into.
+    fn renamed(&self, before: &str) -> Option<Wrong> {
+        let Self::File(segment, _) = self else { return None };
+        let said = segment.after.as_ref().filter(|said| *said != before)?;
+        Some(Wrong::Renamed { said: said.clone(), is: before.to_owned() })
     }
 
     /// What is wrong with where it goes on from was told.

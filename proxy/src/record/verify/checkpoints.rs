@@ -17,6 +17,8 @@ use crate::record::read::ReadError;
 pub(super) struct Seen {
     /// Those in the folder.
     pub(super) count: u64,
+    /// Number of the first of them.
+    first: Option<u64>,
     /// When the last of them was made.
     pub(super) last_at: Option<String>,
     /// Those that were kept elsewhere.
@@ -65,6 +67,7 @@ impl Seen {
             }
             match checkpoint {
                 Ok(checkpoint) => {
+                    seen.first.get_or_insert(checkpoint.checkpoint);
                     seen.follows(&checkpoint, before, &file);
                     before = Some((checkpoint.checkpoint, hash));
                     seen.last_at = Some(checkpoint.at.clone());
@@ -85,6 +88,22 @@ impl Seen {
             anchors.sort_by_key(|anchor| anchor.head.seq);
         }
         Ok(seen)
+    }
+
+    /// What is wrong with how many there are: a gate signs from its first second on, and what it signed goes only with the oldest
+    /// parts of the record. `signed`: something is known to be signed; `deleted`: parts of the record were deleted in order.
+    pub(super) fn missing(&self, signed: bool, deleted: bool) -> Option<Fault> {
+        let words = match self.first {
+            None if self.count == 0 && self.against == 0 && signed => {
+                "there is no checkpoint, and whoever wrote this record signed: all of them were taken away, or the record was written anew"
+                    .to_owned()
+            }
+            Some(first @ 2..) if !deleted => {
+                format!("it begins with checkpoint {first}, and no part of the record was deleted: those before were taken away")
+            }
+            Some(_) | None => return None,
+        };
+        Some(Fault::of_file("checkpoints.jsonl", Wrong::Checkpoint(words)))
     }
 
     /// Whether it is the next after `before`. The first may be any: older files of checkpoints may be gone.

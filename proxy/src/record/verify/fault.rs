@@ -57,6 +57,8 @@ pub enum Wrong {
         "it begins with line {first} of its chain, and {after} has the lines up to {last} already: one of the two is not of this record"
     )]
     Twice { first: u64, after: String, last: u64 },
+    #[error("it goes on from {said}, and the file before it is named {is}: that one was given another name")]
+    Renamed { said: String, is: String },
     #[error("it ends with line {found} of its chain, and its signed summary has lines up to {written}: its end was cut off")]
     Shortened { found: u64, written: u64 },
     #[error("it is not what its signed summary says: {0} differs")]
@@ -105,9 +107,12 @@ impl Wrong {
             | Self::Damaged
             | Self::NotAsSummed(_)
             | Self::SetChanged => "changed",
-            Self::NoOpening | Self::Foreign { .. } | Self::NotNext { .. } | Self::Twice { .. } | Self::OfAnother { .. } => {
-                "foreign"
-            }
+            Self::NoOpening
+            | Self::Foreign { .. }
+            | Self::NotNext { .. }
+            | Self::Renamed { .. }
+            | Self::Twice { .. }
+            | Self::OfAnother { .. } => "foreign",
             Self::Torn | Self::Shortened { .. } | Self::NotReached { .. } => "truncated",
             Self::Unsigned(_) => "signature",
             Self::Rewritten { .. } => "rewritten",

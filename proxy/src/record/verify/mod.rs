@@ -29,6 +29,7 @@ use self::segment::{Segment, examine};
 use super::chain::Head;
 use super::keep::{PublicKeys, Summary, verify_summary};
 use super::line::Follows;
+use super::plain;
 use super::read::{ReadError, SegmentFile};
 use crate::secret::Digest;
 
@@ -136,6 +137,7 @@ pub fn verify(dir: &Path, trust: &Trust) -> Result<Verified, VerifyError> {
         against: checkpoints.against,
         ..Verified::default()
     };
+    found.faults.extend(checkpoints.missing(found.own_keys || !listed.summaries.is_empty(), listed.has_deleted()));
     found.faults.extend(listed.faults);
     found.faults.extend(checkpoints.faults.iter().cloned());
     found.take(&checkpoints, examined, listed.summaries);
@@ -226,8 +228,13 @@ impl Listed {
         Ok(listed)
     }
 
+    /// Whether parts of the record were deleted in order.
+    fn has_deleted(&self) -> bool {
+        self.summaries.values().any(|summary| summary.deleted_at.is_some())
+    }
+
     fn summary(&mut self, path: &Path, segment: String, keys: &PublicKeys) -> Result<(), ReadError> {
-        let text = match fs::read(path) {
+        let text = match plain::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(source) => return Err(ReadError::Io { path: path.to_owned(), source }),
@@ -282,7 +289,7 @@ fn changed_sets(dir: &Path) -> Result<Vec<Fault>, ReadError> {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let Some(said) = name.strip_suffix(".txt").and_then(|hash| hash.parse::<Digest>().ok()) else { continue };
-        let text = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
+        let text = plain::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
         if Digest::of(&text) != said {
             faults.push(Fault::of_file(&format!("sets/{name}"), Wrong::SetChanged));
         }

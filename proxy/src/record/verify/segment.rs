@@ -14,6 +14,8 @@ pub(super) struct Segment {
     pub(super) chain: String,
     /// The line that it goes on from, as it says.
     pub(super) before: Head,
+    /// The name of the file that has this line, as it says.
+    pub(super) after: Option<String>,
     /// Its last line.
     pub(super) last: Head,
     pub(super) lines: u64,
@@ -45,6 +47,7 @@ impl Segment {
             name: file.name().to_owned(),
             chain: file.chain.to_string(),
             before: Head::default(),
+            after: None,
             last: Head::default(),
             lines: 0,
             bytes: 0,
@@ -83,6 +86,7 @@ impl Segment {
             let chain = follows.segment.rsplit_once('-').map_or("", |(_, rest)| rest.trim_end_matches(".jsonl"));
             if own.is_none() && chain == self.chain {
                 own = Some(Head { seq: follows.seq, hash: follows.chain });
+                self.after = Some(follows.segment);
             } else {
                 self.adopted.push(follows);
             }

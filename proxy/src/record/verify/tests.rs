@@ -339,3 +339,55 @@ fn policy_sets_are_what_their_names_say() {
     fs::write(record.dir.path().join(&name), "Permit").unwrap();
     assert_eq!(record.fault(), (name, None, None, "changed"));
 }
+
+#[test]
+fn a_record_without_the_checkpoints_that_it_must_have_is_not_right() {
+    let record = Record::written();
+    let kept = |lines: &[String]| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(record.dir.path().join("checkpoints.jsonl"), text).unwrap();
+    };
+    // Its beginning goes only with the oldest parts of the record.
+    kept(&record.checkpoints[1..]);
+    let found = record.verify();
+    assert_eq!((found.faults.len(), found.faults[0].what.as_str()), (1, "checkpoint"));
+    record.summary(1, true);
+    let (first, text) = (record.path(1), fs::read(record.path(1)).unwrap());
+    fs::remove_file(&first).unwrap();
+    assert_eq!(record.verify().faults, []);
+    // Whoever wrote the record anew from its first line has no key for checkpoints, and leaves them out.
+    fs::write(&first, text).unwrap();
+    fs::remove_file(record.dir.path().join(Summary::file_name(&record.files[1]))).unwrap();
+    fs::remove_file(record.dir.path().join("checkpoints.jsonl")).unwrap();
+    let key = record.dir.path().join("keys").join(format!("{}.pem", record.key.id()));
+    let found = verify(record.dir.path(), &Trust { keys: vec![key], ..Trust::default() }).unwrap();
+    assert_eq!((found.faults.len(), found.faults[0].what.as_str()), (1, "checkpoint"));
+    record.summary(1, false);
+    assert_eq!(record.fault().3, "checkpoint", "a summary is signed, too");
+}
+
+#[test]
+fn what_would_keep_a_file_from_being_asked_is_named() {
+    let record = Record::written();
+    record.save();
+    // No checkpoint has seen it under its name.
+    let text: String = record.checkpoints[1..].iter().map(|line| format!("{line}\n")).collect();
+    fs::write(record.dir.path().join("checkpoints.jsonl"), text.replace(&record.files[1], "x")).unwrap();
+    fs::rename(record.path(1), record.dir.path().join("access-9999999999999-7-0.jsonl")).unwrap();
+    let found = record.verify();
+    assert!(found.faults.iter().any(|fault| fault.words.contains("another name")), "{:?}", found.faults);
+    fs::rename(record.dir.path().join("access-9999999999999-7-0.jsonl"), record.path(1)).unwrap();
+    record.save();
+    // Signed, and not what stands in the file.
+    record.summary(2, false);
+    let path = record.dir.path().join(Summary::file_name(&record.files[2]));
+    let said = Summary::read(fs::read(&path).unwrap().trim_ascii_end()).unwrap();
+    let lie = Summary { last_at: Timestamp(1).to_string(), ..said };
+    fs::write(&path, lie.sign(&record.key).unwrap()).unwrap();
+    assert_eq!(record.fault().3, "changed");
+    fs::remove_file(&path).unwrap();
+    // Nobody writes to it, so reading it would never end.
+    let pipe = record.dir.path().join("access-0000000004000-7-0.jsonl");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(matches!(verify(record.dir.path(), &Trust::default()), Err(VerifyError::Read(_))));
+}
