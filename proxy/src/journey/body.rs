@@ -136,8 +136,7 @@ impl Body {
     /// closed waits there, and could go out after hyper has done with the stream.
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.rest.is_empty() {
-            let piece = self.rest.split_to(self.rest.len().min(PIECE));
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+            return Poll::Ready(Some(Ok(Frame::data(piece(&mut self.rest)))));
         }
         let frame = match &mut self.content {
             Content::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -145,10 +144,10 @@ impl Body {
         };
         let in_pieces = self.held.as_ref().is_some_and(Held::is_stream);
         Poll::Ready(match frame {
-            Some(Ok(frame)) if in_pieces && frame.data_ref().is_some_and(|data| data.len() > PIECE) => {
-                frame.into_data().ok().map(|mut data| {
-                    self.rest = data.split_off(PIECE);
-                    Ok(Frame::data(data))
+            Some(Ok(frame)) if in_pieces && frame.data_ref().is_some_and(|data| data.len() > 1) => {
+                frame.into_data().ok().map(|data| {
+                    self.rest = data;
+                    Ok(Frame::data(piece(&mut self.rest)))
                 })
             }
             other => other,
@@ -232,5 +231,33 @@ impl Drop for Body {
     }
 }
 
+/// The next of what HTTP/2 is given at once. The last byte goes by itself.
+///
+/// hyper queues a piece as soon as the client's window is open for one byte of it, and has done with the stream once the last is
+/// queued. So the last must be one byte: then the window was open for all before it, and nothing waits for the client to open it
+/// after the access has ended, when nobody could cut it any more.
+fn piece(rest: &mut Bytes) -> Bytes {
+    rest.split_to(rest.len().saturating_sub(1).clamp(1, PIECE).min(rest.len()))
+}
+
 /// What HTTP/2 is given at once: a frame's worth.
 const PIECE: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_goes_by_itself_and_nothing_is_lost() {
+        for length in [0, 1, 2, 3, PIECE, PIECE + 1, PIECE + 2, 3 * PIECE + 7] {
+            let all = Bytes::from((0..length).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<_>>());
+            let (mut rest, mut pieces) = (all.clone(), Vec::new());
+            while !rest.is_empty() {
+                pieces.push(piece(&mut rest));
+            }
+            assert_eq!(pieces.concat(), all);
+            assert!(pieces.iter().all(|piece| (1..=PIECE).contains(&piece.len())));
+            assert_eq!(pieces.last().map(Bytes::len), (length > 0).then_some(1), "{length}");
+        }
+    }
+}

@@ -67,6 +67,10 @@ impl Fate {
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         self.blocked.store(polled.is_pending(), Ordering::Relaxed);
+        if polled.is_pending() {
+            // A flush that came before was not of all that is to be written.
+            self.flushed.store(false, Ordering::Relaxed);
+        }
         if let Poll::Ready(Ok(bytes)) = polled {
             // Only the connection's own task writes.
             self.written.store(self.written().wrapping_add(*bytes as u64), Ordering::Relaxed);
@@ -165,7 +169,10 @@ mod tests {
         let (mut socket, fate, mut client) = pair().await;
         let piece = vec![7; 64 * 1024];
         assert!(!fate.is_stuck_at(fate.written()), "nothing was written yet");
+        socket.flush().await.unwrap();
+        assert!(fate.is_flushed());
         while futures_util::FutureExt::now_or_never(socket.write(&piece)).is_some() {}
+        assert!(!fate.is_flushed(), "something waits");
         let at = fate.written();
         assert!(at > 0 && fate.is_stuck_at(at));
         let mut taken = vec![0; usize::try_from(at).unwrap()];
