@@ -112,6 +112,11 @@ impl Account {
         }
     }
 
+    /// Bytes that are charged, by which it is cheaply known whether much was since.
+    pub(super) fn charged(&self) -> u64 {
+        self.day.total()
+    }
+
     pub(super) fn charge(&self, stamp: Stamp, bytes: u64) {
         self.hour.add(stamp.hour, bytes);
         self.day.add(stamp.day, bytes);

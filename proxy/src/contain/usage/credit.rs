@@ -17,6 +17,8 @@ pub struct Credit {
     of: StreamId,
     name: Option<Arc<Stream>>,
     spent: u64,
+    /// What its account was charged with when the request was let through.
+    before: u64,
     left: u64,
     stamp: Stamp,
     next: u64,
@@ -40,7 +42,9 @@ pub struct UsedUp;
 
 impl Credit {
     pub(super) fn new(hold: Hold, streams: Arc<Streams>, of: StreamId) -> Self {
-        let mut credit = Self { hold, streams, of, name: None, spent: 0, left: 0, stamp: Stamp::default(), next: 0, owed: None };
+        let before = hold.account().charged();
+        let stamp = Stamp::default();
+        let mut credit = Self { hold, streams, of, name: None, spent: 0, before, left: 0, stamp, next: 0, owed: None };
         if of.tunnel {
             credit.enter();
         }
@@ -65,16 +69,19 @@ impl Credit {
     }
 
     /// To be called before `bytes` are handed on. Where credit runs out, `may` is asked with the figures of this moment before more
-    /// is taken; but not for the first, as the request was decided only just now.
+    /// is taken. Not for the first, as the request was decided only just now; unless others were charged with so much meanwhile that
+    /// it matters: many that are let through at once and answered later would have far more than they may.
     ///
     /// # Errors
     /// [`UsedUp`]: nothing more may be handed on.
     pub fn spend(&mut self, bytes: u64, now: Timestamp, may: impl FnOnce(Figures) -> bool) -> Result<(), UsedUp> {
         self.move_on(now);
+        let others = self.hold.account().charged().saturating_sub(self.before.saturating_add(self.left));
+        let asks = if self.spent == 0 { others > MOST } else { self.left < bytes };
+        if asks && !may(self.hold.figures(now)) {
+            return Err(UsedUp);
+        }
         if self.left < bytes {
-            if self.spent > 0 && !may(self.hold.figures(now)) {
-                return Err(UsedUp);
-            }
             self.take(bytes);
         }
         self.left -= bytes.min(self.left);

@@ -190,6 +190,27 @@ fn a_long_stream_asks_once_per_mebibyte_and_no_more_is_handed_on_when_it_may_not
     assert_eq!(hold.figures(now).bytes_1h, sent);
 }
 
+/// Malware asks for a thousand small files at once, just below its budget.
+#[test]
+fn many_that_are_let_through_at_once_have_no_more_than_they_may_and_a_little() {
+    let usage = usage(10);
+    let (hold, now, budget) = (hold(&usage, "ana", START), Timestamp(START), 100 * MIB);
+    hold.charge_at(now, budget - 1);
+    let size = 60 * 1024;
+    let let_through: Vec<Credit> = (0..1000).map(|_| usage.credit(hold.clone(), stream(1))).collect();
+    let mut had = budget - 1;
+    let mut streams = Vec::new();
+    for mut credit in let_through {
+        credit.begins(Some(size), now);
+        if credit.spend(size, now, |figures| figures.bytes_1d < budget).is_ok() {
+            had += size;
+        }
+        streams.push(credit);
+    }
+    assert!(had < budget + MIB + 2 * size, "{had}");
+    assert!(had > budget, "one alone is not asked about again so soon");
+}
+
 /// What is handed on late counts as late, although it was charged early.
 #[test]
 fn credit_moves_on_with_time() {

@@ -90,6 +90,11 @@ impl<const BUCKET_MS: u64, const COUNT_BITS: u32> Window<BUCKET_MS, COUNT_BITS> 
         self.total.load(Ordering::Acquire)
     }
 
+    /// What was added and is not taken out yet, some of it too old.
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Acquire)
+    }
+
     /// What would still be in the window at a later bucket, if nothing were added.
     pub(super) fn sum_at(&self, bucket: u64) -> u64 {
         let held = self.slots.iter().map(|slot| Self::unpack(slot.load(Ordering::Acquire)));
