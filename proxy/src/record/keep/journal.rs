@@ -94,7 +94,11 @@ impl Journal {
     /// Moves what there is aside, as `checkpoints-<number of its last>.jsonl`.
     fn rotate(&mut self) -> io::Result<()> {
         let current = self.audit.join(CURRENT);
-        place::put(&current, &self.audit.join(format!("{EARLIER}{:010}{PLAIN}", self.last)))?;
+        match place::put(&current, &self.audit.join(format!("{EARLIER}{:010}{PLAIN}", self.last))) {
+            // An earlier attempt came as far as that, on a full disk.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            moved => moved?,
+        }
         self.file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&current)?;
         self.length = 0;
         place::sync_folder(&current)
@@ -295,6 +299,18 @@ mod tests {
         journal.rotate().unwrap();
         add(&mut Journal::open(dir.path()).unwrap(), &key);
         assert_eq!(numbers(dir.path()), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_move_that_a_full_disk_stopped_half_way_is_ended_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SigningKey::open(dir.path(), dir.path()).unwrap();
+        let mut journal = Journal::open(dir.path()).unwrap();
+        (0..2).for_each(|_| add(&mut journal, &key));
+        journal.rotate_at(1);
+        fs::rename(dir.path().join(CURRENT), dir.path().join(format!("{EARLIER}{:010}{PLAIN}", 2))).unwrap();
+        (0..2).for_each(|_| add(&mut journal, &key));
+        assert_eq!(numbers(dir.path()), [1, 2, 3, 4]);
     }
 
     #[test]

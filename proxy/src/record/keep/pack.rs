@@ -36,8 +36,19 @@ pub(super) enum Point {
 
 /// Packs the file at `path`, whose content has the hash `sha256`, and takes the original away once the packed one is on the disk and
 /// gives the same content. Gives the packed file's size.
+///
+/// The last room on a disk is for lines: without enough for a packed file of the same size nothing is begun, and what failed half-way
+/// leaves nothing behind.
 pub(super) fn pack(path: &Path, sha256: Digest) -> io::Result<u64> {
-    pack_until(path, sha256, |_point| Ok(()))
+    let system = rustix::fs::statvfs(path.parent().unwrap_or(Path::new("/")))?;
+    if system.f_bavail.saturating_mul(system.f_frsize) < plain::open(path)?.metadata()?.len() {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let outcome = pack_until(path, sha256, |_point| Ok(()));
+    if outcome.is_err() {
+        place::remove(&place::beside(&packed(path))?)?;
+    }
+    outcome
 }
 
 /// Ends what a crash left: if the packed file has this content, the original goes; else the packed one does.
@@ -254,6 +265,21 @@ mod tests {
             let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(names, ["access-1-2-0.jsonl.zst"], "{crash:?}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_packed_takes_no_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, content, hash) = sample(dir.path(), 1000);
+        // What stands in the way of the packed file's name.
+        fs::create_dir_all(packed(&path).join("x")).unwrap();
+        assert!(pack(&path, hash).is_err());
+        assert_eq!(fs::read(&path).unwrap(), content);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the file, and what stands in the way");
+        // A file that is larger than all room that there is.
+        let large = dir.path().join("access-1-2-1.jsonl");
+        File::create(&large).unwrap().set_len(1 << 43).unwrap();
+        assert_eq!(pack(&large, hash).unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
