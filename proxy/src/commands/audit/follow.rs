@@ -59,8 +59,12 @@ impl FollowCommand {
                 writer.entry(entry, &mut text)?;
             }
             writer.finish(&mut text);
+            if text.is_empty() {
+                continue;
+            }
             let mut out = Out::new();
-            if !text.is_empty() && !(out.write(&text)? && out.flush()?) {
+            let somebody_reads = out.write(&text)? && out.flush()?;
+            if !somebody_reads {
                 return Ok(());
             }
             text.clear();

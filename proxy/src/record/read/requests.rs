@@ -209,7 +209,10 @@ impl Joining {
                 }
             }),
             LineKind::Gap => parsed(line).map(|gap| self.queue.push_back(Slot::Ready(Entry::Gap(gap, place())))),
-            LineKind::Open => Some(self.opened(line.segment)),
+            LineKind::Open => {
+                self.opened(line.segment);
+                Some(())
+            }
             LineKind::Close => {
                 self.writers.insert(line.segment.chain.clone(), (line.segment.process, true));
                 Some(())
