@@ -67,6 +67,8 @@ pub(super) enum Told<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         ms: Option<u64>,
         ending: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a str>,
         segment: &'a str,
         number: u64,
     },
@@ -145,6 +147,7 @@ impl<'a> Told<'a> {
             exact: request.end.is_some(),
             ms: request.end.as_ref().map(|end| end.ms),
             ending: request.ending(),
+            cause: request.cause(),
             segment: request.place.segment.name(),
             number: request.place.number,
         }

@@ -88,8 +88,8 @@ fn request_cells(request: &Request, zone: &TimeZone) -> [String; COLUMNS] {
         Bytes::AtLeast(bytes) => format!("≥{bytes}"),
     };
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let tail = [bytes(request.sent()), bytes(request.received()), request.ending().to_owned()];
-    let [sent, received, ending] = tail;
+    let (sent, received) = (bytes(request.sent()), bytes(request.received()));
+    let ending = request.cause().map_or_else(|| request.ending().to_owned(), |cause| format!("{}: {cause}", request.ending()));
     match (&request.access, &request.start) {
         (Some(access), _) => {
             let decision = match access.decision {

@@ -374,6 +374,11 @@ impl Request {
         }
     }
 
+    /// Why it was cut, if access had ended.
+    pub fn cause(&self) -> Option<&str> {
+        self.end.as_ref().and_then(|end| end.cause.as_deref())
+    }
+
     fn bytes(&self, of_end: fn(&End) -> u64, of_progress: fn(&Progress) -> u64) -> Bytes {
         match &self.end {
             Some(end) => Bytes::Exactly(of_end(end)),

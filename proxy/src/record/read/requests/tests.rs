@@ -115,6 +115,21 @@ fn lines_of_a_request_are_put_together_over_files() {
 }
 
 #[test]
+fn why_it_was_cut_is_told_where_access_had_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hand = Hand::default();
+    hand.open(0).access(1, "a", "lap-7").access(1, "b", "lap-7").end(2, "b", 3);
+    hand.put(r#"{"line":"end","at":"1970-01-01T00:00:00.003Z","request":"a","sent":9,"received":0,"ms":2,"ending":"cut","cause":"device_quarantined"}"#);
+    hand.save(dir.path(), "access-0000000000000-1-0.jsonl");
+    let mut requests = RecordFolder::open(dir.path()).unwrap().requests(of("lap-7"), Span::default()).unwrap();
+    let mut told = Vec::new();
+    while let Some(Entry::Request(request)) = requests.next_entry().unwrap() {
+        told.push((request.ending().to_owned(), request.cause().map(str::to_owned)));
+    }
+    assert_eq!(told, [("cut".to_owned(), Some("device_quarantined".to_owned())), ("complete".to_owned(), None)]);
+}
+
+#[test]
 fn what_was_begun_and_not_answered_fits_what_is_known_of_it() {
     let dir = tempfile::tempdir().unwrap();
     Hand::default().open(0).started(1, "a").save(dir.path(), "access-0000000000000-1-0.jsonl");
