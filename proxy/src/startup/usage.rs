@@ -241,3 +241,119 @@ const TIDY: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(25 * 3600);
 /// Lines may tell a time that is a little before that at which they were written.
 const MARGIN: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::contain::{Figures, UsageMetrics};
+
+    /// 2026-01-01T00:00:00Z.
+    const START: i64 = 1_767_225_600_000;
+
+    /// Lines as a chain has them, numbered from `first`.
+    fn write_segment(dir: &Path, started: i64, chain: &str, first: u64, lines: &[String]) -> PathBuf {
+        let path = dir.join(format!("access-{started:013}-7-{chain}.jsonl"));
+        let sealed = |(number, line): (u64, &String)| {
+            let open = line.strip_suffix('}').unwrap();
+            format!("{open},\"seq\":{number},\"chain\":\"{}\"}}\n", "A".repeat(43))
+        };
+        let text: String = (first..).zip(lines).map(sealed).collect();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn access(second: u32, number: u64, more: &str) -> String {
+        let at = format!("2026-01-01T00:00:{second:02}.000Z");
+        format!(
+            r#"{{"line":"access","at":"{at}","request":"{number:032x}","client":"10.0.0.1:1","device":"lap-1","user":"corp/ana","app":"wiki","method":"GET","path":"/x","decision":"allow","asked_at":"{at}","action":"read"{more},"status":200}}"#
+        )
+    }
+
+    fn end(second: u32, number: u64, sent: u64) -> String {
+        format!(
+            r#"{{"line":"end","at":"2026-01-01T00:00:{second:02}.500Z","request":"{number:032x}","sent":{sent},"received":0,"ms":1,"ending":"complete"}}"#
+        )
+    }
+
+    fn empty() -> Usage {
+        Usage::new(10, UsageMetrics::register(&prometheus::Registry::new()).unwrap())
+    }
+
+    fn figures(usage: &Usage, now: Timestamp) -> Option<Figures> {
+        usage.all(now).first().map(|used| used.figures)
+    }
+
+    #[test]
+    fn lines_after_the_snapshot_count_and_those_before_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = [access(1, 1, ""), end(1, 1, 1_000), access(2, 2, ""), end(3, 2, 20)];
+        write_segment(dir.path(), START, "0", 1, &lines);
+        // Another core, of which the snapshot knew nothing; what was denied, and what anybody may have.
+        let denied = access(4, 4, "").replace("\"allow\"", "\"deny\"");
+        let public = access(4, 5, "").replace("\"user\":\"corp/ana\",", "");
+        write_segment(
+            dir.path(),
+            START,
+            "1",
+            1,
+            &[access(3, 3, ""), end(4, 3, 3), denied, end(4, 4, 7_000), public, end(4, 5, 9_000)],
+        );
+        let now = Timestamp(START + 5_000);
+        let told = |heads: Heads| {
+            let (usage, mut restored) = (empty(), Restored::nothing(Timestamp(START)));
+            restored.heads = heads;
+            let read = tell(&usage, restored, dir.path(), now).unwrap();
+            (figures(&usage, now).unwrap(), read.lines, read.cut)
+        };
+        let all = Figures { requests_1m: 3, bytes_1h: 1_023, bytes_1d: 1_023 };
+        assert_eq!(told(Heads::new()), (all, 10, 0));
+        let later = Figures { requests_1m: 2, bytes_1h: 23, bytes_1d: 23 };
+        assert_eq!(told(Heads::from([("0".to_owned(), 2)])), (later, 8, 0));
+        // The `access` line was counted, and its `end` is of a stream that the snapshot would have had.
+        let last = Figures { requests_1m: 1, bytes_1h: 3, bytes_1d: 3 };
+        assert_eq!(told(Heads::from([("0".to_owned(), 3)])), (last, 7, 0));
+    }
+
+    #[test]
+    fn files_of_long_ago_are_not_looked_into() {
+        let names = |at: i64| {
+            let files: Vec<SegmentFile> = [(1, "0"), (2, "0"), (5, "0"), (3, "1")]
+                .into_iter()
+                .map(|(started, chain)| SegmentFile::at(format!("access-{started:013}-7-{chain}.jsonl").into()).unwrap())
+                .collect();
+            let mut names = since(&files, Timestamp(at));
+            names.sort();
+            names.into_iter().map(|name| (name.as_bytes()[19] - b'0', name.as_bytes()[23])).collect::<Vec<_>>()
+        };
+        assert_eq!(names(4), [(2, b'0'), (3, b'1'), (5, b'0')], "the file before may have lines of that time");
+        assert_eq!(names(0).len(), 4);
+        assert_eq!(names(9), [(3, b'1'), (5, b'0')]);
+    }
+
+    #[test]
+    fn a_gate_that_never_ran_knows_nothing_and_a_record_that_cannot_be_read_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = tell(&empty(), Restored::nothing(Timestamp(START)), dir.path(), Timestamp(START)).unwrap();
+        assert_eq!((read.lines, read.cut), (0, 0));
+        let gone = dir.path().join("gone");
+        assert!(tell(&empty(), Restored::nothing(Timestamp(START)), &gone, Timestamp(START)).is_err());
+    }
+
+    #[test]
+    fn what_is_written_down_is_whole_and_for_us_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (usage, now) = (empty(), Timestamp(START));
+        for _twice in 0..2 {
+            save(&usage, dir.path(), &Heads::new(), now).unwrap();
+        }
+        let path = dir.path().join(FILE);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(empty().restore(&fs::read(&path).unwrap(), now).is_ok());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(save(&usage, &dir.path().join("gone"), &Heads::new(), now).is_err());
+        assert_eq!(usage.metrics().save_failures.get(), 1);
+    }
+}
