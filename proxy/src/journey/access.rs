@@ -149,10 +149,13 @@ impl Access {
             Some((device, user))
         };
         let (device, user) = known.as_ref().map(|(device, user)| (device, user)).unzip();
-        let again = decider.again((&self.standing, &placed), device.zip(user), self.usage.as_ref(), secure, &core.prepared, now);
-        again.map_err(|why| match why {
-            DenyReason::EvaluationFailed => NoMore::of(Cause::Unsure),
-            DenyReason::NoPermit | DenyReason::Forbidden => NoMore::of(denied),
+        let again = |usage| decider.again((&self.standing, &placed), device.zip(user), usage, secure, &core.prepared, now);
+        again(self.usage.as_ref()).map_err(|why| match (why, denied) {
+            (DenyReason::EvaluationFailed, _) => NoMore::of(Cause::Unsure),
+            // Time passes and usage grows at once: it is usage if somebody who has had nothing may go on.
+            (_, Cause::Time | Cause::Usage) if again(None).is_ok() => NoMore::of(Cause::Usage),
+            (_, Cause::Usage) => NoMore::of(Cause::Time),
+            (DenyReason::NoPermit | DenyReason::Forbidden, denied) => NoMore::of(denied),
         })?;
         core.leases.renew(self.place, world.generation, valid_until(device, user));
         Ok(())

@@ -5,6 +5,7 @@ mod asked;
 mod authorities;
 mod breach;
 mod browser;
+mod budgets;
 mod crashes;
 mod curl;
 mod cuts;
