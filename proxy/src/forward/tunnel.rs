@@ -102,9 +102,9 @@ impl Tunnel {
                 () = silence(&last, idle) => TunnelEnd::Idle,
                 _ = &mut up => {
                     // The app may still have something to say to a client that has only stopped sending.
-                    tokio::select! { biased; why = &mut cut => why, ended = timeout(AFTERMATH, &mut down) => used_up(ended.ok()).unwrap_or(TunnelEnd::ClientLeft) }
+                    tokio::select! { biased; why = &mut cut => why, ended = timeout(AFTERMATH, &mut down) => ended.ok().as_ref().and_then(used_up).unwrap_or(TunnelEnd::ClientLeft) }
                 }
-                ended = &mut down => match used_up(Some(ended)) {
+                ended = &mut down => match used_up(&ended) {
                     Some(why) => why,
                     None => tokio::select! { biased; why = &mut cut => why, _ = timeout(AFTERMATH, &mut up) => TunnelEnd::AppLeft },
                 },
@@ -173,8 +173,8 @@ enum Stopped {
 }
 
 /// How a tunnel ends whose budget is used up.
-fn used_up(ended: Option<Result<(), Stopped>>) -> Option<TunnelEnd> {
-    matches!(ended, Some(Err(Stopped::UsedUp(_)))).then_some(TunnelEnd::UsedUp)
+fn used_up(ended: &Result<(), Stopped>) -> Option<TunnelEnd> {
+    matches!(ended, Err(Stopped::UsedUp(_))).then_some(TunnelEnd::UsedUp)
 }
 
 /// Moves bytes one way until the reader ends; then ends the writer. Bytes are paid for before they are written.

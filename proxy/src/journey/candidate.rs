@@ -78,8 +78,7 @@ pub(super) fn ask(
     client: &Client,
     world: &World,
     (routed, who): (&Routed, Option<(&KnownDevice, &KnownUser)>),
-    usage: Usage,
-    denied: Option<DenyReason>,
+    (usage, denied): (Usage, Option<DenyReason>),
     now: Timestamp,
     story: &mut Story,
 ) {

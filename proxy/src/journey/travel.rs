@@ -174,7 +174,7 @@ async fn pass(
             story.denied(&denied.refusal);
             let asked = (&denied.request, candidate::known(&denied.who));
             let usage = denied.refusal.basis.as_ref().map(|basis| basis.usage).unwrap_or_default();
-            candidate::ask(core, client, world, asked, usage, Some(denied.refusal.reason), now, story);
+            candidate::ask(core, client, world, asked, (usage, Some(denied.refusal.reason)), now, story);
             return step_up::instead(core, world, *denied, manner, resent, story).await;
         }
     };
@@ -184,7 +184,7 @@ async fn pass(
     story.permitted(allowed.permit());
     let Permit { user, device, basis, .. } = allowed.permit();
     let (asked, usage) = (device.as_ref().zip(user.as_ref()), basis.as_ref().map(|basis| basis.usage).unwrap_or_default());
-    candidate::ask(core, client, world, (allowed.request(), asked), usage, None, now, story);
+    candidate::ask(core, client, world, (allowed.request(), asked), (usage, None), now, story);
 
     // Facts may have moved since they were read, and their levers found nothing here yet.
     let moved = core.gate.inventory.trust_epoch() != epoch || core.gate.world.load().generation != world.generation;
