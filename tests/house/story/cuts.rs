@@ -184,7 +184,6 @@ async fn a_quarantine_cuts_what_the_device_has_under_way_and_nothing_else() {
     two.house.must(&["device", "release", "lap-7", "--reason", "cleaned"]).await;
     two.flow(&two.alice, "/flood/d").await;
     survivor.runs().await;
-    assert_eq!(two.laptop.id, "lap-7");
 }
 
 #[tokio::test]
@@ -194,8 +193,8 @@ async fn a_session_that_ends_takes_its_streams_and_leaves_those_of_another_on_th
     let again = two.house.signed_in(&two.laptop, "alice").await;
     let first = two.session_of("alice@corp.example").await;
     let sessions = two.house.json(&["session", "list"]).await;
-    let ended_is_first = sessions.as_array().unwrap().iter().filter(|session| session["email"] == "alice@corp.example").count();
-    assert_eq!(ended_is_first, 2, "{sessions}");
+    let hers = sessions.as_array().unwrap().iter().filter(|session| session["email"] == "alice@corp.example").count();
+    assert_eq!(hers, 2, "{sessions}");
     let mut sender = over_http2(&two.alice, &two.url("/")).await;
     let mut flows = Vec::new();
     for (client, path) in [(&two.alice, "/flood/one"), (&again, "/flood/two")] {
@@ -379,6 +378,87 @@ async fn whoever_takes_nothing_gets_nothing_later() {
     };
     assert_eq!((got, error.reason()), (1000, Some(h2::Reason::CANCEL)));
     flow().await;
+}
+
+/// A client that sends to a WebSocket and does not read: what comes back to it waits on the way.
+#[tokio::test]
+async fn a_web_socket_whose_client_takes_nothing_is_broken() {
+    let two = Two::meet().await;
+    let mut stalled = web_socket(&two, &two.alice, "/ws/stalled").await;
+    let mut other = web_socket(&two, &two.bob, "/ws/other").await;
+    let piece = Message::binary(vec![7; 64 * 1024]);
+    while tokio::time::timeout(Duration::from_millis(300), stalled.send(piece.clone())).await.is_ok() {}
+    let session = two.session_of("alice@corp.example").await;
+    two.house.must(&["session", "end", &session]).await;
+    two.was_cut("/ws/stalled", "session_ended").await;
+    let rest = async {
+        loop {
+            match stalled.next().await {
+                Some(Ok(message)) => assert!(message.is_binary(), "a farewell behind what was not taken"),
+                Some(Err(_)) | None => return,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), rest).await.expect("it is over");
+    echoes(&mut other).await;
+}
+
+#[tokio::test]
+async fn a_web_socket_over_http2_is_closed_and_its_neighbours_go_on() {
+    let two = Two::meet().await;
+    let again = two.house.signed_in(&two.laptop, "alice").await;
+    let url = Url::parse(&two.url("/ws")).unwrap();
+    let stream = two.alice.clone().over_http2().tls_to(&url).await;
+    let (mut client, connection) = h2::client::Builder::new().handshake::<_, Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    eventually("the gate offers extended CONNECT", async || {
+        client = client.clone().ready().await.unwrap();
+        client.is_extended_connect_protocol_enabled().then_some(())
+    })
+    .await;
+    let mut open = async |who: &Client, path: &str| {
+        let url = two.url(path);
+        let request = Request::builder().method(Method::CONNECT).uri(&url).version(http::Version::HTTP_2);
+        let request = request.header("sec-websocket-version", "13");
+        let mut request = request.header("cookie", who.jar.header("wiki.localhost", "/").unwrap()).body(()).unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from("websocket"));
+        let (reply, tunnel) = client.send_request(request, false).unwrap();
+        (reply.await.unwrap().into_body(), tunnel)
+    };
+    let (mut first, _first) = open(&two.alice, "/ws/first").await;
+    let (mut second, mut to_second) = open(&again, "/ws/second").await;
+    let session = two.house.record().only_access("/ws/first")["session"].as_str().unwrap().to_owned();
+    two.house.must(&["session", "end", &session]).await;
+    let mut said = Vec::new();
+    while let Some(Ok(bytes)) = first.data().await {
+        said.extend_from_slice(&bytes);
+    }
+    assert_eq!(said[..4], [0x88, 18, 0x03, 0xf0], "a Close frame with 1008");
+    two.was_cut("/ws/first", "session_ended").await;
+
+    to_second.send_data(Bytes::from_static(b"\x81\x85\0\0\0\0hello"), false).unwrap();
+    let mut echoed = Vec::new();
+    while echoed.len() < 7 {
+        echoed.extend_from_slice(&second.data().await.unwrap().unwrap());
+    }
+    assert_eq!(echoed, b"\x81\x05hello");
+}
+
+#[tokio::test]
+async fn what_holds_for_a_time_only_is_cut_when_it_is_over() {
+    let fresh = "@id(\"fresh\") forbid (principal, action in Action::\"use\", resource)
+        when { context.request.path_prefixes.contains(\"/flood/fresh\") } unless { context.session.auth_age_s < 5 };";
+    let two = Two::at(House::plan().policies(&format!("{POLICIES}{fresh}")).open().await).await;
+    // Signed in just now.
+    let alice = two.house.signed_in(&two.laptop, "alice").await;
+    let mut fresh = two.flow(&alice, "/flood/fresh").await;
+    let mut other = two.flow(&alice, "/flood/other").await;
+    fresh.breaks().await;
+    two.was_cut("/flood/fresh", "time").await;
+    other.runs().await;
+    let metrics = two.house.metrics().await;
+    assert_eq!(metrics.sum("sekisho_streams_cut_total", &[("cause", "time")]), 1.0, "{}", metrics.text);
+    assert_eq!(metrics.sum("sekisho_cut_latency_seconds_count", &[]), 0.0, "nobody pulled a lever");
 }
 
 #[tokio::test]
