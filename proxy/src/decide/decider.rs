@@ -163,7 +163,8 @@ impl Decider {
     }
 
     /// Asks policy again about a request that is under way: `standing` as it was routed, `placed` where it belongs now, and who asks
-    /// as they are known now (`None` for anybody, on public paths), with what they have had by now.
+    /// as they are known now (`None` for anybody, on public paths), with what they have had by now. Of requests, no more are counted than
+    /// when it was allowed: those that came later are no use of this one, and a burst of them ends no download.
     ///
     /// # Errors
     /// Why it is not permitted any more, or could not be decided.
@@ -171,12 +172,15 @@ impl Decider {
         &self,
         (standing, placed): (&Standing, &Placed),
         known: Option<(&KnownDevice, &KnownUser)>,
-        usage: Option<&Hold>,
+        usage: Option<(&Hold, u64)>,
         connection: &SecureConnection,
         prepared: &Prepared,
         now: Timestamp,
     ) -> Result<(), DenyReason> {
-        let usage = usage.map_or(Usage::default(), |usage| facts::usage(usage.figures(now)));
+        let usage = usage.map_or(Usage::default(), |(usage, requests)| {
+            let usage = facts::usage(usage.figures(now));
+            Usage { requests_1m: usage.requests_1m.min(requests), ..usage }
+        });
         let question = facts::request(About::again(standing, placed), connection, usage, now, &self.zone);
         let verdict = match known {
             None if placed.public => self.set.decide(self.set.anonymous(), &question),

@@ -35,8 +35,8 @@ pub(super) struct Access {
     app: Arc<str>,
     /// Who it was when it was allowed; `None` for anybody.
     user: Option<KnownUser>,
-    /// What they have had.
-    usage: Option<Hold>,
+    /// What they have had, and how many requests of the last minute that were when it was allowed.
+    usage: Option<(Hold, u64)>,
     /// What named them, where that was a bearer token.
     authorization: Option<HeaderValue>,
     form: Cell<Form>,
@@ -96,7 +96,7 @@ impl Access {
                 standing: Standing::of(routed),
                 app: Arc::clone(&routed.app.name),
                 user,
-                usage: permit.usage.clone(),
+                usage: permit.usage.clone().zip(permit.basis.as_ref().map(|basis| basis.usage.requests_1m)),
                 authorization,
                 form: Cell::new(Form::Exchange),
                 tunnel: Notify::new(),
@@ -150,7 +150,7 @@ impl Access {
         };
         let (device, user) = known.as_ref().map(|(device, user)| (device, user)).unzip();
         let again = |usage| decider.again((&self.standing, &placed), device.zip(user), usage, secure, &core.prepared, now);
-        again(self.usage.as_ref()).map_err(|why| match (why, denied) {
+        again(self.usage.as_ref().map(|(usage, requests)| (usage, *requests))).map_err(|why| match (why, denied) {
             (DenyReason::EvaluationFailed, _) => NoMore::of(Cause::Unsure),
             // Time passes and usage grows at once: it is usage if somebody who has had nothing may go on.
             (_, Cause::Time | Cause::Usage) if again(None).is_ok() => NoMore::of(Cause::Usage),

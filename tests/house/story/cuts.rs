@@ -462,6 +462,29 @@ async fn what_holds_for_a_time_only_is_cut_when_it_is_over() {
 }
 
 #[tokio::test]
+async fn a_budget_ends_a_download_and_a_burst_of_requests_does_not() {
+    let budgets = "@id(\"bulk\") forbid (principal, action in Action::\"use\", resource)
+        when { context.request.path_prefixes.contains(\"/flood\") && context.usage.bytes_1h > 8000000 };
+        @id(\"rate\") forbid (principal, action in Action::\"use\", resource) when { context.usage.requests_1m > 20 };";
+    let two = Two::at(House::plan().policies(&format!("{POLICIES}{budgets}")).open().await).await;
+    let mut events = two.flow(&two.alice, "/events").await;
+    let mut calm = two.flow(&two.bob, "/events/bob").await;
+    let mut flood = two.flow(&two.alice, "/flood/alice").await;
+    flood.breaks().await;
+    two.was_cut("/flood/alice", "usage").await;
+    let sent = two.end("/flood/alice").await["sent"].as_u64().unwrap();
+    assert!((6_900_000..10_000_000).contains(&sent), "{sent}");
+
+    let mut connection = two.alice.connect(&two.url("")).await;
+    while connection.get("/a").await.unwrap().status == 200 {}
+    // Two rounds of the gate's own.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    two.house.wiki.tell();
+    events.runs().await;
+    calm.runs().await;
+}
+
+#[tokio::test]
 async fn a_call_ends_with_the_word_of_its_protocol() {
     let app = App::speaking(Speaks::Http2).await;
     let house = House::plan().app("files", &format!("upstream = [\"{}\"]\nprotocol = \"http2\"", app.url())).open().await;
