@@ -41,3 +41,4 @@ pub use gate::{Candidate, Gate, World};
 pub use metrics::JourneyMetrics;
 pub use refusal::Refusal;
 pub use signals::{Desk, SignalMetrics, Signals};
+pub use socket::MOST_HELD;

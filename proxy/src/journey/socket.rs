@@ -130,6 +130,10 @@ impl Drop for Socket {
 /// kernel had taken, if its client takes it at once.
 const UNSENT: u32 = 128 * 1024;
 
+/// Bytes of an answer that the gate may hold at most of what it counts as sent, with `limits.head` as it comes: what
+/// `UNSENT` says, added up. An answer that is cut may lack these, and what the network was carrying.
+pub const MOST_HELD: u64 = (128 + 64 + 64 + 128) * 1024;
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

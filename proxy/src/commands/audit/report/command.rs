@@ -24,6 +24,7 @@ use crate::commands::audit::which::WhichArgs;
 use crate::commands::error::CommandError;
 use crate::commands::output::{note, plain};
 use crate::commands::when::moment;
+use crate::journey::MOST_HELD;
 use crate::record::read;
 
 /// The incident report: what a device, a person or a session touched, when, and how much left
@@ -106,7 +107,7 @@ impl ReportCommand {
             zone,
             read: Read { deleted, ..Read::of(tally, found.unreadable) },
             verification,
-            on_its_way: ON_ITS_WAY,
+            on_its_way: MOST_HELD,
         };
         self.write(format, &found, &made)?;
         match made.verification {
@@ -233,6 +234,3 @@ fn zone(name: &str) -> Result<TimeZone, String> {
 fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().map_or_else(|| "the time of this machine".to_owned(), str::to_owned)
 }
-
-/// What may be on its way to a client at most when its answer is broken off, in bytes. Nothing bounds what the network holds.
-const ON_ITS_WAY: Option<u64> = None;

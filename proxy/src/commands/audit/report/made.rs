@@ -23,9 +23,8 @@ pub(super) struct Made {
     pub(super) zone: TimeZone,
     pub(super) read: Read,
     pub(super) verification: Verification,
-    /// Bytes that an answer which was broken off may have had on its way to the client: handed on, and not received. `None`: no
-    /// bound is stated.
-    pub(super) on_its_way: Option<u64>,
+    /// Bytes that the gate may still have held of an answer that was broken off: counted as handed on, and not received.
+    pub(super) on_its_way: u64,
 }
 
 /// What was read.

@@ -87,12 +87,9 @@ fn left(found: &Findings, made: &Made) -> Option<String> {
         }
     }
     if left.cut.bytes > 0 {
-        let less = match made.on_its_way {
-            Some(bytes) => format!("at most {} bytes less", number(bytes)),
-            None => "less only by what was on its way to it".to_owned(),
-        };
         text.push_str(&format!(
-            " Of each answer that was broken off the client received no more than is counted here, and {less}."
+            " Of each answer that was broken off the client received no more than is counted here. It may lack {} bytes at most that the gate still held, and what the network was carrying.",
+            number(made.on_its_way)
         ));
     }
     Some(text)

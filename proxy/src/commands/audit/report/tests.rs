@@ -35,7 +35,7 @@ fn found(story: &Story, subject: Subject, since: &str, until: &str) -> (Findings
         zone,
         read: Read::of(tally, found.unreadable),
         verification: Verification::NotDone("The record was not verified when this was made.".to_owned()),
-        on_its_way: Some(262_144),
+        on_its_way: 393_216,
     };
     (found, made)
 }
