@@ -174,6 +174,9 @@ fn lose(text: &str, id: &str) -> String {
 }
 
 fn tests() -> Vec<Source> {
-    let text = std::fs::read_to_string(support::beside("../examples/policies/tests/starter.toml")).unwrap();
-    vec![Source::new("tests/starter.toml", text)]
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(support::beside(&format!("../examples/policies/{name}"))).unwrap();
+        Source::new(name, text)
+    };
+    vec![read("tests/bulk-export.toml"), read("tests/starter.toml")]
 }

@@ -116,8 +116,13 @@ async fn events_come_as_they_happen() {
         let mut body = reply.into_body();
         // Each event arrives before the next one is told: nothing is held back.
         for _ in 0..3 {
-            let frame = tokio::time::timeout(std::time::Duration::from_secs(5), body.frame()).await.expect("an event in time");
-            assert!(frame.unwrap().unwrap().data_ref().unwrap().starts_with(b"data: "));
+            let mut event = Vec::new();
+            while !event.ends_with(b"\n\n") {
+                let frame =
+                    tokio::time::timeout(std::time::Duration::from_secs(5), body.frame()).await.expect("an event in time");
+                event.extend_from_slice(frame.unwrap().unwrap().data_ref().unwrap());
+            }
+            assert!(event.starts_with(b"data: "));
             house.wiki.tell();
         }
     }

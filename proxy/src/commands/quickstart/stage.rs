@@ -155,8 +155,15 @@ mod tests {
         let audit = stage.place.file("audit");
         stage.strike().await;
         let files = std::fs::read_dir(audit).unwrap().map(|entry| entry.unwrap().path());
-        let control = files.filter(|path| path.display().to_string().ends_with("-control.jsonl"));
-        let text: String = control.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+        // A finished file may be packed by now.
+        let text: String = files
+            .filter_map(|path| {
+                let (name, bytes) = (path.display().to_string(), std::fs::read(&path).unwrap_or_default());
+                let plain = name.ends_with("-control.jsonl").then(|| bytes.clone());
+                let packed = || name.ends_with("-control.jsonl.zst").then(|| zstd::decode_all(bytes.as_slice()).unwrap());
+                Some(String::from_utf8(plain.or_else(packed)?).unwrap())
+            })
+            .collect();
         let events: Vec<&str> = ["gate_started", "clock_unsure", "clock_sure", "gate_stopped"]
             .into_iter()
             .filter(|kind| text.matches(&format!("\"event\":\"{kind}\"")).count() == 1)
