@@ -43,6 +43,8 @@ impl FollowCommand {
         if let Err(unknown) = asked.explain(&place, &Span::default()).await {
             note(&format!("{}; waiting for it\n", plain(&unknown.to_string())));
         }
+        // Made once: a signal that comes while lines are written must not be missed.
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
         let mut ended = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
         let mut turn = interval(TURN);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,7 +53,7 @@ impl FollowCommand {
         loop {
             tokio::select! {
                 _ = turn.tick() => {}
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = interrupted.recv() => return Ok(()),
                 _ = ended.recv() => return Ok(()),
             }
             let entries = follow.news().map_err(CommandError::failed)?;
