@@ -2,7 +2,7 @@
 //! of those to readers that stand still. The real gate, and clients that stamp the last byte that they receive.
 //!
 //! ```sh
-//! cargo build --release && SEKISHO_BINARY=target/release/sekisho cargo bench -p sekisho-tests --bench cuts
+//! cargo build --release && GATE_BINARY=target/release/sekisho cargo bench -p sekisho-tests --bench cuts
 //! ```
 //! `-- --streams 1000` makes it smaller. Needs as many file descriptors as streams, and half as many again (`ulimit -n`).
 

@@ -79,10 +79,9 @@ impl Drop for Program {
     }
 }
 
-/// The binary under test, built by `cargo build -p sekisho`; another one, for measurements, where `SEKISHO_BINARY` names it.
+/// The binary under test, built by `cargo build -p sekisho`; another one, for measurements, where `GATE_BINARY` names it.
 pub(crate) fn sekisho() -> PathBuf {
-    let named =
-        std::env::var_os("SEKISHO_BINARY").map(|path| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path));
+    let named = std::env::var_os("GATE_BINARY").map(|path| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path));
     let binary = named.unwrap_or_else(|| target().join("debug/sekisho"));
     assert!(binary.is_file(), "{} is not there: run `cargo build -p sekisho` first, or `tests/run`", binary.display());
     binary
