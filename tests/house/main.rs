@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod layering;
 #[cfg(test)]
 mod quickstart;

@@ -1,0 +1,1 @@
+//! Policies, configuration and the operators' own ways in.

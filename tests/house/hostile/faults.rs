@@ -1,0 +1,1 @@
+//! What the gate rests on fails: providers, apps, disks, clocks.

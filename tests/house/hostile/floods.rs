@@ -1,0 +1,1 @@
+//! Much, slowly, or all at once.

@@ -1,0 +1,1 @@
+//! What a client says of itself in headers.

@@ -1,0 +1,1 @@
+//! Header lists and frames of HTTP/2.

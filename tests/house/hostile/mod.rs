@@ -1,0 +1,14 @@
+//! Flaws that others shipped, tried on the real binary. What a test holds off is said above it, by the numbers of the threat table:
+//! `/// Holds: 61, 63.`
+
+mod control;
+mod faults;
+mod floods;
+mod framing;
+mod headers;
+mod http2;
+mod sessions;
+mod sign_in;
+mod target;
+mod tls;
+mod tokens;

@@ -1,0 +1,1 @@
+//! Cookies, and the sessions behind them.

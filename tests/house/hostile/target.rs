@@ -1,0 +1,1 @@
+//! What a request asks for: paths, queries, hosts in the request line.

@@ -1,0 +1,1 @@
+//! Handshakes, names and device certificates.
