@@ -88,6 +88,7 @@ impl Access {
         };
         let kind = if routed.request.length == Some(0) { Kind::Request } else { Kind::Upload };
         Held(core.leases.register(terms, kind, |place| {
+            call.is_leased(place);
             Rc::new(Self {
                 core: Rc::clone(core),
                 client: Rc::clone(client),
@@ -182,6 +183,12 @@ impl Access {
             return;
         }
         tracing::debug!(app = %self.app, cause = why.cause.as_str(), "an access is cut");
+        if why.whole_connection {
+            // Whatever else is on it goes for the same reason, though nobody has asked about it yet.
+            for neighbour in self.client.leases() {
+                self.core.leases.cut(neighbour, why.cause, since);
+            }
+        }
         let over_http2 = self.call.is_stream();
         match self.form.get() {
             Form::Tunnel if !(over_http2 && why.whole_connection) => self.tunnel.notify_one(),

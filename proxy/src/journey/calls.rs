@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::contain::Place;
+
 /// The calls of one connection.
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -39,6 +41,8 @@ struct Note {
     /// Since when the client has not asked for more of its answer.
     waits_since: Cell<Option<Instant>>,
     stream: RefCell<Option<Rc<Stream>>>,
+    /// Its lease, once it was allowed.
+    lease: Cell<Option<Place>>,
 }
 
 /// An HTTP/2 stream's future, from outside.
@@ -144,6 +148,11 @@ impl Calls {
         }
     }
 
+    /// The leases of the calls that were allowed and are not over.
+    pub(super) fn leases(&self) -> Vec<Place> {
+        self.open.borrow().iter().filter_map(|note| note.lease.get()).collect()
+    }
+
     /// Runs the future of an HTTP/2 stream, until it ends or is cut. What is begun by a stream is part of it: the writing half of a
     /// tunnel is cut with the stream that it came of.
     pub(super) fn run_stream(self: Rc<Self>, future: impl Future) -> impl Future<Output = ()> {
@@ -203,6 +212,11 @@ impl Call {
     /// To be called first thing in the future that answers: over HTTP/2 this ties the call to its stream.
     pub(super) fn started(&self) {
         self.note.stream.replace(self.calls.polled.borrow().clone());
+    }
+
+    /// It was allowed, and stands at that place among the leases of its core.
+    pub(super) fn is_leased(&self, place: Place) {
+        self.note.lease.set(Some(place));
     }
 
     /// There is an answer for the client to take.

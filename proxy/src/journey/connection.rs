@@ -27,6 +27,7 @@ use super::signals::Sighted;
 use super::socket::{Fate, Socket};
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Slot, read_proxy_protocol};
+use crate::contain::Place;
 use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
 use crate::read::{GuardHandle, GuardedIo};
@@ -92,6 +93,11 @@ impl Client {
         self.break_when_closed();
         self.calls.cut_streams();
         self.cut.now.notify_one();
+    }
+
+    /// The leases of everything that is under way on it.
+    pub(super) fn leases(&self) -> Vec<Place> {
+        self.calls.leases()
     }
 
     /// From now on, closing the socket throws away what the client has not got yet.

@@ -187,6 +187,30 @@ async fn a_quarantine_cuts_what_the_device_has_under_way_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn every_stream_of_a_connection_that_goes_is_told_and_counted_as_cut() {
+    let two = Two::meet().await;
+    // More than are asked about in one breath.
+    let paths: Vec<_> = (0..80).map(|number| format!("/flood/{number}")).collect();
+    let mut sender = over_http2(&two.alice, &two.url("/")).await;
+    let mut flows = Vec::new();
+    for path in &paths {
+        let answer = ask(&mut sender, &two.alice, &two.url(path)).await;
+        assert_eq!(answer.status(), 200);
+        flows.push(Flow(answer.into_body()));
+    }
+    two.house.must(&["device", "quarantine", "lap-7", "--reason", "infected"]).await;
+    for flow in &mut flows {
+        flow.breaks().await;
+    }
+    for path in &paths {
+        two.was_cut(path, "device_quarantined").await;
+    }
+    let metrics = two.house.metrics().await;
+    assert_eq!(metrics.sum("sekisho_streams_cut_total", &[("cause", "device_quarantined")]), 80.0, "{}", metrics.text);
+    assert_eq!(metrics.sum("sekisho_cut_latency_seconds_count", &[]), 80.0);
+}
+
+#[tokio::test]
 async fn a_session_that_ends_takes_its_streams_and_leaves_those_of_another_on_the_same_connection() {
     let two = Two::meet().await;
     // The same device, another session: two cookies, one HTTP/2 connection.
