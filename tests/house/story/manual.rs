@@ -188,7 +188,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "operations.md",
         "policies.md",
     ];
-    let pages = pages.into_iter().chain(["record.md", "policy-reference.md", "protect-your-app.md", "sign-in.md"]);
+    let pages = pages.into_iter().chain(["record.md", "policy-reference.md", "protect-your-app.md", "sign-in.md", "threats.md"]);
     let mut followed = 0;
     for name in pages {
         let text = page(name);
