@@ -67,13 +67,18 @@ impl Cli {
     }
 
     fn dispatch(self) -> Result<(), CommandError> {
+        // Most commands come to hold a key, a code or somebody's secret.
+        startup::seal_memory();
         if let Some(usual) = self.command.usual_log() {
             startup::start_logging(self.log.as_deref().unwrap_or(usual), self.log_format).map_err(CommandError::usage)?;
         }
         match self.command {
             #[cfg(feature = "quickstart")]
             Command::Quickstart(command) => wait(command.run()),
-            Command::Serve(command) => wait(command.run()),
+            Command::Serve(command) => {
+                let prepared = command.prepare()?;
+                wait(ServeCommand::run(prepared))
+            }
             Command::Check(command) => command.run(),
             Command::Reload(command) => wait(command.run()),
             Command::Policy(command) => command.run(),

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::error::CommandError;
 use super::output::{print, print_json};
 use crate::clock::Clock;
-use crate::startup;
+use crate::startup::{self, Prepared, StartError};
 
 /// Run the gate
 ///
@@ -33,17 +33,23 @@ pub struct CheckCommand {
 }
 
 impl ServeCommand {
-    /// Runs until a signal ends it.
+    /// Reads the configuration and gives up what the gate does not need. To be called before any other thread is started.
+    ///
+    /// # Errors
+    /// [`CommandError`] with every reason why the gate does not start.
+    pub fn prepare(&self) -> Result<Prepared, CommandError> {
+        startup::prepare(&self.config, &Clock::system()).map_err(|error| not_started(&error))
+    }
+
+    /// Runs what was prepared until a signal ends it.
     ///
     /// # Errors
     /// [`CommandError`] with every reason why the gate did not start.
-    pub async fn run(self) -> Result<(), CommandError> {
+    pub async fn run(prepared: Prepared) -> Result<(), CommandError> {
         let mut hangup = signal(SignalKind::hangup()).map_err(CommandError::failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::failed)?;
-        let running = startup::start(&self.config, Clock::system())
-            .await
-            .map_err(|error| CommandError::failed(format!("the gate did not start:\n{}", error.to_string().trim_end())))?;
+        let running = startup::start_prepared(prepared, Clock::system()).await.map_err(|error| not_started(&error))?;
         loop {
             tokio::select! {
                 _ = hangup.recv() => running.reload().await,
@@ -87,4 +93,8 @@ impl CheckCommand {
             }
         }
     }
+}
+
+fn not_started(error: &StartError) -> CommandError {
+    CommandError::failed(format!("the gate did not start:\n{}", error.to_string().trim_end()))
 }

@@ -47,7 +47,7 @@ fn described(status: &Status, now: Timestamp) -> String {
             format!("candidate  {}, {how}\n", plain(&candidate.dir))
         }
     };
-    let status = format!(
+    let text = format!(
         "version    {}\nstarted    {} ({} ago)\ndevices    {} active, {} pending, {} quarantined, {} retired\nsessions   {}\nsuspended  {}\n",
         status.version,
         time(status.started_at),
@@ -59,5 +59,18 @@ fn described(status: &Status, now: Timestamp) -> String {
         counts.sessions,
         counts.suspended_users,
     );
-    status + &candidate
+    let standing = |in_force: bool| {
+        let chosen = status.hardening.iter().filter(|layer| layer.in_force == in_force);
+        chosen.map(|layer| plain(&layer.layer)).collect::<Vec<_>>().join(", ")
+    };
+    let missing = match standing(false) {
+        missing if missing.is_empty() => String::new(),
+        missing => format!("; not in force: {missing}"),
+    };
+    let hardening = match status.hardening.is_empty() {
+        // A gate of another version.
+        true => String::new(),
+        false => format!("hardening  {}{missing}\n", standing(true)),
+    };
+    text + &candidate + &hardening
 }

@@ -71,6 +71,7 @@ impl Gate {
             usage: Arc::new(Usage::new(10, UsageMetrics::register(&prometheus::Registry::new()).unwrap())),
             clock: clock.clone(),
             started_at: START,
+            hardening: [].into(),
             ready: {
                 let good = Arc::clone(&good);
                 Arc::new(move || if good.load(Ordering::Relaxed) { Ok(()) } else { Err("no policies are in force".to_owned()) })

@@ -71,14 +71,23 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         },
         checker,
     );
+    let state = checker.path_or(root.state.as_ref(), "/var/lib/sekisho");
+    let audit = gate::audit(root.audit.as_ref(), checker);
+    let policies_dir = checker.path_or(policies, "policies");
+    let candidate_dir = candidate.map(|candidate| checker.path(candidate));
+    let mut reads = checker.named();
+    reads.insert(policies_dir.clone());
+    reads.retain(|path| *path != state && *path != audit.dir && listen.as_ref().is_none_or(|listen| *path != listen.admin));
     Some(Config {
         // Whoever reads a file fills it in.
         hash: Digest::of(b""),
-        state: checker.path_or(root.state.as_ref(), "/var/lib/sekisho"),
+        state,
+        reads,
+        process: gate::process(root.process.as_ref(), checker),
         limits: gate::limits(root.limits.as_ref(), checker),
-        audit: gate::audit(root.audit.as_ref(), checker),
-        policies_dir: checker.path_or(policies, "policies"),
-        candidate_dir: candidate.map(|candidate| checker.path(candidate)),
+        audit,
+        policies_dir,
+        candidate_dir,
         cores: checker.number(root.cores.as_ref(), std::thread::available_parallelism().map_or(1, NonZero::get), 1..=1024),
         time_zone: time_zone(root, checker),
         max_fact_age,

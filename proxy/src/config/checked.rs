@@ -20,6 +20,10 @@ pub struct Config {
     pub hash: Digest,
     /// Folder of the embedded database, `secret.key` and the built-in authority.
     pub state: PathBuf,
+    /// Every file and folder that the settings name to be read.
+    pub reads: BTreeSet<PathBuf>,
+    /// What the process may do.
+    pub process: Process,
     /// Where the gate listens.
     pub listen: Listen,
     /// Sign-in and sessions.
@@ -82,6 +86,30 @@ pub struct Listen {
     pub proxy_protocol_from: Vec<IpNet>,
     /// The https port that browsers see (`public_port`); default: the port of `https`.
     pub public_port: u16,
+}
+
+/// What the gate's process may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Whether the kernel keeps it from files and ports that are not its own.
+    pub landlock: Landlock,
+    /// Further files and folders that it, and what it starts, may read and execute.
+    pub readable: Vec<PathBuf>,
+    /// Further files and folders that it, and what it starts, may change.
+    pub writable: Vec<PathBuf>,
+    /// Whether it may run as root.
+    pub allow_root: bool,
+}
+
+/// Whether the kernel keeps the process from files and ports that are not its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landlock {
+    /// Where the kernel can; where it cannot, the log says so.
+    On,
+    /// Without it, the gate does not start.
+    Require,
+    /// No.
+    Off,
 }
 
 /// Sign-in and sessions.

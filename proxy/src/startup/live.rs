@@ -94,7 +94,7 @@ impl Live {
     /// Every problem in words; the old stays in force, and a metric says so.
     pub(super) async fn reload(&self, asked: &Asked) -> Result<ReloadReport, Vec<String>> {
         let mut turn = self.turn.lock().await;
-        let outcome = self.load(&mut turn);
+        let outcome = self.load(&mut turn).map_err(|problems| self.explained(problems));
         turn.loaded = outcome.is_ok();
         self.count(outcome.as_ref().err().map(Vec::as_slice));
         match &outcome {
@@ -119,10 +119,17 @@ impl Live {
                 self.note_loaded(&Asked::by_system("watch"), &["files that it names were replaced".to_owned()]);
             }
             Err(problems) => {
+                let problems = self.explained(problems);
                 self.count(Some(&problems));
                 self.note(EventKind::ReloadRefused, &Asked::by_system("watch"), Some(bounded(&problems)));
             }
         }
+    }
+
+    /// Nobody who reads "permission denied" of a file that everybody may read thinks of what the gate gave up.
+    fn explained(&self, mut problems: Vec<String>) -> Vec<String> {
+        problems.extend(self.parts.posture.hint(&problems));
+        problems
     }
 
     fn load(&self, turn: &mut Turn) -> Result<ReloadReport, Vec<String>> {
@@ -222,6 +229,7 @@ fn keep_what_takes_a_restart(running: &Config, new: &mut Config) -> Vec<String> 
     keep("listen.admin", &running.listen.admin, &mut new.listen.admin, &mut wait);
     keep("listen.admin_group", &running.listen.admin_group, &mut new.listen.admin_group, &mut wait);
     keep("cores", &running.cores, &mut new.cores, &mut wait);
+    keep("process", &running.process, &mut new.process, &mut wait);
     keep("audit", &running.audit, &mut new.audit, &mut wait);
     waiting
 }

@@ -8,6 +8,7 @@ mod logging;
 mod news;
 mod parts;
 mod policies;
+mod posture;
 mod proofs;
 mod redirect;
 mod run;
@@ -17,4 +18,5 @@ mod usage;
 mod watch;
 
 pub use logging::{LogError, LogFormat, start as start_logging};
-pub use run::{Running, StartError, check, start};
+pub use posture::seal_memory;
+pub use run::{Prepared, Running, StartError, check, prepare, start, start_prepared};

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use super::candidate;
 use super::clock::ClockMetrics;
 use super::policies::Loaded;
+use super::posture::Posture;
 use super::trust;
 use crate::clock::Clock;
 use crate::config::{Config, DeviceAuthorityKind};
@@ -29,6 +30,7 @@ use crate::tls::{Resumption, TlsSettings};
 /// The parts of the gate that every configuration shares.
 pub(super) struct Parts {
     pub(super) config_path: PathBuf,
+    pub(super) posture: Posture,
     pub(super) clock: Clock,
     pub(super) registrar: Registrar,
     pub(super) control: Handle,
@@ -49,12 +51,14 @@ impl Parts {
     /// To be called on the control runtime.
     pub(super) fn new(
         config_path: PathBuf,
+        posture: Posture,
         clock: Clock,
         registrar: Registrar,
         registry: Registry,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             config_path,
+            posture,
             clock,
             registrar,
             control: Handle::current(),

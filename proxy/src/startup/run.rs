@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -18,6 +18,7 @@ use super::candidate;
 use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
+use super::posture::Posture;
 use super::scrape::{self, Scrape};
 use super::{clock, news, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
@@ -53,11 +54,41 @@ pub struct StartError(pub Vec<String>);
 /// [`StartError`] with everything that is wrong. Policies are the exception: with bad ones, those that were live last stay in
 /// force; with none, the gate runs and refuses everything with 503.
 pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
-    let config = Config::load(path, config::environment(), clock.now()).map_err(|problems| StartError::of(&problems))?;
+    let (config, path) = (load(path, &clock)?, path.to_owned());
+    start_prepared(Prepared { config, path, posture: Posture::as_it_is() }, clock).await
+}
+
+/// A configuration that was read, in a process that has given up what it does not need.
+#[derive(Debug)]
+pub struct Prepared {
+    config: Config,
+    path: PathBuf,
+    posture: Posture,
+}
+
+/// Reads the configuration at `path`, and gives up what a gate that has it does not need: for this thread and all that it
+/// starts from now on, so that no other may be there yet.
+///
+/// # Errors
+/// [`StartError`] with everything that is wrong.
+pub fn prepare(path: &Path, clock: &Clock) -> Result<Prepared, StartError> {
+    let config = load(path, clock)?;
+    // Folders that are made on first start lie in others that are out of reach later.
+    make_folders(&config)?;
+    let posture = Posture::take(&config, path).map_err(StartError::one)?;
+    Ok(Prepared { config, path: path.to_owned(), posture })
+}
+
+/// Starts what was prepared. To be called on the control runtime.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running, StartError> {
+    let Prepared { config, path, posture } = prepared;
     let config = Arc::new(config);
     let registry = Registry::new();
-    make_private(&config.state)
-        .map_err(|error| StartError(vec![format!("state: cannot make {}: {error}", config.state.display())]))?;
+    posture.tell(&registry).map_err(StartError::one)?;
+    make_folders(&config)?;
     let sealer = Sealer::open_or_create(&config.state).map_err(StartError::one)?;
     let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
     let metrics = JourneyMetrics::register(&registry).map_err(StartError::one)?;
@@ -65,7 +96,7 @@ pub async fn start(path: &Path, clock: Clock) -> Result<Running, StartError> {
     register_process(&registry).map_err(StartError::one)?;
     InventoryMetrics::register(&registry, Arc::clone(registrar.inventory())).map_err(StartError::one)?;
     let signal_metrics = SignalMetrics::register(&registry).map_err(StartError::one)?;
-    let parts = Parts::new(path.to_owned(), clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
+    let parts = Parts::new(path, posture, clock.clone(), registrar.clone(), registry).map_err(StartError::one)?;
     // The authority comes first: `world` and enrolment need it.
     parts.house(&config).map_err(|problem| StartError(vec![problem]))?;
     let policies = policies_at_start(&config, &metrics, clock.now());
@@ -142,9 +173,24 @@ impl Running {
     }
 }
 
-/// The folder of the state, for us alone, if it is not there yet. What is there is judged by those who use it.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+fn load(path: &Path, clock: &Clock) -> Result<Config, StartError> {
+    Config::load(path, config::environment(), clock.now()).map_err(|problems| StartError::of(&problems))
+}
+
+/// The folders of a gate that are not there yet: that of the state for us alone. What is there is judged by those who use it.
+fn make_folders(config: &Config) -> Result<(), StartError> {
+    let make = |key: &str, folder: &Path, mode: u32| {
+        let made = DirBuilder::new().recursive(true).mode(mode).create(folder);
+        made.map_err(|error| format!("{key}: cannot make {}: {error}", folder.display()))
+    };
+    let admin = admin::make_folder(&config.listen.admin, config.listen.admin_group.as_deref());
+    let made = [
+        make("state", &config.state, 0o700),
+        make("audit.dir", &config.audit.dir, 0o750),
+        admin.map_err(|error| format!("listen.admin: {error}")),
+    ];
+    let problems: Vec<String> = made.into_iter().filter_map(Result::err).collect();
+    if problems.is_empty() { Ok(()) } else { Err(StartError(problems)) }
 }
 
 async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, StartError> {
@@ -298,6 +344,7 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> Adm
         usage: Arc::clone(&live.gate.usage),
         clock: live.parts.clock.clone(),
         started_at,
+        hardening: live.parts.posture.shown().into(),
         ready: Arc::new(move || ready(&for_ready)),
         config: Arc::new(move || Arc::clone(&for_config.gate.world.load().config)),
         reload: Arc::new(move |by, why| {

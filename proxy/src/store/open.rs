@@ -30,6 +30,8 @@ pub(super) async fn open(state: &Path, sealer: &Sealer) -> Result<Database, Stor
         .filename(&path)
         .create_if_missing(false)
         .foreign_keys(true)
+        // What a large listing sorts is not written to folders that are not ours, and that may be out of reach.
+        .pragma("temp_store", "MEMORY")
         .journal_mode(SqliteJournalMode::Wal)
         // A change that was reported as done survives a power cut.
         .synchronous(SqliteSynchronous::Full)

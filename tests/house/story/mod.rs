@@ -11,6 +11,7 @@ mod curl;
 mod cuts;
 mod denied;
 mod forwarding;
+mod hardened;
 mod held;
 mod kept;
 mod manual;

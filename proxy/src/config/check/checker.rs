@@ -1,5 +1,6 @@
 //! Reads single values and gathers what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -20,11 +21,12 @@ pub(super) struct Checker {
     base: PathBuf,
     now: Timestamp,
     problems: Vec<Problem>,
+    named: BTreeSet<PathBuf>,
 }
 
 impl Checker {
     pub(super) fn new(base: PathBuf, now: Timestamp, problems: Vec<Problem>) -> Self {
-        Self { base, now, problems }
+        Self { base, now, problems, named: BTreeSet::new() }
     }
 
     /// The time at which certificates have to be valid.
@@ -79,7 +81,9 @@ impl Checker {
         if text.value.is_empty() {
             self.wrong(&text.at, "this path is empty", "write the path of a file or folder");
         }
-        self.base.join(&text.value)
+        let path = self.base.join(&text.value);
+        self.named.insert(path.clone());
+        path
     }
 
     pub(super) fn path_or(&mut self, text: Option<&Text>, default: &str) -> PathBuf {
@@ -87,6 +91,24 @@ impl Checker {
             Some(text) => self.path(text),
             None => self.base.join(default),
         }
+    }
+
+    /// Paths that may be wide, so that each has to be written whole.
+    pub(super) fn absolute(&mut self, list: Option<&List<Text>>) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for text in list.into_iter().flat_map(|list| &list.items) {
+            let path = PathBuf::from(&text.value);
+            if !path.is_absolute() {
+                self.wrong(&text.at, format!("{:?} is not an absolute path", text.value), "begin it with /");
+            }
+            paths.push(path);
+        }
+        paths
+    }
+
+    /// Every path that the settings have named so far.
+    pub(super) fn named(&self) -> BTreeSet<PathBuf> {
+        self.named.clone()
     }
 
     pub(super) fn duration(&mut self, text: Option<&Text>, default: Duration, range: RangeInclusive<Duration>) -> Duration {

@@ -1,11 +1,11 @@
-//! `[listen]`, `[sign_in]`, `[[server_certificate]]`, `[audit]` and `[limits]`.
+//! `[listen]`, `[sign_in]`, `[[server_certificate]]`, `[audit]`, `[limits]` and `[process]`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::checker::Checker;
 use super::{DAY, HOUR, MINUTE, SECOND, addresses, files, keeping};
-use crate::config::checked::{Audit, AuditSync, Limits, Listen, ServerCertificateFiles, SignIn};
+use crate::config::checked::{Audit, AuditSync, Landlock, Limits, Listen, Process, ServerCertificateFiles, SignIn};
 use crate::config::problem::{At, Problem};
 use crate::config::raw;
 use crate::config::setting::{List, Section as _, Text};
@@ -147,6 +147,24 @@ pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits
         checker.wrong(&number.at, "one address may not have more than all together", "write at most `connections`");
     }
     limits
+}
+
+pub(super) fn process(raw: Option<&raw::Process>, checker: &mut Checker) -> Process {
+    let absent = raw::Process::absent("process");
+    let raw = raw.unwrap_or(&absent);
+    let words = [("on", Landlock::On), ("require", Landlock::Require), ("off", Landlock::Off)];
+    let landlock = checker.choice(raw.landlock.as_ref(), Landlock::On, &words);
+    if landlock == Landlock::Off {
+        for list in [&raw.readable, &raw.writable].into_iter().flatten() {
+            checker.wrong(&list.at, "this has no effect beside `landlock = \"off\"`", "take it out");
+        }
+    }
+    Process {
+        landlock,
+        readable: checker.absolute(raw.readable.as_ref()),
+        writable: checker.absolute(raw.writable.as_ref()),
+        allow_root: raw.allow_root.as_ref().is_some_and(|flag| flag.value),
+    }
 }
 
 /// Largest bound on a body that can be asked for: 16 TiB.

@@ -19,6 +19,7 @@ sections! {
         policies: Policies,
         audit: Audit,
         limits: Limits,
+        process: Process,
     }
 
     /// `[listen]`
@@ -84,5 +85,13 @@ sections! {
         body: Text,
         h2_streams: Number,
         usage_accounts: Number,
+    }
+
+    /// `[process]`
+    Process {
+        landlock: Text,
+        readable: List<Text>,
+        writable: List<Text>,
+        allow_root: Flag,
     }
 }

@@ -9,8 +9,8 @@ use crate::config::document::{self, Node, Value};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 use crate::config::{
-    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, PublicPath, SyslogAddress,
-    UpstreamProtocol, UpstreamScheme,
+    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, Landlock, PublicPath,
+    SyslogAddress, UpstreamProtocol, UpstreamScheme,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -88,6 +88,23 @@ fn the_gate_is_as_written() {
     assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
+    let process = &config.process;
+    assert_eq!((process.landlock, process.allow_root), (Landlock::Require, true));
+    assert_eq!((&process.readable[..], &process.writable[..]), (&["/srv/checkpoints".into()][..], &["/mnt/worm".into()][..]));
+}
+
+#[test]
+fn every_file_that_is_read_is_known_and_what_is_the_gates_own_is_not_among_them() {
+    let folder = folder();
+    let base = folder.path();
+    let config = loaded(COMPLETE, base);
+    for name in ["tls/corp.pem", "tls/corp.key", "rules", "rules.new", "oidc-secret", "jwks.json", "ca.pem", "ca.crl"] {
+        assert!(config.reads.contains(&base.join(name)), "{name}: {:?}", config.reads);
+    }
+    for own in [&config.state, &config.audit.dir, &config.listen.admin] {
+        assert!(!config.reads.contains(own), "{own:?}");
+    }
+    assert!(config.reads.iter().all(|path| path.starts_with(base) || path.ends_with("bin/sh")), "{:?}", config.reads);
 }
 
 #[test]

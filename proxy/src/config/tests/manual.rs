@@ -42,6 +42,7 @@ path = '/'
 [policies]
 [audit]
 [limits]
+[process]
 ";
 
 #[test]

@@ -16,5 +16,5 @@ pub mod wire;
 
 pub use groups::{group_id, group_name};
 pub use serve::{NOT_RECORDED, serve};
-pub use socket::{AdminListener, AdminSocketError, bind};
+pub use socket::{AdminListener, AdminSocketError, bind, make_folder};
 pub use state::{AdminState, CaCertificate, Reload, ReloadReport};

@@ -99,6 +99,7 @@ fn status(state: &AdminState) -> Status {
         counts: inventory.counts(),
         candidate: (state.candidate)().map(|view| CandidateStatus { dir: view.dir, tried: view.policy_set.is_some() }),
         suspended,
+        hardening: state.hardening.to_vec(),
     }
 }
 

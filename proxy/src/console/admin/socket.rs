@@ -57,9 +57,9 @@ pub enum AdminSocketError {
 /// # Errors
 /// [`AdminSocketError`].
 pub fn bind(path: &Path, group: Option<&str>) -> Result<AdminListener, AdminSocketError> {
-    let gid = group.map(|name| group_id(name).ok_or_else(|| AdminSocketError::NoGroup(name.to_owned()))).transpose()?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_folder(folder, gid)?;
+    let gid = gid(group)?;
+    let folder = folder(path);
+    make(folder, gid)?;
     refuse_what_is_alive(path)?;
     // Made in a folder that only we can enter, then moved to its place when its mode is right.
     let [a, b, c, d] = bytes::<4>()?;
@@ -70,6 +70,22 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<AdminListener, AdminSock
     fs::remove_file(workshop.join("s")).or_else(not_there).map_err(system(&workshop))?;
     fs::remove_dir(&workshop).map_err(system(&workshop))?;
     made
+}
+
+/// Makes the folder of the socket at `path`, if it is not there: for its owner, and for `group` if one is named.
+///
+/// # Errors
+/// [`AdminSocketError`].
+pub fn make_folder(path: &Path, group: Option<&str>) -> Result<(), AdminSocketError> {
+    make(folder(path), gid(group)?)
+}
+
+fn gid(group: Option<&str>) -> Result<Option<u32>, AdminSocketError> {
+    group.map(|name| group_id(name).ok_or_else(|| AdminSocketError::NoGroup(name.to_owned()))).transpose()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn listen(draft: &Path, path: &Path, group: Option<&str>, gid: Option<u32>) -> Result<AdminListener, AdminSocketError> {
@@ -88,7 +104,7 @@ fn listen(draft: &Path, path: &Path, group: Option<&str>, gid: Option<u32>) -> R
     Ok(AdminListener { socket, path: path.to_owned(), inode: (facts.dev(), facts.ino()) })
 }
 
-fn make_folder(folder: &Path, gid: Option<u32>) -> Result<(), AdminSocketError> {
+fn make(folder: &Path, gid: Option<u32>) -> Result<(), AdminSocketError> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::wire::CandidateView;
+use super::wire::{CandidateView, Hardening};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::contain::Usage;
@@ -23,6 +23,8 @@ pub struct AdminState {
     pub clock: Clock,
     /// When the gate started.
     pub started_at: Timestamp,
+    /// What the gate's process gave up.
+    pub hardening: Arc<[Hardening]>,
     /// Whether requests can be let through; if not, why.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The configuration that is live.

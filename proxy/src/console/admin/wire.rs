@@ -25,6 +25,20 @@ pub struct Status {
     pub candidate: Option<CandidateStatus>,
     /// People whose access was taken away, as `provider/subject`.
     pub suspended: Vec<String>,
+    /// What the gate's process gave up.
+    #[serde(default)]
+    pub hardening: Vec<Hardening>,
+}
+
+/// A layer of hardening of the gate's process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardening {
+    /// Its name, as in `sekisho_hardening`.
+    pub layer: String,
+    /// Whether it is in force.
+    pub in_force: bool,
+    /// What exactly; why not, if it is not.
+    pub words: String,
 }
 
 /// Candidate policies, in short.
