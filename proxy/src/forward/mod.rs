@@ -17,6 +17,7 @@ mod attempt;
 mod balance;
 mod body;
 mod connect;
+mod connection_bound;
 mod cookies;
 mod error;
 mod exchange;

@@ -9,6 +9,7 @@ use http::header::{
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
+use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
 use super::hex;
@@ -40,7 +41,8 @@ pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMa
     if anonymous_preflight {
         headers.remove(COOKIE);
     }
-    if anonymous_preflight || !facts.target.app.pass_authorization {
+    let bound = headers.get(AUTHORIZATION).is_some_and(connection_bound::is_challenge);
+    if anonymous_preflight || bound || !facts.target.app.pass_authorization {
         headers.remove(AUTHORIZATION);
     }
     set_forwarding(&mut headers, facts)?;

@@ -5,6 +5,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, response};
 
+use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
 
@@ -31,6 +32,7 @@ pub(super) fn clean(head: &mut response::Parts, personal: bool) -> Result<bool, 
         reusable = headers.remove(CONTENT_LENGTH).is_none();
     }
     remove_hop_by_hop(headers);
+    reusable &= !connection_bound::remove_challenges(headers);
     cookies::keep_apps_off_ours(headers);
     if personal && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));

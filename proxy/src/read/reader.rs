@@ -55,13 +55,13 @@ impl Reader {
         // Taken off first, so that no path leaves it in the extensions.
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
-        let CleanHead { method, host, path, query, headers, kind, version } = self.head(parts, facts)?;
+        let CleanHead { method, host, path, query, headers, kind, version } = self.head(parts, facts, length == Some(0))?;
         let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
         let body = Content::Streaming(body);
         Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
     }
 
-    fn head(&self, mut parts: Parts, facts: Option<&HeadFacts>) -> Result<CleanHead, ReadRefusal> {
+    fn head(&self, mut parts: Parts, facts: Option<&HeadFacts>, empty: bool) -> Result<CleanHead, ReadRefusal> {
         if !target::agrees_with_guard(&parts, facts) {
             return Err(ReadRefusal::Unguarded);
         }
@@ -72,7 +72,7 @@ impl Reader {
             return Err(ReadRefusal::Method);
         }
         let no_body = facts.is_some_and(|facts| facts.body == BodyFraming::None);
-        let kind = websocket::kind(&parts, no_body)?;
+        let kind = websocket::kind(&parts, no_body, empty)?;
         if facts.is_some_and(|facts| facts.asks_tunnel != (kind == Kind::WebSocket)) {
             return Err(ReadRefusal::Unguarded);
         }

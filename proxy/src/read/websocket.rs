@@ -11,8 +11,9 @@ use http::{Method, Version};
 use super::clean::Kind;
 use super::refusal::ReadRefusal;
 
-/// What `parts` ask for; judged before hop-by-hop headers are taken off. `no_body`: the request has none.
-pub(super) fn kind(parts: &Parts, no_body: bool) -> Result<Kind, ReadRefusal> {
+/// What `parts` ask for; judged before hop-by-hop headers are taken off. `no_body`: the guard knows that the request
+/// has none. `empty`: nothing of one is to come.
+pub(super) fn kind(parts: &Parts, no_body: bool, empty: bool) -> Result<Kind, ReadRefusal> {
     if parts.version == Version::HTTP_2 {
         if parts.method == Method::CONNECT {
             return extended_connect(parts);
@@ -20,7 +21,9 @@ pub(super) fn kind(parts: &Parts, no_body: bool) -> Result<Kind, ReadRefusal> {
     } else if parts.version == Version::HTTP_11 && names_websocket(&parts.headers) {
         return upgrade(parts, no_body);
     }
+    // A browser's preflight has no body (Fetch Standard, section 4.8); one that has would be sent on for nobody.
     let preflight = parts.method == Method::OPTIONS
+        && empty
         && parts.headers.contains_key(ORIGIN)
         && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     Ok(if preflight { Kind::Preflight } else { Kind::Plain })

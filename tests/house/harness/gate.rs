@@ -32,6 +32,7 @@ pub(crate) struct Plan {
     files: Vec<(String, String)>,
     policies: String,
     limits: String,
+    hosts: Vec<String>,
 }
 
 /// A house that stands. Everything in it ends with it.
@@ -301,6 +302,13 @@ impl Plan {
         self
     }
 
+    /// Further hosts that the gate's certificate is for.
+    #[must_use]
+    pub(crate) fn certified_for(mut self, host: &str) -> Self {
+        self.hosts.push(host.to_owned());
+        self
+    }
+
     #[must_use]
     pub(crate) fn policies(mut self, policies: &str) -> Self {
         policies.clone_into(&mut self.policies);
@@ -322,7 +330,8 @@ impl Plan {
             house.idp.start(&path, &roots).await;
         }
         let hosts = std::iter::once("gate.localhost".to_owned())
-            .chain(house.plan.apps.iter().map(|(name, _)| format!("{name}.localhost")));
+            .chain(house.plan.apps.iter().map(|(name, _)| format!("{name}.localhost")))
+            .chain(house.plan.hosts.clone());
         let identity = house.authority.server(hosts.collect::<Vec<_>>().iter().map(String::as_str));
         std::fs::write(path.join("root.pem"), house.authority.pem()).unwrap();
         std::fs::write(path.join("gate.pem"), identity.chain).unwrap();
@@ -349,6 +358,7 @@ impl Default for Plan {
             files: Vec::new(),
             policies: POLICIES.to_owned(),
             limits: String::new(),
+            hosts: Vec::new(),
         }
     }
 }

@@ -12,7 +12,9 @@ mod laptop;
 mod metrics;
 mod port;
 mod program;
+mod raw;
 mod record;
+mod recorder;
 
 pub(crate) use app::{App, Speaks};
 pub(crate) use authority::Authority;
@@ -24,3 +26,5 @@ pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Program, sekisho, tool};
+pub(crate) use raw::Raw;
+pub(crate) use recorder::{Heard, Recorder, contains};

@@ -3,12 +3,14 @@
 
 mod catalogue;
 mod control;
+mod corpora;
 mod document;
 mod faults;
 mod floods;
 mod framing;
 mod headers;
 mod http2;
+mod knock;
 mod sessions;
 mod sign_in;
 mod target;
