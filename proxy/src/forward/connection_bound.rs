@@ -15,8 +15,7 @@ pub(super) fn remove_challenges(headers: &mut HeaderMap) -> bool {
     if !headers.get_all(WWW_AUTHENTICATE).iter().any(is_challenge) {
         return false;
     }
-    let kept: Vec<HeaderValue> =
-        headers.get_all(WWW_AUTHENTICATE).iter().filter(|value| !is_challenge(value)).cloned().collect();
+    let kept: Vec<HeaderValue> = headers.get_all(WWW_AUTHENTICATE).iter().filter(|value| !is_challenge(value)).cloned().collect();
     headers.remove(WWW_AUTHENTICATE);
     for value in kept {
         headers.append(WWW_AUTHENTICATE, value);

@@ -27,4 +27,4 @@ pub(crate) use laptop::Laptop;
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Program, sekisho, tool};
 pub(crate) use raw::Raw;
-pub(crate) use recorder::{Heard, Recorder, contains};
+pub(crate) use recorder::{Heard, Recorder, contains, ok};

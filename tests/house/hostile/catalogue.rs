@@ -23,10 +23,9 @@ pub(super) struct Section {
 
 /// Nobody holds these yet. Takes a number out whoever writes its test; empty, it goes.
 pub(super) const OPEN: &[u16] = &[
-    1, 2, 4, 6, 8, 9, 11, 13, 15, 16, 18, 19, 21, 22, 23, 25, 27, 28, 30, 31, 33, 34, 35, 37, 39, 40, 42, 44, 45, 47, 49, 50, 54,
-    56, 57, 59, 60, 61, 62, 63, 64, 65, 66, 68, 70, 72, 74, 75, 77, 78, 79, 82, 83, 85, 86, 88, 90, 92, 94, 96, 98, 101, 104,
-    105, 106, 107, 108, 109, 111, 113, 114, 116, 118, 119, 121, 122, 124, 127, 128, 129, 132, 134, 135, 137, 139, 140, 141, 143,
-    146, 147, 149, 150, 151, 153, 155, 156, 160,
+    23, 25, 27, 28, 30, 31, 33, 35, 37, 39, 40, 86, 88, 90, 92, 94, 96, 98, 101, 104, 105, 106, 107, 108, 109, 111, 113, 114,
+    116, 118, 119, 121, 122, 124, 127, 128, 129, 132, 134, 135, 137, 139, 140, 141, 143, 146, 147, 149, 150, 151, 153, 155, 156,
+    160,
 ];
 
 const fn threat(number: u16, title: &'static str, references: &'static str, answer: &'static str) -> Threat {
@@ -63,7 +62,7 @@ const TARGETS: &[Threat] = &[
         2,
         "One side cuts the target at `#`",
         "CVE-2026-41059, CVE-2023-45539, CVE-2021-32779, CVE-2023-47106",
-        "A `#` in the target is 400. `%23` is part of its segment, for the decision and for the app",
+        "A `#` in the target is 400 (in HTTP/2, what follows it is read by nobody). `%23` is part of its segment, for the decision and for the app",
     ),
     threat(
         4,
@@ -81,7 +80,7 @@ const TARGETS: &[Threat] = &[
         8,
         "Path parameters hide a segment",
         "CVE-2026-73551, CVE-2026-73511, CVE-2026-73553",
-        "A `;` in the path is 400, written as it is or as `%3B`",
+        "A `;` in the path is 400; `%3B` belongs to its segment, and is 400 behind dots",
     ),
     threat(
         9,
@@ -359,7 +358,7 @@ const FRAMING: &[Threat] = &[
         85,
         "Who signed in stays with the connection",
         "CVE-2026-88007",
-        "Every request is decided for itself; connection-bound schemes do not pass",
+        "Every request is decided for itself; `Negotiate` and `NTLM`, which sign connections in, do not pass",
     ),
 ];
 

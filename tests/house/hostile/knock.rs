@@ -152,8 +152,8 @@ pub(super) async fn over_http2(client: &Client, url: &str, fields: &[(&str, &str
             return Fate::Broken;
         }
         match head[3] {
-            // 0x88 is `:status: 200` (RFC 7541, appendix A).
-            HEADERS if payload.contains(&0x88) => return Fate::Served,
+            // A block that begins with 0x88: `:status: 200` (RFC 7541, appendix A).
+            HEADERS if payload.first() == Some(&0x88) => return Fate::Served,
             HEADERS => return Fate::Refused,
             RST_STREAM | GOAWAY => return Fate::Broken,
             _ => {}
