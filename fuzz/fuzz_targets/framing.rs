@@ -1,8 +1,7 @@
 #![no_main]
-//! See `framing` in `properties.rs`.
+//! See `framing` in `properties/mod.rs`.
 
-#[path = "../properties.rs"]
-#[expect(dead_code, reason = "each target plays one of them")]
+#[path = "../properties/mod.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::framing(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::play("framing", bytes));

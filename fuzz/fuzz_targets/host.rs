@@ -1,8 +1,7 @@
 #![no_main]
-//! See `host` in `properties.rs`.
+//! See `host` in `properties/mod.rs`.
 
-#[path = "../properties.rs"]
-#[expect(dead_code, reason = "each target plays one of them")]
+#[path = "../properties/mod.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::host(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::play("host", bytes));

@@ -1,8 +1,7 @@
 #![no_main]
-//! See `path` in `properties.rs`.
+//! See `path` in `properties/mod.rs`.
 
-#[path = "../properties.rs"]
-#[expect(dead_code, reason = "each target plays one of them")]
+#[path = "../properties/mod.rs"]
 mod properties;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::path(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::play("path", bytes));

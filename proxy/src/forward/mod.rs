@@ -23,6 +23,8 @@ mod error;
 mod exchange;
 mod forwarder;
 mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod hex;
 mod identity;

@@ -34,9 +34,7 @@ pub(super) struct Facts<'a> {
 /// # Errors
 /// [`ForwardError::IdentityUnfit`], [`ForwardError::CannotSign`].
 pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMap, ForwardError> {
-    let mut headers = std::mem::take(&mut request.headers);
-    strip(&mut headers);
-    cookies::remove_ours(&mut headers);
+    let mut headers = clients_own(std::mem::take(&mut request.headers));
     let anonymous_preflight = request.kind == Kind::Preflight && facts.permit.user.is_none();
     if anonymous_preflight {
         headers.remove(COOKIE);
@@ -53,6 +51,13 @@ pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMa
     headers.insert(X_REQUEST_ID, id);
     trace_context::continue_trace(&mut headers, request.id);
     Ok(headers)
+}
+
+/// Of a client's headers those that may go on.
+pub(super) fn clients_own(mut headers: HeaderMap) -> HeaderMap {
+    strip(&mut headers);
+    cookies::remove_ours(&mut headers);
+    headers
 }
 
 /// What frames the request's body, made anew: what the client declared, or chunks (HTTP/2 frames itself).
@@ -80,6 +85,18 @@ pub(super) fn set_framing(
     }
 }
 
+/// What was decided on, and the query as it came.
+///
+/// # Errors
+/// [`ForwardError::Unexpressible`] if they are no valid URI.
+pub(super) fn path_and_query(request: &Clean) -> Result<PathAndQuery, ForwardError> {
+    let made = match &request.query {
+        None => PathAndQuery::try_from(&*request.path),
+        Some(query) => PathAndQuery::try_from(format!("{}?{query}", request.path)),
+    };
+    made.map_err(|_invalid| ForwardError::Unexpressible)
+}
+
 /// The target of the request: origin form for HTTP/1.1, with scheme and authority for HTTP/2.
 ///
 /// # Errors
@@ -90,11 +107,7 @@ pub(super) fn uri(
     scheme: UpstreamScheme,
     protocol: UpstreamProtocol,
 ) -> Result<Uri, ForwardError> {
-    let path: PathAndQuery = match &request.query {
-        None => PathAndQuery::try_from(&*request.path),
-        Some(query) => PathAndQuery::try_from(format!("{}?{query}", request.path)),
-    }
-    .map_err(|_invalid| ForwardError::Unexpressible)?;
+    let path = path_and_query(request)?;
     match protocol {
         UpstreamProtocol::Http1 => Ok(Uri::from(path)),
         UpstreamProtocol::Http2 => {

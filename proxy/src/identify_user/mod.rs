@@ -6,6 +6,8 @@ mod again;
 mod bearer;
 pub mod claims;
 pub mod cookie;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identifier;
 mod json;
 pub mod jws;

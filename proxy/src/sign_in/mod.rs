@@ -10,6 +10,8 @@ mod address;
 mod begin;
 mod callback;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id_token;
 mod kept;
 mod metrics;

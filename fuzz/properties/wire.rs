@@ -1,7 +1,8 @@
-//! What must hold for any bytes. Included by the fuzz targets and by the stable test that plays their seeds.
+//! Bytes of a connection, before they are a request.
 
 use sekisho::accept::parse_proxy_protocol;
 use sekisho::config::Host;
+use sekisho::forward::fuzzing;
 use sekisho::read::canonical_path;
 use sekisho::read::guard::{Bounds, Machine, Step};
 
@@ -34,6 +35,17 @@ pub(crate) fn proxy_protocol(bytes: &[u8]) {
     if let Ok((said, len)) = parse_proxy_protocol(bytes) {
         let longer = [bytes.get(..len).unwrap_or_default(), b"more"].concat();
         assert!(parse_proxy_protocol(&longer).is_ok_and(|again| again == (said, len)));
+    }
+}
+
+/// Frames end where they end, whatever pieces they come in; and a whole frame behind a boundary ends at one.
+pub(crate) fn frames(bytes: &[u8]) {
+    let whole = fuzzing::at_boundary([bytes]);
+    assert_eq!(whole, fuzzing::at_boundary(bytes.chunks(1)));
+    assert_eq!(whole, fuzzing::at_boundary(bytes.chunks(3)));
+    if whole {
+        assert!(fuzzing::at_boundary([bytes, &[0x88, 0x02, 0x03, 0xe8]]));
+        assert!(!fuzzing::at_boundary([bytes, &[0x88, 0x82, 1, 2, 3, 4, 0x03]]));
     }
 }
 

@@ -1,0 +1,209 @@
+//! A request the whole way: guard, hyper, reader, router, and what would go to the app.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sekisho::clock::Timestamp;
+use sekisho::config::{Config, Host, canonical_path};
+use sekisho::forward::fuzzing;
+use sekisho::read::guard::{BodyFraming, Bounds, GuardTimes, GuardedIo, HeadFacts, Machine, Step, TargetForm};
+use sekisho::read::{Clean, Content, Kind, Reader, RequestId};
+use sekisho::route::{RouteOutcome, Router};
+use sekisho::tls::{Alpn, Resumable, SecureConnection};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::runtime::Runtime;
+
+use super::papers::NOW;
+
+thread_local! {
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+}
+
+/// Whatever a connection carries: what is decided on is what was asked for and what the app gets, and it has one meaning.
+pub(crate) fn way(bytes: &[u8]) {
+    let (whole, pieces) = (read(bytes, 4096), read(bytes, 5));
+    // Who did not read a body to its end may close behind it: then there is less of the same.
+    let (less, more) = if whole.len() < pieces.len() { (whole, pieces) } else { (pieces, whole) };
+    assert!(more.starts_with(&less), "{less:?} {more:?}");
+}
+
+/// All requests of a connection that reach an app, as they would be sent to it.
+pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let serve = async {
+        let (mut client, server) = tokio::io::duplex(piece);
+        let (io, handle) = GuardedIo::with(server, BOUNDS, TIMES);
+        let sent = &sent;
+        let service = service_fn(|request: Request<Incoming>| {
+            let turn = handle.next_turn().expect("each request has its turn");
+            async move {
+                turn.decline_tunnel();
+                if let Some(facts) = turn.facts()
+                    && let Ok(clean) = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0))
+                {
+                    let (message, body) = judge(clean, facts);
+                    sent.borrow_mut().extend(message);
+                    if let Content::Streaming(body) = body {
+                        let _broken = body.collect().await;
+                    }
+                }
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let connection = hyper::server::conn::http1::Builder::new().half_close(true).serve_connection(TokioIo::new(io), service);
+        let talk = async {
+            let (mut answers, mut requests) = tokio::io::split(&mut client);
+            let send = async {
+                let _gone = requests.write_all(bytes).await;
+                let _gone = requests.shutdown().await;
+            };
+            let mut sink = Vec::new();
+            let _both = tokio::join!(send, answers.read_to_end(&mut sink));
+        };
+        let _both = tokio::join!(connection, talk);
+    };
+    RUNTIME.with(|runtime| runtime.block_on(serve));
+    sent.take()
+}
+
+/// What would be sent to the app; `None` if it is for none.
+fn judge(clean: Clean, facts: &HeadFacts) -> (Option<Vec<u8>>, Content) {
+    // What was asked for, by a reading of our own.
+    let target = &*facts.target;
+    let rest = match facts.form {
+        TargetForm::Absolute => {
+            target.split_once("://").unwrap().1.split_once('/').map_or("/".to_owned(), |(_, rest)| format!("/{rest}"))
+        }
+        _ => target.to_owned(),
+    };
+    let (path, query) = rest.split_once('?').map_or((&*rest, None), |(path, query)| (path, Some(query)));
+    if facts.form != TargetForm::Absolute || target.splitn(4, '/').count() == 4 {
+        assert_eq!(canonical_path(path).as_deref(), Ok(&*clean.path), "{target}");
+        assert_eq!(query, clean.query.as_deref(), "{target}");
+    }
+    assert_eq!(*facts.method, *clean.method.as_str());
+    assert_eq!(canonical_path(&clean.path).as_deref(), Ok(&*clean.path));
+    assert_eq!(clean.host.as_str().parse::<Host>().as_ref(), Ok(&clean.host));
+    assert_ne!(clean.method, Method::CONNECT);
+    for name in clean.headers.keys().map(http::HeaderName::as_str) {
+        let alias = name.replace(['_', '.'], "-");
+        assert!(!HOPS.contains(&alias.as_str()), "{name}");
+        assert!(!OURS.iter().any(|ours| alias.starts_with(ours)), "{name}");
+    }
+    match router().route(clean, &connection()) {
+        Ok(RouteOutcome::App(routed)) => {
+            let (host, path) = (routed.request.host.as_str(), &*routed.request.path);
+            assert_eq!((host, routed.app.host.as_str()), ("app.test", "app.test"));
+            assert!(path != "/.sekisho" && !path.starts_with("/.sekisho/"));
+            let segments: Vec<&str> = path.split('/').collect();
+            assert_eq!(routed.public, path == "/healthz" || segments.get(1) == Some(&"hooks"), "{path}");
+            (Some(forwarded(&routed.request, facts)), routed.request.body)
+        }
+        Ok(RouteOutcome::Own(own)) => (None, own.request.body),
+        Err(unrouted) => (None, unrouted.request.body),
+    }
+}
+
+/// The message to the app, read once more as a stranger's would be: it says what was decided on, and nothing follows it.
+fn forwarded(request: &Clean, facts: &HeadFacts) -> Vec<u8> {
+    let (uri, headers) = fuzzing::clients_part(request).expect("what was routed can be sent");
+    assert_eq!((uri.path(), uri.query()), (&*request.path, request.query.as_deref()));
+    let mut message = format!("{} {uri} HTTP/1.1\r\nhost: {}\r\n", request.method, request.host).into_bytes();
+    for (name, value) in &headers {
+        assert!(*name != "content-length" && *name != "transfer-encoding" && *name != "host", "framing is made anew");
+        let alias = name.as_str().replace(['_', '.'], "-");
+        assert!(!HOPS.contains(&alias.as_str()) && !OURS.iter().any(|ours| alias.starts_with(ours)), "{name}");
+        message.extend_from_slice(name.as_str().as_bytes());
+        message.extend_from_slice(b": ");
+        message.extend_from_slice(value.as_bytes());
+        message.extend_from_slice(b"\r\n");
+    }
+    message.extend_from_slice(b"\r\n");
+    let Step::Head { len, facts: again } = Machine::new(WIDER).step(&message) else {
+        panic!("what is sent would be refused: {}", String::from_utf8_lossy(&message));
+    };
+    assert_eq!((len, again.body, again.form), (message.len(), BodyFraming::None, TargetForm::Origin));
+    assert_eq!((&*again.method, &*again.target), (request.method.as_str(), &*uri.to_string()));
+    assert!(!again.asks_tunnel);
+    assert_eq!(request.kind == Kind::WebSocket, facts.asks_tunnel);
+    message
+}
+
+fn config() -> &'static Config {
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    CONFIG.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = sekisho_certs::local_root::LocalRoot::create(&["test"], NOW).unwrap();
+        let server = root.server(&["app.test", "gate.test"], NOW).unwrap();
+        std::fs::write(folder.path().join("gate.pem"), &server.chain_pem).unwrap();
+        sekisho_certs::files::write_private(&folder.path().join("gate.key"), server.key_pem.as_bytes()).unwrap();
+        let now = Timestamp::from_secs(i64::try_from(NOW.as_secs()).unwrap());
+        Config::parse(SETTINGS, folder.path(), [], now).unwrap()
+    })
+}
+
+fn reader() -> &'static Reader {
+    static READER: OnceLock<Reader> = OnceLock::new();
+    READER.get_or_init(|| Reader::new(config()))
+}
+
+fn router() -> &'static Router {
+    static ROUTER: OnceLock<Router> = OnceLock::new();
+    ROUTER.get_or_init(|| Router::new(config()))
+}
+
+fn connection() -> SecureConnection {
+    SecureConnection {
+        id: 1,
+        client: ([192, 0, 2, 1], 4711).into(),
+        sni: None,
+        alpn: Alpn::Http1,
+        covers: ["app.test".to_owned(), "gate.test".to_owned()].into(),
+        leaf: None,
+        resumable: Resumable::default(),
+    }
+}
+
+const SETTINGS: &str = r#"
+[listen]
+https = "127.0.0.1:443"
+[sign_in]
+host = "gate.test"
+[[server_certificate]]
+chain = "gate.pem"
+key = "gate.key"
+[[identity_provider]]
+name = "corp"
+issuer = "https://login.test"
+audience = "gate"
+[[device_authority]]
+name = "house"
+builtin = true
+[[app]]
+name = "wiki"
+host = "app.test"
+upstream = ["http://127.0.0.1:8080"]
+public = ["/healthz", "/hooks/**"]
+methods = ["PURGE"]
+[limits]
+head = "4KiB"
+headers = 24
+target = "1KiB"
+"#;
+
+const BOUNDS: Bounds = Bounds { head_bytes: 4096, target_bytes: 1024, headers: 24 };
+/// Canonical paths may be longer than what was asked for.
+const WIDER: Bounds = Bounds { head_bytes: 32 << 10, target_bytes: 8 << 10, headers: 100 };
+const TIMES: GuardTimes = GuardTimes { head: Duration::from_secs(60), idle: Duration::from_secs(60) };
+
+const HOPS: &[&str] =
+    &["connection", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "transfer-encoding", "upgrade", "host"];
+const OURS: &[&str] = &["sekisho-", "x-forwarded-", "x-request-id", "forwarded", "traceparent", "x-real-ip", "remote-user"];
