@@ -1,4 +1,5 @@
-//! How many connections there may be: in all, and of one address. Shared by all cores, asked once per connection.
+//! How many connections there may be: in all, of one network, and with their handshake under way. Shared by all cores, asked once
+//! per connection.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +16,8 @@ pub struct Limiter(Arc<Counts>);
 #[derive(Debug)]
 pub struct Slot {
     counts: Arc<Counts>,
-    of: IpAddr,
+    of: Option<IpAddr>,
+    shaking: bool,
 }
 
 /// Why a connection is not taken: it is closed without a word, since a word would cost a handshake.
@@ -27,6 +29,9 @@ pub enum Shed {
     /// `limits.connections_per_address` of this address are open.
     #[error("too many connections of one address")]
     Address,
+    /// `limits.handshakes_per_address` of this address are in the middle of their handshake.
+    #[error("too many handshakes of one address")]
+    Handshakes,
 }
 
 #[derive(Debug)]
@@ -34,7 +39,24 @@ struct Counts {
     total: AtomicUsize,
     most: AtomicUsize,
     most_of_one: AtomicUsize,
-    of: Mutex<HashMap<IpAddr, usize>>,
+    most_shaking: AtomicUsize,
+    of: Mutex<HashMap<Network, Share>>,
+}
+
+/// Who counts as one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Network {
+    /// An IPv4 address, or an IPv6 /64, which is what one customer gets.
+    Usual(IpAddr),
+    /// An IPv6 /48, which is what one customer gets for the asking; it may have [`WIDE`] times as much.
+    Wide([u16; 3]),
+}
+
+/// What a network has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    open: usize,
+    shaking: usize,
 }
 
 impl Shed {
@@ -43,6 +65,7 @@ impl Shed {
         match self {
             Self::Total => "total",
             Self::Address => "address",
+            Self::Handshakes => "handshakes",
         }
     }
 }
@@ -50,38 +73,35 @@ impl Shed {
 impl Limiter {
     /// With the bounds of `limits`.
     pub fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Counts {
+        let limiter = Self(Arc::new(Counts {
             total: AtomicUsize::new(0),
-            most: AtomicUsize::new(limits.connections),
-            most_of_one: AtomicUsize::new(limits.connections_per_address),
+            most: AtomicUsize::new(0),
+            most_of_one: AtomicUsize::new(0),
+            most_shaking: AtomicUsize::new(0),
             of: Mutex::new(HashMap::new()),
-        }))
+        }));
+        limiter.set(limits);
+        limiter
     }
 
     /// Other bounds from now on, after a reload. Connections that are open stay.
     pub fn set(&self, limits: &Limits) {
         self.0.most.store(limits.connections, Ordering::Relaxed);
         self.0.most_of_one.store(limits.connections_per_address, Ordering::Relaxed);
+        self.0.most_shaking.store(limits.handshakes_per_address, Ordering::Relaxed);
     }
 
-    /// A place for a connection from `address`.
+    /// A place for a connection that begins its handshake. Whose it is has to be said with [`Slot::is_of`] as soon as it is known:
+    /// behind a balancer, that is not at once.
     ///
     /// # Errors
     /// [`Shed`] if there is none.
-    pub fn admit(&self, address: IpAddr) -> Result<Slot, Shed> {
+    pub fn admit(&self) -> Result<Slot, Shed> {
         let counts = &self.0;
-        let of = counted_as(address);
         let most = counts.most.load(Ordering::Relaxed);
         let taken = counts.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| (total < most).then_some(total + 1));
         taken.map_err(|_full| Shed::Total)?;
-        // From here on dropping the slot gives the total back.
-        let slot = Slot { counts: Arc::clone(counts), of };
-        let mut table = counts.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = table.entry(of).or_insert(0);
-        *here += 1;
-        let over = *here > counts.most_of_one.load(Ordering::Relaxed);
-        drop(table);
-        if over { Err(Shed::Address) } else { Ok(slot) }
+        Ok(Slot { counts: Arc::clone(counts), of: None, shaking: false })
     }
 
     /// Connections that are open.
@@ -90,66 +110,119 @@ impl Limiter {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.counts.total.fetch_sub(1, Ordering::Relaxed);
+impl Slot {
+    /// The connection is this client's, and in its handshake.
+    ///
+    /// # Errors
+    /// [`Shed`] if the client has as much as it may have: then the slot is to be dropped.
+    pub fn is_of(&mut self, address: IpAddr) -> Result<(), Shed> {
+        let most_open = self.counts.most_of_one.load(Ordering::Relaxed);
+        let most_shaking = self.counts.most_shaking.load(Ordering::Relaxed);
         let mut table = self.counts.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = table.get_mut(&self.of) {
-            *here -= 1;
-            if *here == 0 {
-                table.remove(&self.of);
+        for network in Network::of(address) {
+            let share = table.get(&network).copied().unwrap_or_default();
+            if share.open >= most_open.saturating_mul(network.times()) {
+                return Err(Shed::Address);
+            }
+            if share.shaking >= most_shaking.saturating_mul(network.times()) {
+                return Err(Shed::Handshakes);
+            }
+        }
+        for network in Network::of(address) {
+            let share = table.entry(network).or_default();
+            share.open += 1;
+            share.shaking += 1;
+        }
+        drop(table);
+        self.of = Some(address);
+        self.shaking = true;
+        Ok(())
+    }
+
+    /// The handshake is over.
+    pub fn has_shaken_hands(&mut self) {
+        if std::mem::take(&mut self.shaking) {
+            self.change(|share| share.shaking = share.shaking.saturating_sub(1));
+        }
+    }
+
+    fn change(&self, change: impl Fn(&mut Share)) {
+        let Some(address) = self.of else { return };
+        let mut table = self.counts.of.lock().unwrap_or_else(PoisonError::into_inner);
+        for network in Network::of(address) {
+            if let Some(share) = table.get_mut(&network) {
+                change(share);
+                if share.open == 0 {
+                    table.remove(&network);
+                }
             }
         }
     }
 }
 
-/// Who counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer gets.
-fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.counts.total.fetch_sub(1, Ordering::Relaxed);
+        let shaking = usize::from(self.shaking);
+        self.change(|share| {
+            share.open = share.open.saturating_sub(1);
+            share.shaking = share.shaking.saturating_sub(shaking);
+        });
+    }
+}
+
+impl Network {
+    /// Those that an address counts for.
+    fn of(address: IpAddr) -> impl Iterator<Item = Self> {
+        let (usual, wide) = match address.to_canonical() {
+            IpAddr::V4(address) => (IpAddr::V4(address), None),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                (IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)), Some([a, b, c]))
+            }
+        };
+        std::iter::once(Self::Usual(usual)).chain(wide.map(Self::Wide))
+    }
+
+    /// How many times the bounds it may have.
+    fn times(self) -> usize {
+        match self {
+            Self::Usual(_) => 1,
+            Self::Wide(_) => WIDE,
         }
     }
 }
 
+/// A site of several networks is one customer too.
+const WIDE: usize = 16;
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    
 
     fn limits(connections: usize, connections_per_address: usize) -> Limits {
-        let second = Duration::from_secs(1);
-        Limits {
-            connections,
-            connections_per_address,
-            handshake_timeout: second,
-            header_timeout: second,
-            idle_timeout: second,
-            drain_timeout: second,
-            head_bytes: 1,
-            headers: 1,
-            target_bytes: 1,
-            body: 1,
-            h2_streams: 1,
-            usage_accounts: 1,
-        }
+        Limits { connections, connections_per_address, handshakes_per_address: connections_per_address, ..Limits::for_tests() }
     }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
+    fn admit(limiter: &Limiter, address: &str) -> Result<Slot, Shed> {
+        let mut slot = limiter.admit()?;
+        slot.is_of(ip(address))?;
+        Ok(slot)
+    }
+
     #[test]
     fn no_more_than_the_limit_in_all() {
         let limiter = Limiter::new(&limits(2, 2));
-        let first = limiter.admit(ip("10.0.0.1")).unwrap();
-        let _second = limiter.admit(ip("10.0.0.2")).unwrap();
-        assert_eq!(limiter.admit(ip("10.0.0.3")).err(), Some(Shed::Total));
+        let first = admit(&limiter, "10.0.0.1").unwrap();
+        let _second = admit(&limiter, "10.0.0.2").unwrap();
+        assert_eq!(admit(&limiter, "10.0.0.3").err(), Some(Shed::Total));
         drop(first);
-        assert!(limiter.admit(ip("10.0.0.3")).is_ok());
+        assert!(admit(&limiter, "10.0.0.3").is_ok());
         assert_eq!(limiter.open(), 1);
     }
 
@@ -159,21 +232,46 @@ mod tests {
             [("10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1")]
         {
             let limiter = Limiter::new(&limits(10, 1));
-            let slot = limiter.admit(ip(first)).unwrap();
-            assert_eq!(limiter.admit(ip(same)).err(), Some(Shed::Address));
-            let _other = limiter.admit(ip(other)).unwrap();
+            let slot = admit(&limiter, first).unwrap();
+            assert_eq!(admit(&limiter, same).err(), Some(Shed::Address));
+            let _other = admit(&limiter, other).unwrap();
             drop(slot);
-            let _again = limiter.admit(ip(same)).unwrap();
+            let _again = admit(&limiter, same).unwrap();
             assert_eq!(limiter.open(), 2);
         }
     }
 
     #[test]
+    fn many_networks_of_one_site_are_one_client_in_the_end() {
+        let limiter = Limiter::new(&limits(100, 1));
+        let of_site = |number: usize| admit(&limiter, &format!("2001:db8:0:{number:x}::1"));
+        let all: Vec<_> = (0..WIDE).map(|number| of_site(number).unwrap()).collect();
+        assert_eq!(of_site(WIDE).err(), Some(Shed::Address));
+        let _another_site = admit(&limiter, "2001:db8:1::1").unwrap();
+        drop(all);
+        assert!(of_site(WIDE).is_ok());
+    }
+
+    #[test]
+    fn handshakes_are_bounded_until_they_are_done() {
+        let limiter = Limiter::new(&Limits { handshakes_per_address: 1, ..limits(10, 10) });
+        let mut first = admit(&limiter, "10.0.0.1").unwrap();
+        assert_eq!(admit(&limiter, "10.0.0.1").err(), Some(Shed::Handshakes));
+        let _other = admit(&limiter, "10.0.0.2").unwrap();
+        first.has_shaken_hands();
+        let second = admit(&limiter, "10.0.0.1").unwrap();
+        assert_eq!(admit(&limiter, "10.0.0.1").err(), Some(Shed::Handshakes));
+        drop(second);
+        drop(first);
+        assert!(admit(&limiter, "10.0.0.1").is_ok());
+    }
+
+    #[test]
     fn what_is_shed_leaves_no_trace() {
         let limiter = Limiter::new(&limits(10, 1));
-        let slot = limiter.admit(ip("10.0.0.1")).unwrap();
+        let slot = admit(&limiter, "2001:db8::1").unwrap();
         for _ in 0..5 {
-            assert!(limiter.admit(ip("10.0.0.1")).is_err());
+            assert!(admit(&limiter, "2001:db8::1").is_err());
         }
         assert_eq!(limiter.open(), 1);
         drop(slot);
@@ -184,9 +282,9 @@ mod tests {
     #[test]
     fn a_reload_changes_the_bounds() {
         let limiter = Limiter::new(&limits(1, 1));
-        let _slot = limiter.admit(ip("10.0.0.1")).unwrap();
-        assert!(limiter.admit(ip("10.0.0.1")).is_err());
+        let _slot = admit(&limiter, "10.0.0.1").unwrap();
+        assert!(admit(&limiter, "10.0.0.1").is_err());
         limiter.set(&limits(2, 2));
-        assert!(limiter.admit(ip("10.0.0.1")).is_ok());
+        assert!(admit(&limiter, "10.0.0.1").is_ok());
     }
 }

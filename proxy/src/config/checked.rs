@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::host::Host;
 use super::keeping::Keeping;
+use super::units::Rate;
 use crate::secret::{Digest, Secret};
 
 /// The whole configuration, checked. Immutable; a reload makes a new one.
@@ -294,6 +295,8 @@ pub struct App {
     pub assertion: bool,
     /// Largest request body in bytes (`max_body`); `None`: `limits.body`.
     pub max_body: Option<u64>,
+    /// How many requests each person may make on each device.
+    pub rate_limit: Option<Rate>,
 }
 
 /// Where an app runs.
@@ -420,6 +423,16 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one address (IPv6: of one /64). Default 256.
     pub connections_per_address: usize,
+    /// Handshakes under way of one address. Default: half of `connections_per_address`.
+    pub handshakes_per_address: usize,
+    /// Requests under way in all. Default: twice `connections`.
+    pub requests: usize,
+    /// Requests under way of one address (IPv6: of one /64), among those that name no device. Default 1,000.
+    pub requests_per_address: usize,
+    /// Requests under way of one device. Default 1,000.
+    pub requests_per_device: usize,
+    /// Requests under way of one person, on all devices. Default 1,000.
+    pub requests_per_user: usize,
     /// For the TLS handshake, PROXY header included. Default 10 s.
     pub handshake_timeout: Duration,
     /// For a request's head. Default 10 s.
@@ -436,8 +449,41 @@ pub struct Limits {
     pub target_bytes: usize,
     /// Bytes of a request body, unless the app says otherwise. Default 1 GiB.
     pub body: u64,
+    /// Bytes a second that a request's body has to bring on average, after `idle_timeout`; 0: any. Default 100.
+    pub body_rate: u64,
+    /// For a request's whole body. Default 12 h.
+    pub body_timeout: Duration,
     /// Concurrent requests on one HTTP/2 connection. Default 128.
     pub h2_streams: u32,
     /// People, each with a device and an app, whose usage is counted by itself; about 2.5 kB each. Default 50,000.
     pub usage_accounts: usize,
+}
+
+#[cfg(test)]
+impl Limits {
+    /// Something to begin with.
+    pub(crate) fn for_tests() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            connections: 100,
+            connections_per_address: 100,
+            handshakes_per_address: 100,
+            requests: 100,
+            requests_per_address: 100,
+            requests_per_device: 100,
+            requests_per_user: 100,
+            handshake_timeout: second,
+            header_timeout: second,
+            idle_timeout: second,
+            drain_timeout: second,
+            head_bytes: 1 << 16,
+            headers: 100,
+            target_bytes: 1 << 13,
+            body: 1 << 20,
+            body_rate: 0,
+            body_timeout: second,
+            h2_streams: 100,
+            usage_accounts: 100,
+        }
+    }
 }

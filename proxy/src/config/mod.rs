@@ -31,4 +31,4 @@ pub use keeping::{CheckpointCommand, Keeping, SyslogAddress};
 pub use outline::Outline;
 pub use path::{PathRefusal, canonical as canonical_path};
 pub use problem::{Place, Problem};
-pub use units::{UnitError, duration as parse_duration};
+pub use units::{Rate, UnitError, duration as parse_duration};

@@ -11,9 +11,21 @@ pub enum UnitError {
     /// No unit, or an unknown one, for a size.
     #[error("not a size: write a whole number and B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as \"64KiB\"")]
     Size,
+    /// No unit of time, or a number that is out of bounds, for a rate.
+    #[error("not a rate: write a number from 1 to 1000000, a slash, and s, m, h or d, such as \"600/m\"")]
+    Rate,
     /// More than can be counted.
     #[error("too large to count")]
     TooLarge,
+}
+
+/// So many within such a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; at least one.
+    pub count: u32,
+    /// Within what; at least a second.
+    pub per: Duration,
 }
 
 /// Reads a duration such as `500ms`, `1s`, `15m`, `12h` or `90d`.
@@ -32,6 +44,16 @@ pub(in crate::config) fn size(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text).ok_or(UnitError::Size)?;
     let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Size)?;
     number.ok_or(UnitError::TooLarge)?.checked_mul(*bytes).ok_or(UnitError::TooLarge)
+}
+
+/// Reads a rate such as `10/s`, `600/m` or `5000/h`.
+pub(in crate::config) fn rate(text: &str) -> Result<Rate, UnitError> {
+    let (count, unit) = text.split_once('/').ok_or(UnitError::Rate)?;
+    let (count, unit) = (count.strip_suffix(' ').unwrap_or(count), unit.strip_prefix(' ').unwrap_or(unit));
+    let per = DURATIONS.iter().find(|(name, millis)| *name == unit && *millis >= 1_000).ok_or(UnitError::Rate)?.1;
+    let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
+    let count = count.parse().ok().filter(|count| digits && (1..=1_000_000).contains(count)).ok_or(UnitError::Rate)?;
+    Ok(Rate { count, per: Duration::from_millis(per) })
 }
 
 /// The shortest way to write this duration, to the millisecond.
@@ -91,6 +113,16 @@ mod tests {
         }
         for (text, bytes) in [("0B", 0), ("64KiB", 65_536), ("10MB", 10_000_000), ("1GiB", 1 << 30), ("1 kB", 1_000)] {
             assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_a_number_and_a_time() {
+        for (text, count, seconds) in [("10/s", 10, 1), ("600/m", 600, 60), ("5000 / h", 5_000, 3_600), ("1000000/d", 1_000_000, 86_400)] {
+            assert_eq!(rate(text), Ok(Rate { count, per: Duration::from_secs(seconds) }), "{text}");
+        }
+        for text in ["", "600", "600/", "/m", "0/m", "1000001/s", "10/ms", "10/10s", "1.5/s", "-1/s", "+1/s", "10/s/s", "10/S", "١/s"] {
+            assert_eq!(rate(text), Err(UnitError::Rate), "{text}");
         }
     }
 

@@ -5,10 +5,11 @@
 //! A lever is pulled after its fact was published: whoever is told then finds the new fact when asking again. Who asks, and how an
 //! access is cut, is the hallway's business (`journey`).
 //!
-//! Beside them, what everybody has had lately: [`Usage`].
+//! Beside them, what everybody has had lately: [`Usage`]; and how many requests are under way, and whose: [`Crowd`].
 
 mod cause;
 mod change;
+mod crowd;
 mod feed;
 mod leases;
 mod levers;
@@ -18,6 +19,7 @@ mod usage;
 
 pub use cause::Cause;
 pub use change::{Change, Pulled};
+pub use crowd::{Crowd, CrowdMetrics, Crowded, InFlight};
 pub use leases::{Kind, Lease, Leases, Place, Terms};
 pub use levers::{Levers, Way};
 pub use mark::Mark;

@@ -46,6 +46,9 @@ pub enum ForwardError {
     /// The client stopped sending its body for `timeouts.idle`.
     #[error("the client stopped sending its request")]
     ClientStalled,
+    /// The client sends its body slower than `limits.body_rate`, or for longer than `limits.body_timeout`.
+    #[error("the client sent its request too slowly")]
+    ClientTooSlow,
     /// The app agreed to a WebSocket in a way that RFC 6455, section 4.1 does not allow.
     #[error("the app's WebSocket handshake is wrong")]
     UpgradeRefused,
@@ -78,6 +81,7 @@ impl ForwardError {
             Self::BodyMalformed => "body_malformed",
             Self::ClientWentAway => "client_went_away",
             Self::ClientStalled => "client_stalled",
+            Self::ClientTooSlow => "client_too_slow",
             Self::UpgradeRefused => "upgrade_refused",
             Self::IdentityUnfit => "identity_unfit",
             Self::CannotSign => "cannot_sign",
@@ -102,6 +106,7 @@ impl ForwardError {
             | Self::BodyMalformed
             | Self::ClientWentAway
             | Self::ClientStalled
+            | Self::ClientTooSlow
             | Self::UpgradeRefused
             | Self::IdentityUnfit
             | Self::CannotSign

@@ -96,14 +96,34 @@ pub(super) enum RequestState {
     Failed(ForwardError),
 }
 
+/// How fast a request's body has to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyPace {
+    /// Bytes a second, on average (`limits.body_rate`); 0: any.
+    pub(super) rate: u64,
+    /// What the client may keep us waiting beside that (`limits.idle_timeout`).
+    pub(super) grace: Duration,
+    /// For all of it (`limits.body_timeout`).
+    pub(super) whole: Duration,
+}
+
+impl BodyPace {
+    /// For what has no body.
+    pub(super) const ANY: Self = Self { rate: 0, grace: Duration::from_secs(60), whole: Duration::from_secs(86_400) };
+}
+
 /// State that the request's body, the answer's body and whoever waits for the answer share.
 #[derive(Debug)]
 pub(super) struct Exchange {
     meter: Rc<Meter>,
     last: Cell<Instant>,
     request: Cell<RequestState>,
-    /// The request's body is waiting for the client now, not for the app.
-    waits_for_client: Cell<bool>,
+    pace: BodyPace,
+    began: Instant,
+    /// Since when the request's body has been waiting for the client; `None`: it waits for the app.
+    waits_since: Cell<Option<Instant>>,
+    /// How long it has waited for the client before.
+    waited: Cell<Duration>,
     answered: Cell<bool>,
     cut: Cell<bool>,
     sender: RefCell<Option<Waker>>,
@@ -122,12 +142,16 @@ impl Drop for CutUnlessAnswered {
 }
 
 impl Exchange {
-    pub(super) fn new(meter: Rc<Meter>) -> Rc<Self> {
+    pub(super) fn new(meter: Rc<Meter>, pace: BodyPace) -> Rc<Self> {
+        let now = Instant::now();
         Rc::new(Self {
             meter,
-            last: Cell::new(Instant::now()),
+            last: Cell::new(now),
             request: Cell::new(RequestState::Sending),
-            waits_for_client: Cell::new(false),
+            pace,
+            began: now,
+            waits_since: Cell::new(None),
+            waited: Cell::new(Duration::ZERO),
             answered: Cell::new(false),
             cut: Cell::new(false),
             sender: RefCell::new(None),
@@ -147,8 +171,18 @@ impl Exchange {
         self.last.get()
     }
 
-    pub(super) fn set_waits_for_client(&self, waits: bool) {
-        self.waits_for_client.set(waits);
+    /// The request's body has nothing to send on, because nothing has come.
+    pub(super) fn waits_for_client(&self) {
+        if self.waits_since.get().is_none() {
+            self.waits_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// Something has come from the client, or its end.
+    pub(super) fn client_sent(&self) {
+        if let Some(since) = self.waits_since.take() {
+            self.waited.set(self.waited.get() + since.elapsed());
+        }
     }
 
     /// The head of the answer is there: a body that is still held back is not sent any more.
@@ -213,8 +247,9 @@ impl Exchange {
             if now >= deadline {
                 return why;
             }
-            // The end of the request may bring the deadline nearer; so look again at least once per `first_byte`.
-            let look_again = now + timeouts.first_byte.max(Duration::from_millis(1));
+            // The end of the request may bring the deadline nearer, and so may a client that was quick and is slow now; so look
+            // again now and then.
+            let look_again = now + timeouts.first_byte.min(self.pace.grace).max(Duration::from_millis(1));
             tokio::time::sleep_until(deadline.min(look_again)).await;
         }
     }
@@ -223,10 +258,22 @@ impl Exchange {
         match self.request.get() {
             RequestState::Done(at) => (at + timeouts.first_byte, ForwardError::FirstByteTimedOut),
             RequestState::Failed(why) => (self.last.get() + timeouts.idle, why),
-            RequestState::Sending if self.waits_for_client.get() => {
-                (self.last.get() + timeouts.idle, ForwardError::ClientStalled)
-            }
-            RequestState::Sending => (self.last.get() + timeouts.idle, ForwardError::AppStalled),
+            RequestState::Sending => match self.waits_since.get() {
+                Some(since) => {
+                    let stalled = (self.last.get() + timeouts.idle, ForwardError::ClientStalled);
+                    let slow = (self.too_slow_at(since), ForwardError::ClientTooSlow);
+                    if slow.0 < stalled.0 { slow } else { stalled }
+                }
+                None => (self.last.get() + timeouts.idle, ForwardError::AppStalled),
+            },
         }
+    }
+
+    /// When a client that sends nothing more since then has been too slow. Time that the app took to read is not the client's.
+    fn too_slow_at(&self, since: Instant) -> Instant {
+        let whole = self.began + self.pace.whole;
+        let Some(earned) = self.meter.up().checked_div(self.pace.rate) else { return whole };
+        let patience = self.pace.grace.saturating_add(Duration::from_secs(earned)).saturating_sub(self.waited.get());
+        since.checked_add(patience).map_or(whole, |late| late.min(whole))
     }
 }

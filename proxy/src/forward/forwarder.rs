@@ -93,7 +93,7 @@ impl Forwarder {
             return websocket::open(local, request, headers, permit.user.is_some(), meter).await;
         }
         let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
-        let exchange = Exchange::new(Rc::clone(meter));
+        let exchange = Exchange::new(Rc::clone(meter), self.shared.body_pace);
         let _cut = CutUnlessAnswered(Rc::clone(&exchange));
         let (head, body) = Head::build(request, headers, local, max, &exchange)?;
         let (response, mut lease) = deliver(local, head, body, &exchange).await?;

@@ -146,9 +146,11 @@ impl Body for RequestBody {
             this.exchange.finish_request();
             return Poll::Ready(None);
         };
-        this.exchange.set_waits_for_client(true);
-        let polled = ready!(Pin::new(inner).poll_frame(cx));
-        this.exchange.set_waits_for_client(false);
+        let Poll::Ready(polled) = Pin::new(inner).poll_frame(cx) else {
+            this.exchange.waits_for_client();
+            return Poll::Pending;
+        };
+        this.exchange.client_sent();
         match polled {
             None => {
                 this.inner = None;

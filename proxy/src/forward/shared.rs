@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::assertion::{AssertionKeys, Issuer};
 use super::connect::Route;
 use super::error::ForwardError;
+use super::exchange::BodyPace;
 use super::metrics::{AppMetrics, ForwardMetrics};
 use super::standing::Standing;
 use super::trust::{SystemRoots, Trust};
@@ -24,6 +25,7 @@ pub struct ForwardShared {
     pub(super) issuer: Issuer,
     pub(super) clock: Clock,
     pub(super) default_max_body: u64,
+    pub(super) body_pace: BodyPace,
 }
 
 /// An app as a target.
@@ -54,6 +56,7 @@ pub(super) struct Settings<'a> {
     pub(super) sign_in_host: &'a Host,
     pub(super) public_port: u16,
     pub(super) max_body: u64,
+    pub(super) body_pace: BodyPace,
 }
 
 impl ForwardShared {
@@ -73,6 +76,11 @@ impl ForwardShared {
             sign_in_host: &config.sign_in.host,
             public_port: config.listen.public_port,
             max_body: config.limits.body,
+            body_pace: BodyPace {
+                rate: config.limits.body_rate,
+                grace: config.limits.idle_timeout,
+                whole: config.limits.body_timeout,
+            },
         };
         Self::from_settings(&settings, clock, metrics, previous)
     }
@@ -102,7 +110,7 @@ impl ForwardShared {
         match keys {
             Ok(keys) if problems.is_empty() => {
                 let issuer = Issuer { name: issuer_name(settings), keys };
-                Ok(Arc::new(Self { targets, issuer, clock, default_max_body: settings.max_body }))
+                Ok(Arc::new(Self { targets, issuer, clock, default_max_body: settings.max_body, body_pace: settings.body_pace }))
             }
             Ok(_) => Err(problems),
             Err(problem) => {

@@ -22,7 +22,7 @@ use super::balance;
 use super::body::AppBody;
 use super::connect::connect;
 use super::error::ForwardError;
-use super::exchange::{Exchange, Meter};
+use super::exchange::{BodyPace, Exchange, Meter};
 use super::lease::{Lease, Load, Own};
 use super::local::{LocalEndpoint, LocalTarget};
 use super::request_body::RequestBody;
@@ -49,7 +49,7 @@ pub(super) async fn open(
     let over_http2 = request.version == Version::HTTP_2;
     let key = set_handshake(&mut headers, over_http2)?;
     let uri = request_head::uri(&request, &local.target, UpstreamScheme::Http, UpstreamProtocol::Http1)?;
-    let exchange = Exchange::new(Rc::clone(meter));
+    let exchange = Exchange::new(Rc::clone(meter), BodyPace::ANY);
     let mut message = Request::new(RequestBody::empty(Rc::clone(&exchange)));
     *message.method_mut() = Method::GET;
     *message.uri_mut() = uri;

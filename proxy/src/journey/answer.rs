@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use sekisho_policy::DenyReason;
 
+use crate::contain::Crowded;
 use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
@@ -58,6 +59,11 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::StepUp(why) => step_up(why),
         Refusal::Enrol(why) => {
             row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
+        }
+        Refusal::Crowded(why) => crowded(*why),
+        Refusal::TooOften { wait } => {
+            let detail = format!("You ask this app more often than it allows. It takes your next request in {}.", about(*wait));
+            row(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests", detail, WAIT)
         }
         Refusal::Clock(_) => unsure("clock_unsure", "The gate's clock has jumped, so it cannot tell what has expired."),
         Refusal::NoPolicies => unsure("no_policies", "The gate has no rules to decide by."),
@@ -341,6 +347,16 @@ fn decide(why: &DecideRefusal) -> Answer {
     Answer { ways, advice, ..denied }
 }
 
+/// Too many requests are under way: of all, which is our fault, or of one.
+fn crowded(why: Crowded) -> Answer {
+    match why {
+        Crowded::All => unsure(why.as_str(), "The gate is busy with as many requests as it may be."),
+        Crowded::Address | Crowded::Device | Crowded::User => {
+            row(StatusCode::TOO_MANY_REQUESTS, why.as_str(), "Too many at once", sentence(&why.to_string()), WAIT_FOR_OTHERS)
+        }
+    }
+}
+
 /// Nothing but their budget is in the way.
 fn used_up(budget: Budget) -> Answer {
     let detail = match budget.wait {
@@ -376,7 +392,7 @@ fn forward(why: ForwardError) -> Answer {
             (StatusCode::PAYLOAD_TOO_LARGE, "That is too large", "Send less, or ask for the limit to be raised.")
         }
         ForwardError::BodyMalformed => (StatusCode::BAD_REQUEST, "The request cannot be understood", RETRY_CLIENT),
-        ForwardError::ClientWentAway | ForwardError::ClientStalled => {
+        ForwardError::ClientWentAway | ForwardError::ClientStalled | ForwardError::ClientTooSlow => {
             (StatusCode::REQUEST_TIMEOUT, "The request did not arrive whole", RETRY_CLIENT)
         }
         ForwardError::IdentityUnfit => return unsure(why.as_str(), "What is known about you cannot be told to the app safely."),
@@ -413,6 +429,7 @@ const CHECK_ADDRESS: &str = "Check the address.";
 const ENROL: &str =
     "Use a device that is enrolled, and choose its certificate when the browser asks. To enrol this one, see /.sekisho/enroll.";
 const WAIT: &str = "Wait, then try again. If your work needs more, ask an administrator and give them the request id.";
+const WAIT_FOR_OTHERS: &str = "Wait for an answer to what you have asked for, or close some windows; then try again.";
 const ASK_FOR_IT: &str = "If you need it for your work, ask an administrator and give them the request id.";
 const THEN_TRY_AGAIN: &str = "Then try again. What you change on a device takes some time until the gate hears of it.";
 const SIGN_IN: &str = "Sign in, then try again.";

@@ -14,6 +14,7 @@ use super::answer::answer;
 use super::control::ControlError;
 use super::refusal::Refusal;
 use crate::clock::ClockUnsure;
+use crate::contain::Crowded;
 use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
@@ -127,6 +128,8 @@ fn all() -> Vec<Refusal> {
             remedies: None,
         })
     }));
+    all.extend([Crowded::All, Crowded::Address, Crowded::Device, Crowded::User].map(Refusal::Crowded));
+    all.push(Refusal::TooOften { wait: Duration::from_millis(100) });
     all.extend(
         [
             ForwardError::UnknownApp,
@@ -143,6 +146,7 @@ fn all() -> Vec<Refusal> {
             ForwardError::BodyMalformed,
             ForwardError::ClientWentAway,
             ForwardError::ClientStalled,
+            ForwardError::ClientTooSlow,
             ForwardError::UpgradeRefused,
             ForwardError::IdentityUnfit,
             ForwardError::CannotSign,
@@ -260,6 +264,7 @@ fn the_manual_explains_every_refusal() {
         include_str!("../read/refusal.rs"),
         include_str!("../read/guard/refusal.rs"),
         include_str!("../config/path.rs"),
+        include_str!("../contain/crowd.rs"),
         include_str!("../route/router.rs"),
         include_str!("../identify_user/refusal.rs"),
         include_str!("../sign_in/refusal.rs"),

@@ -4,16 +4,17 @@
 //! hyper does not poll the body of an answer whose reader stands still, and its HTTP/2 server never closes an idle connection.
 //! So the connection's own task looks at its calls now and then; requests only leave notes, which wake nobody.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::contain::Place;
+use crate::contain::{Crowd, Crowded, InFlight, Place};
 
 /// The calls of one connection.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(super) struct Call {
     calls: Rc<Calls>,
     note: Rc<Note>,
     answered: Cell<bool>,
+    in_flight: OnceCell<InFlight>,
 }
 
 /// What a call tells its connection.
@@ -91,7 +93,7 @@ impl Calls {
     pub(super) fn begin(self: &Rc<Self>) -> Call {
         let note = Rc::<Note>::default();
         self.open.borrow_mut().push(Rc::clone(&note));
-        Call { calls: Rc::clone(self), note, answered: Cell::new(false) }
+        Call { calls: Rc::clone(self), note, answered: Cell::new(false), in_flight: OnceCell::new() }
     }
 
     /// Waits until something is wrong: nothing was asked for `idle` (`None`: somebody else looks after that), or the client took nothing of its answer for `stall`. A
@@ -217,6 +219,20 @@ impl Call {
     /// It was allowed, and stands at that place among the leases of its core.
     pub(super) fn is_leased(&self, place: Place) {
         self.note.lease.set(Some(place));
+    }
+
+    /// It is counted among all requests that are under way, until it ends.
+    ///
+    /// # Errors
+    /// [`Crowded`] if there are too many.
+    pub(super) fn enter(&self, crowd: &Arc<Crowd>) -> Result<(), Crowded> {
+        let _only_once = self.in_flight.set(crowd.enter()?);
+        Ok(())
+    }
+
+    /// Its place among all; `None` before [`Call::enter`].
+    pub(super) fn in_flight(&self) -> Option<&InFlight> {
+        self.in_flight.get()
     }
 
     /// There is an answer for the client to take.

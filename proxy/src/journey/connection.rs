@@ -26,7 +26,7 @@ use super::gate::{Core, World};
 use super::signals::Sighted;
 use super::socket::{Fate, Socket};
 use super::travel::{Hop, travel};
-use crate::accept::{Said, Slot, read_proxy_protocol};
+use crate::accept::{Said, Shed, Slot, read_proxy_protocol};
 use crate::contain::Place;
 use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
@@ -64,7 +64,7 @@ struct Cut {
 #[derive(Debug)]
 pub(super) struct Seat {
     open: prometheus::IntGauge,
-    _slot: Slot,
+    slot: Slot,
     _tracked: TaskTrackerToken,
 }
 
@@ -173,7 +173,7 @@ impl Seat {
     pub(super) fn new(core: &Core, slot: Slot, tracked: TaskTrackerToken) -> Self {
         let open = core.gate.metrics.connections.clone();
         open.inc();
-        Self { open, _slot: slot, _tracked: tracked }
+        Self { open, slot, _tracked: tracked }
     }
 }
 
@@ -184,10 +184,10 @@ impl Drop for Seat {
 }
 
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
-pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAddr, seat: Seat, drain: watch::Receiver<bool>) {
+pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAddr, mut seat: Seat, drain: watch::Receiver<bool>) {
     let world = core.gate.world.load_full();
     let deadline = tokio::time::Instant::now() + world.config.limits.handshake_timeout;
-    let client = match client_address(&world, &mut socket, peer, deadline).await {
+    let client = match client_address(&world, &mut socket, peer, deadline, &mut seat.slot).await {
         Ok(client) => client,
         Err(why) => {
             core.gate.metrics.accepted.with_label_values(&[why]).inc();
@@ -207,6 +207,7 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
         }
     };
     core.gate.metrics.handshakes.with_label_values(&["done"]).inc();
+    seat.slot.has_shaken_hands();
     let alpn = secure.alpn;
     let client = Rc::new(Client {
         secure,
@@ -225,19 +226,27 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
     client.is_over();
 }
 
+/// Whether connections from `peer` speak for others.
+pub(super) fn is_balancer(world: &World, peer: SocketAddr) -> bool {
+    let peer = peer.ip().to_canonical();
+    world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&peer))
+}
+
 async fn client_address(
     world: &World,
     socket: &mut TcpStream,
     peer: SocketAddr,
     deadline: tokio::time::Instant,
+    slot: &mut Slot,
 ) -> Result<SocketAddr, &'static str> {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    if !world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&peer.ip())) {
+    if !is_balancer(world, peer) {
         return Ok(peer);
     }
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     match read_proxy_protocol(socket, left).await {
-        Ok(Said::Client(client)) => Ok(client),
+        // Its clients share nothing but the balancer: each is counted by itself.
+        Ok(Said::Client(client)) => slot.is_of(client.ip()).map(|()| client).map_err(Shed::as_str),
         Ok(Said::Nothing) => Ok(peer),
         Err(error) => {
             tracing::warn!(%peer, %error, "a balancer sent no usable PROXY header");

@@ -100,7 +100,15 @@ async fn accept_until(core: &Rc<Core>, listener: &TcpListener, connections: &Tas
 
 fn take(core: &Rc<Core>, socket: TcpStream, connections: &TaskTracker, drain: &watch::Receiver<bool>) {
     let Ok(peer) = socket.peer_addr() else { return };
-    let slot = match core.gate.limiter.admit(peer.ip()) {
+    let from_balancer = connection::is_balancer(&core.gate.world.load(), peer);
+    let admitted = core.gate.limiter.admit().and_then(|mut slot| {
+        // A balancer says soon whom it speaks for.
+        if !from_balancer {
+            slot.is_of(peer.ip())?;
+        }
+        Ok(slot)
+    });
+    let slot = match admitted {
         Ok(slot) => slot,
         Err(shed) => {
             core.gate.metrics.accepted.with_label_values(&[shed.as_str()]).inc();

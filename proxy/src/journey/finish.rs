@@ -1,6 +1,7 @@
 //! The end of the hallway: what came of a request becomes an answer, is recorded, and goes out.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -20,6 +21,7 @@ use super::travel::Outcome;
 use crate::console::{
     Action, PROBLEM_JSON, ProblemDetails, ProblemStepUp, RefusalPage, Tone, content_security_policy, problem_json,
 };
+use crate::contain::Crowded;
 use crate::forward::{Tunnel, TunnelEnd};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::Cookie;
@@ -123,11 +125,11 @@ impl Finish<'_> {
             Refusal::User(why) => self.credential_headers(*why, &mut response),
             Refusal::Decide(why) => {
                 if let Some(wait) = why.budget.and_then(|budget| budget.wait) {
-                    // Up to the next whole second, and never zero: that would be an invitation to ask at once.
-                    let seconds = wait.as_millis().div_ceil(1000).max(1);
-                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+                    retry_after(&mut response, wait);
                 }
             }
+            Refusal::TooOften { wait } => retry_after(&mut response, *wait),
+            Refusal::Crowded(Crowded::Address | Crowded::Device | Crowded::User) => retry_after(&mut response, CROWDED),
             Refusal::Enrol(why) => {
                 if let Some(after) = why.retry_after() {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
@@ -356,6 +358,12 @@ async fn run_held_tunnel(tunnel: Tunnel, client: &Client, held: &Held) -> Tunnel
     ended
 }
 
+/// Up to the next whole second, and never zero: that would be an invitation to ask at once.
+fn retry_after(response: &mut Response<Body>, wait: Duration) {
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+}
+
 /// A closed set: whatever a client makes up is one label.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
@@ -371,6 +379,8 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
+/// For some of what is under way to end.
+const CROWDED: Duration = Duration::from_secs(1);
 /// The media type of our pages.
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 const INVALID_TOKEN: &str = r#"Bearer realm="sekisho", error="invalid_token""#;

@@ -16,7 +16,7 @@ use super::signals::Signals;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::contain::{ContainMetrics, Leases, Levers, Usage};
+use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Usage};
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::Enrolment;
 use crate::forward::{ForwardShared, Forwarder};
@@ -46,6 +46,8 @@ pub struct Gate {
     pub usage: Arc<Usage>,
     /// Sheds connections.
     pub limiter: Limiter,
+    /// Sheds requests.
+    pub crowd: Arc<Crowd>,
     /// Metrics of connections and requests.
     pub metrics: JourneyMetrics,
     /// What cores notice goes there.

@@ -1,6 +1,9 @@
 //! Every way in which a request is not let through, gathered from the rooms.
 
+use std::time::Duration;
+
 use crate::clock::ClockUnsure;
+use crate::contain::Crowded;
 use crate::decide::DecideRefusal;
 use crate::enrol::EnrolRefusal;
 use crate::forward::ForwardError;
@@ -52,6 +55,15 @@ pub enum Refusal {
     /// Enrolling did not work.
     #[error(transparent)]
     Enrol(#[from] EnrolRefusal),
+    /// Too many requests are under way.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
+    /// The app's `rate_limit` is used up.
+    #[error("more requests than the app's rate limit allows")]
+    TooOften {
+        /// Until there is a turn.
+        wait: Duration,
+    },
     /// Nobody knows what time it is.
     #[error(transparent)]
     Clock(#[from] ClockUnsure),

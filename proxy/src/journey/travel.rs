@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::{Method, Request, Response};
@@ -23,7 +24,7 @@ use super::refusal::Refusal;
 use super::step_up;
 use super::story::Story;
 use super::theft;
-use crate::contain::{Cause, StreamId, Whose};
+use crate::contain::{Cause, Crowded, StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
@@ -83,6 +84,7 @@ pub(super) async fn travel(
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
     let passage = async {
         random.map_err(|_none| Refusal::NoRandomness)?;
+        call.enter(&core.gate.crowd)?;
         pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
     };
     let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
@@ -117,7 +119,10 @@ async fn pass(
     // route
     let mut routed = match world.router.route(clean, &client.secure) {
         Ok(RouteOutcome::App(routed)) => routed,
-        Ok(RouteOutcome::Own(own)) => return own::handle(core, client, world, own, story).await,
+        Ok(RouteOutcome::Own(own)) => {
+            from_anybody(client, call)?;
+            return own::handle(core, client, world, own, story).await;
+        }
         Err(unrouted) => {
             if let Some(app) = &unrouted.app {
                 story.app(app);
@@ -136,16 +141,22 @@ async fn pass(
     let mut resent = None;
     let who = if routed.public || routed.is_forwarded_preflight() {
         // Nobody's sign-in or certificate counts here, so nothing that could have expired.
+        from_anybody(client, call)?;
         Who::Anyone
     } else {
         let _sure_of_the_time = core.gate.clock.look()?;
         let device = identify_device(core, client, world, &routed, story).await?;
+        call.in_flight().map_or(Ok(()), |place| place.is_on(&device.device.id))?;
         match identify_user(core, client, world, &routed, &device, story).await {
             Ok(user) => {
+                call.in_flight().map_or(Ok(()), |place| place.is_of(&user.session.user))?;
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
                 let now = core.gate.clock.now();
                 let whose = Whose { user: &user.session.user, device: &device.device.id, app: &routed.app.name };
                 let usage = core.gate.usage.hold(whose, now);
+                if let Some(rate) = routed.app.rate_limit {
+                    usage.take_turn(rate, now).map_err(|wait| too_often(core, wait))?;
+                }
                 Who::Known { device, user, usage }
             }
             Err(Refusal::User(why))
@@ -195,6 +206,16 @@ async fn pass(
 
     // forward
     forward(core, client, world, allowed, story).await
+}
+
+/// Whoever is not known is counted by the address.
+fn from_anybody(client: &Client, call: &Call) -> Result<(), Crowded> {
+    call.in_flight().map_or(Ok(()), |place| place.is_from(client.secure.client.ip()))
+}
+
+fn too_often(core: &Core, wait: Duration) -> Refusal {
+    core.gate.crowd.metrics().shed("rate");
+    Refusal::TooOften { wait }
 }
 
 async fn identify_device(

@@ -6,10 +6,9 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::candidate;
 use super::parts::{Parts, enrol_settings};
 use super::policies::{self, Loaded};
-use super::proofs;
+use super::{candidate, descriptors, proofs};
 use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
 use crate::contain::{Cause, Change};
@@ -153,7 +152,8 @@ impl Live {
     }
 
     fn swap(&self, turn: &mut Turn, world: World) {
-        self.gate.limiter.set(&world.config.limits);
+        self.gate.limiter.set(&descriptors::fitting(&world.config.limits));
+        self.gate.crowd.set(&world.config.limits);
         self.gate.usage.set_room(world.config.limits.usage_accounts);
         match (enrol_settings(&world.config), self.gate.enrolment.load_full()) {
             (Some(settings), Some(enrolment)) => enrolment.configure(settings),

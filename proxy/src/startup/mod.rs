@@ -3,6 +3,7 @@
 
 mod candidate;
 mod clock;
+mod descriptors;
 mod live;
 mod logging;
 mod news;

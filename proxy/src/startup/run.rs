@@ -14,18 +14,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::candidate;
 use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::Posture;
 use super::scrape::{self, Scrape};
-use super::{clock, news, proofs, redirect, trust, usage, watch as files};
+use super::{candidate, clock, descriptors, news, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
-use crate::contain::{ContainMetrics, Usage, UsageMetrics};
+use crate::contain::{ContainMetrics, Crowd, CrowdMetrics, Usage, UsageMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
 use crate::record::keep::{FinishedWords, Keeper};
@@ -86,6 +85,7 @@ pub fn prepare(path: &Path, clock: &Clock) -> Result<Prepared, StartError> {
 pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running, StartError> {
     let Prepared { config, path, posture } = prepared;
     let config = Arc::new(config);
+    descriptors::raise();
     let registry = Registry::new();
     posture.tell(&registry).map_err(StartError::one)?;
     make_folders(&config)?;
@@ -109,7 +109,8 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
         inventory: Arc::clone(registrar.inventory()),
         control: Control::new(parts.control.clone(), CONTROL_ROOM),
         usage: Arc::new(Usage::new(config.limits.usage_accounts, usage_metrics)),
-        limiter: Limiter::new(&config.limits),
+        limiter: Limiter::new(&descriptors::fitting(&config.limits)),
+        crowd: Crowd::new(&config.limits, CrowdMetrics::register(&parts.registry).map_err(StartError::one)?),
         enrolment: ArcSwapOption::from(parts.enrolment(&config)),
         metrics,
         signals,

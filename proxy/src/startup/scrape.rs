@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz` and `/readyz`, on a listener of their own that never meets the data plane.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What the listener tells.
 pub(super) struct Scrape {
@@ -22,15 +24,21 @@ pub(super) struct Scrape {
     pub(super) ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
-/// Answers until dropped. One slow or silent scraper cannot keep others out: each has a task, a deadline and few bytes.
+/// Answers until dropped. Nobody can keep others out: each connection has a task, deadlines and few bytes, and when there are [`ROOM`]
+/// of them, the oldest makes room for the next. A scrape takes some milliseconds.
 pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
+    let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::new();
     loop {
         let Ok((socket, _peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        open.retain(|task| !task.is_finished());
+        if open.len() >= ROOM {
+            open.pop_front();
+        }
         let scrape = Arc::clone(&scrape);
-        tokio::spawn(async move {
+        open.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let response = answer(&scrape, request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(response) }
@@ -40,10 +48,18 @@ pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
                 .header_read_timeout(Duration::from_secs(10))
                 .max_buf_size(16 * 1024)
                 .serve_connection(TokioIo::new(socket), service);
-            if let Err(error) = connection.await {
+            tokio::pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                () = tokio::time::sleep(LONGEST) => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()))
+                }
+            };
+            if let Err(error) = served {
                 tracing::debug!(%error, "a connection to the metrics listener ended badly");
             }
-        });
+        })));
     }
 }
 
@@ -85,6 +101,13 @@ impl std::fmt::Debug for Scrape {
         f.debug_struct("Scrape").finish_non_exhaustive()
     }
 }
+
+/// Connections at once.
+const ROOM: usize = 64;
+/// A connection is closed after this time, so that nobody who never reads has one for ever.
+const LONGEST: Duration = Duration::from_secs(600);
+/// For what it was asked for to go out.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

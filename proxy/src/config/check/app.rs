@@ -45,6 +45,7 @@ fn one(raw: &raw::App, checker: &mut Checker) -> Option<App> {
         pass_authorization: raw.pass_authorization.as_ref().is_some_and(|flag| flag.value),
         assertion: raw.assertion.as_ref().is_none_or(|flag| flag.value),
         max_body: raw.max_body.as_ref().map(|text| checker.size(Some(text), 0, 0..=MAX_BODY)),
+        rate_limit: raw.rate_limit.as_ref().and_then(|text| checker.rate(text)),
         upstreams,
         name: name?,
         host: host?,

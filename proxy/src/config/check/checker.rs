@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::host::Host;
 use crate::config::problem::{At, Place, Problem};
 use crate::config::setting::{Given, List, Section, Text};
-use crate::config::{suggest, units};
+use crate::config::{Rate, suggest, units};
 
 /// The folder that paths begin at, and the problems so far.
 #[derive(Debug)]
@@ -117,6 +117,11 @@ impl Checker {
 
     pub(super) fn size(&mut self, text: Option<&Text>, default: u64, range: RangeInclusive<u64>) -> u64 {
         self.quantity(text, default, &range, units::size, units::show_size)
+    }
+
+    /// So many in such a time.
+    pub(super) fn rate(&mut self, text: &Text) -> Option<Rate> {
+        units::rate(&text.value).map_err(|error| self.report(Problem::new(&text.at, format!("{:?} is {error}", text.value)))).ok()
     }
 
     fn quantity<T: PartialOrd + Copy>(

@@ -123,11 +123,22 @@ pub(super) fn audit(raw: Option<&raw::Audit>, checker: &mut Checker) -> Audit {
 pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits {
     let absent = raw::Limits::absent("limits");
     let raw = raw.unwrap_or(&absent);
-    let connections = checker.number(raw.connections.as_ref(), 10_000, 1..=1_000_000);
+    let connections: usize = checker.number(raw.connections.as_ref(), 10_000, 1..=1_000_000);
+    let connections_per_address = checker.number(raw.connections_per_address.as_ref(), 256.min(connections), 1..=1_000_000);
+    let requests = checker.number(raw.requests.as_ref(), connections.saturating_mul(2), 1..=10_000_000);
     let head = checker.size(raw.head.as_ref(), 64 << 10, 1 << 10..=1 << 20);
     let limits = Limits {
         connections,
-        connections_per_address: checker.number(raw.connections_per_address.as_ref(), 256.min(connections), 1..=1_000_000),
+        connections_per_address,
+        handshakes_per_address: checker.number(
+            raw.handshakes_per_address.as_ref(),
+            connections_per_address.div_ceil(2),
+            1..=1_000_000,
+        ),
+        requests,
+        requests_per_address: checker.number(raw.requests_per_address.as_ref(), 1_000.min(requests), 1..=10_000_000),
+        requests_per_device: checker.number(raw.requests_per_device.as_ref(), 1_000.min(requests), 1..=10_000_000),
+        requests_per_user: checker.number(raw.requests_per_user.as_ref(), 1_000.min(requests), 1..=10_000_000),
         handshake_timeout: checker.duration(raw.handshake_timeout.as_ref(), 10 * SECOND, SECOND / 10..=5 * MINUTE),
         header_timeout: checker.duration(raw.header_timeout.as_ref(), 10 * SECOND, SECOND / 10..=5 * MINUTE),
         idle_timeout: checker.duration(raw.idle_timeout.as_ref(), 75 * SECOND, SECOND / 10..=HOUR),
@@ -137,6 +148,8 @@ pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits
         target_bytes: usize::try_from(checker.size(raw.target.as_ref(), (8 << 10).min(head), 256..=64 << 10))
             .unwrap_or(usize::MAX),
         body: checker.size(raw.body.as_ref(), 1 << 30, 0..=MAX_BODY),
+        body_rate: checker.size(raw.body_rate.as_ref(), 100, 0..=1 << 30),
+        body_timeout: checker.duration(raw.body_timeout.as_ref(), 12 * HOUR, SECOND..=31 * DAY),
         h2_streams: checker.number(raw.h2_streams.as_ref(), 128, 1..=10_000),
         usage_accounts: checker.number(raw.usage_accounts.as_ref(), 50_000, 1..=10_000_000),
     };
@@ -145,6 +158,19 @@ pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits
     }
     if let Some(number) = raw.connections_per_address.as_ref().filter(|_| limits.connections_per_address > connections) {
         checker.wrong(&number.at, "one address may not have more than all together", "write at most `connections`");
+    }
+    let parts = [
+        (&raw.requests_per_address, limits.requests_per_address),
+        (&raw.requests_per_device, limits.requests_per_device),
+        (&raw.requests_per_user, limits.requests_per_user),
+    ];
+    for (number, part) in parts {
+        if let Some(number) = number.as_ref().filter(|_| part > requests) {
+            checker.wrong(&number.at, "one may not have more than all together", "write at most `requests`");
+        }
+    }
+    if let Some(number) = raw.handshakes_per_address.as_ref().filter(|_| limits.handshakes_per_address > connections_per_address) {
+        checker.wrong(&number.at, "a handshake is a connection", "write at most `connections_per_address`");
     }
     limits
 }

@@ -22,6 +22,7 @@ sections! {
         pass_authorization: Flag,
         assertion: Flag,
         max_body: Text,
+        rate_limit: Text,
     }
 
     /// `[app.client_certificate]`

@@ -75,6 +75,11 @@ sections! {
     Limits {
         connections: Number,
         connections_per_address: Number,
+        handshakes_per_address: Number,
+        requests: Number,
+        requests_per_address: Number,
+        requests_per_device: Number,
+        requests_per_user: Number,
         handshake_timeout: Text,
         header_timeout: Text,
         idle_timeout: Text,
@@ -83,6 +88,8 @@ sections! {
         headers: Number,
         target: Text,
         body: Text,
+        body_rate: Text,
+        body_timeout: Text,
         h2_streams: Number,
         usage_accounts: Number,
     }

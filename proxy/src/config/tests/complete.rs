@@ -88,6 +88,10 @@ fn the_gate_is_as_written() {
     assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
+    let limits = &config.limits;
+    assert_eq!((limits.body_rate, limits.body_timeout, limits.handshakes_per_address), (1_000, 120 * MINUTE, 20));
+    let requests = (limits.requests, limits.requests_per_address, limits.requests_per_device, limits.requests_per_user);
+    assert_eq!(requests, (6000, 300, 400, 500));
     let process = &config.process;
     assert_eq!((process.landlock, process.allow_root), (Landlock::Require, true));
     assert_eq!((&process.readable[..], &process.writable[..]), (&["/srv/checkpoints".into()][..], &["/mnt/worm".into()][..]));
@@ -143,6 +147,7 @@ fn the_app_is_as_written() {
     assert_eq!(app.timeouts.connect, Duration::from_millis(500));
     assert_eq!(app.health.as_ref().unwrap().interval, Duration::from_secs(5));
     assert_eq!(app.max_body, Some(10_000_000));
+    assert_eq!(app.rate_limit, Some(crate::config::Rate { count: 600, per: MINUTE }));
     assert!(app.pass_authorization && !app.assertion);
     assert!(app.client_certificate.is_some());
 }
@@ -199,4 +204,7 @@ fn what_is_not_written_has_its_default() {
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.connections_per_address, limits.headers, limits.h2_streams), (10_000, 256, 100, 128));
     assert_eq!((limits.head_bytes, limits.target_bytes, limits.body), (64 << 10, 8 << 10, 1 << 30));
+    assert_eq!((limits.body_rate, limits.body_timeout, limits.handshakes_per_address), (100, 720 * MINUTE, 128));
+    let requests = (limits.requests, limits.requests_per_address, limits.requests_per_device, limits.requests_per_user);
+    assert_eq!(requests, (20_000, 1_000, 1_000, 1_000));
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::window::Window;
 use crate::clock::Timestamp;
+use crate::config::Rate;
 use crate::inventory::{DeviceId, UserId};
 
 /// Figures of an account, as policies see them.
@@ -40,6 +42,8 @@ pub(super) struct Account {
     requests: Minute,
     hour: Hour,
     day: Day,
+    /// What is left of the app's `rate_limit`.
+    pace: Pace,
 }
 
 /// An account in use: as long as there is one of these, it is not dropped.
@@ -71,12 +75,17 @@ pub(super) struct Counts {
 impl Account {
     pub(super) fn new(holder: Option<Holder>) -> Arc<Self> {
         let (requests, hour, day) = (Minute::new(), Hour::new(), Day::new());
-        Arc::new(Self { holder, held: AtomicU32::new(0), requests, hour, day })
+        Arc::new(Self { holder, held: AtomicU32::new(0), requests, hour, day, pace: Pace::default() })
     }
 
     /// Nothing is in any of its windows.
     pub(super) fn is_empty(&self, now: Timestamp) -> bool {
         self.figures(now) == Figures::default()
+    }
+
+    /// Nothing would be forgotten with it.
+    pub(super) fn is_idle(&self, now: Timestamp) -> bool {
+        self.is_empty(now) && self.pace.is_full(now)
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -85,15 +94,15 @@ impl Account {
 
     /// Marks it as gone, if nobody uses it and nothing is in it. Whoever finds it in the table after that must not use it.
     pub(super) fn retire(&self, now: Timestamp) -> bool {
-        if !self.is_empty(now) || self.held.compare_exchange(0, GONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if !self.is_idle(now) || self.held.compare_exchange(0, GONE, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return false;
         }
-        let empty = self.is_empty(now);
-        if !empty {
+        let idle = self.is_idle(now);
+        if !idle {
             // Somebody came and went in between.
             self.held.store(0, Ordering::Release);
         }
-        empty
+        idle
     }
 
     pub(super) fn figures(&self, now: Timestamp) -> Figures {
@@ -175,6 +184,14 @@ impl Hold {
     /// The request that was counted at `then` is not let through.
     pub fn uncount_request(&self, then: Timestamp) {
         self.0.requests.take_back(Minute::bucket(then.0), 1);
+    }
+
+    /// Takes one of the turns that `rate` gives.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn take_turn(&self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
+        self.0.pace.take(rate, now)
     }
 
     /// Bytes of response bodies that are no stream's.

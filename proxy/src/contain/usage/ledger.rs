@@ -89,7 +89,7 @@ impl Usage {
     pub fn tidy(&self, now: Timestamp) {
         let accounts = self.accounts.pin();
         for (holder, account) in &accounts {
-            if account.is_held() || !account.is_empty(now) {
+            if account.is_held() || !account.is_idle(now) {
                 continue;
             }
             let _nobody_enters = self.door.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ mod account;
 mod credit;
 mod ledger;
 mod metrics;
+mod pace;
 mod rebuild;
 mod snapshot;
 mod streams;

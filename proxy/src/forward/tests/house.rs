@@ -24,7 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{App, CorsPreflight, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme};
 use crate::decide::{Allowed, Permit};
 use crate::forward::body::AppBody;
-use crate::forward::exchange::Meter;
+use crate::forward::exchange::{BodyPace, Meter};
 use crate::forward::forwarder::Forwarder;
 use crate::forward::metrics::ForwardMetrics;
 use crate::forward::shared::{ForwardShared, Settings};
@@ -73,6 +73,7 @@ pub(super) fn app_at(addresses: &[SocketAddr]) -> App {
         pass_authorization: false,
         assertion: true,
         max_body: None,
+        rate_limit: None,
     }
 }
 
@@ -178,6 +179,7 @@ fn share(
         sign_in_host: &"gate.corp.example".parse().unwrap(),
         public_port: 8443,
         max_body: 1 << 30,
+        body_pace: BodyPace::ANY,
     };
     ForwardShared::from_settings(&settings, clock.clone(), metrics, old).unwrap()
 }

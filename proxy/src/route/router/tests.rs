@@ -24,6 +24,7 @@ fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
         pass_authorization: false,
         assertion: true,
         max_body: None,
+        rate_limit: None,
     })
 }
 
