@@ -134,9 +134,13 @@ fn wanted_streams() -> usize {
 async fn run(all: usize) {
     let begin = Instant::now();
     let app = open_app().await;
-    let plan = House::plan()
-        .app("news", &format!("upstream = [\"{app}\"]\ntags = [\"internal\"]"))
-        .set("limits", &format!("connections = {0}\nconnections_per_address = {0}\nrequests_per_device = {0}\nrequests_per_user = {0}", all + 1000));
+    let plan = House::plan().app("news", &format!("upstream = [\"{app}\"]\ntags = [\"internal\"]")).set(
+        "limits",
+        &format!(
+            "connections = {0}\nconnections_per_address = {0}\nrequests_per_device = {0}\nrequests_per_user = {0}",
+            all + 1000
+        ),
+    );
     let house = plan.open().await;
     let (bad, good) = (house.laptop("lap-bad", "alice").await, house.laptop("lap-good", "bob").await);
 

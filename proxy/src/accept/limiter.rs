@@ -199,7 +199,6 @@ const WIDE: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    
 
     fn limits(connections: usize, connections_per_address: usize) -> Limits {
         Limits { connections, connections_per_address, handshakes_per_address: connections_per_address, ..Limits::for_tests() }

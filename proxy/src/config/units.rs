@@ -118,10 +118,14 @@ mod tests {
 
     #[test]
     fn rates_are_a_number_and_a_time() {
-        for (text, count, seconds) in [("10/s", 10, 1), ("600/m", 600, 60), ("5000 / h", 5_000, 3_600), ("1000000/d", 1_000_000, 86_400)] {
+        for (text, count, seconds) in
+            [("10/s", 10, 1), ("600/m", 600, 60), ("5000 / h", 5_000, 3_600), ("1000000/d", 1_000_000, 86_400)]
+        {
             assert_eq!(rate(text), Ok(Rate { count, per: Duration::from_secs(seconds) }), "{text}");
         }
-        for text in ["", "600", "600/", "/m", "0/m", "1000001/s", "10/ms", "10/10s", "1.5/s", "-1/s", "+1/s", "10/s/s", "10/S", "١/s"] {
+        for text in
+            ["", "600", "600/", "/m", "0/m", "1000001/s", "10/ms", "10/10s", "1.5/s", "-1/s", "+1/s", "10/s/s", "10/S", "١/s"]
+        {
             assert_eq!(rate(text), Err(UnitError::Rate), "{text}");
         }
     }

@@ -94,7 +94,10 @@ impl CrowdMetrics {
         let metrics = Self {
             in_flight: IntGauge::new("sekisho_requests_in_flight", "Requests whose answers are not complete")?,
             shed: IntCounterVec::new(
-                Opts::new("sekisho_requests_shed_total", "Requests that were refused because of how many there were, by the bound"),
+                Opts::new(
+                    "sekisho_requests_shed_total",
+                    "Requests that were refused because of how many there were, by the bound",
+                ),
                 &["bound"],
             )?,
         };
@@ -124,8 +127,7 @@ impl Crowd {
 
     /// Other bounds from now on, after a reload. Requests that are under way stay.
     pub fn set(&self, limits: &Limits) {
-        let bounds =
-            [limits.requests_per_address, limits.requests_per_device, limits.requests_per_user, limits.requests];
+        let bounds = [limits.requests_per_address, limits.requests_per_device, limits.requests_per_user, limits.requests];
         for (most, bound) in self.most.iter().zip(bounds) {
             most.store(bound, Ordering::Relaxed);
         }

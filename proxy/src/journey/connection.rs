@@ -30,7 +30,7 @@ use crate::accept::{Said, Shed, Slot, read_proxy_protocol};
 use crate::contain::Place;
 use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
-use crate::read::{GuardHandle, GuardedIo};
+use crate::read::{GuardHandle, GuardedIo, Quietly};
 use crate::tls::{Alpn, SecureConnection};
 
 /// What all requests of a connection share.
@@ -301,6 +301,7 @@ async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
 
 async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, client: Rc<Client>) {
     let limits = &world.config.limits;
+    let (stream, noise) = Quietly::new(stream);
     let service = {
         let core = Rc::clone(core);
         let client = Rc::clone(&client);
@@ -337,12 +338,31 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
                     break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
                 }
             }
+            () = noise.heard() => {
+                core.gate.metrics.cut.with_label_values(&["noise"]).inc();
+                connection.as_mut().graceful_shutdown();
+                break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
+            }
         }
         ending = true;
         connection.as_mut().graceful_shutdown();
     };
     if let Err(error) = ended {
+        if let Some(reason) = why_cut(&error) {
+            core.gate.metrics.cut.with_label_values(&[reason]).inc();
+        }
         tracing::debug!(client = %client.secure.client, %error, "a connection ended badly");
+    }
+}
+
+/// The word in metrics for a connection of HTTP/2 that was ended for what the client sent; `None` if the client ended it.
+fn why_cut(error: &hyper::Error) -> Option<&'static str> {
+    let error = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+    let ours = error.is_go_away() && error.is_library();
+    match error.reason().filter(|_| ours)? {
+        h2::Reason::NO_ERROR => None,
+        h2::Reason::ENHANCE_YOUR_CALM => Some("h2_flood"),
+        _ => Some("h2_malformed"),
     }
 }
 

@@ -32,7 +32,6 @@ pub(super) struct Frames {
 
 pub(super) struct Frame {
     pub(super) kind: u8,
-    pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
@@ -64,7 +63,10 @@ impl Frames {
         let mut frames = Self { stream, read: Vec::new(), next_stream: 1 };
         // A table of our own would have to be kept: without it, every block stands for itself.
         let settings = [&[(1, 0)], settings].concat();
-        let payload = settings.iter().flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect::<Vec<_>>();
+        let payload = settings
+            .iter()
+            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect::<Vec<_>>();
         assert!(frames.send(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, &payload)].concat()).await);
         frames
     }
@@ -96,7 +98,7 @@ impl Frames {
                 let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
                 if rest.len() >= length {
                     let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                    let read = Frame { kind: head[3], flags: head[4], stream, payload: rest[..length].to_vec() };
+                    let read = Frame { kind: head[3], stream, payload: rest[..length].to_vec() };
                     self.read.drain(..9 + length);
                     return Some(read);
                 }
@@ -116,22 +118,12 @@ impl Frames {
             match frame.kind {
                 HEADERS if frame.stream == stream => return End::Answered(status(&frame.payload)),
                 RST_STREAM if frame.stream == stream => return End::Reset(number(&frame.payload)),
-                GOAWAY => return End::GoneAway(number(&frame.payload[4..])),
+                // A farewell without a reason comes before the last answers.
+                GOAWAY if number(&frame.payload[4..]) != 0 => return End::GoneAway(number(&frame.payload[4..])),
                 _ => {}
             }
         }
         End::Closed
-    }
-
-    /// What the gate says last on this connection; it has to end.
-    pub(super) async fn last_word(&mut self) -> End {
-        let mut said = End::Closed;
-        while let Some(frame) = self.next().await {
-            if frame.kind == GOAWAY {
-                said = End::GoneAway(number(&frame.payload[4..]));
-            }
-        }
-        said
     }
 }
 

@@ -13,7 +13,8 @@ use crate::clock::Timestamp;
 use crate::config::host::Host;
 use crate::config::problem::{At, Place, Problem};
 use crate::config::setting::{Given, List, Section, Text};
-use crate::config::{Rate, suggest, units};
+use crate::config::units::Rate;
+use crate::config::{suggest, units};
 
 /// The folder that paths begin at, and the problems so far.
 #[derive(Debug)]

@@ -169,7 +169,8 @@ pub(super) fn limits(raw: Option<&raw::Limits>, checker: &mut Checker) -> Limits
             checker.wrong(&number.at, "one may not have more than all together", "write at most `requests`");
         }
     }
-    if let Some(number) = raw.handshakes_per_address.as_ref().filter(|_| limits.handshakes_per_address > connections_per_address) {
+    if let Some(number) = raw.handshakes_per_address.as_ref().filter(|_| limits.handshakes_per_address > connections_per_address)
+    {
         checker.wrong(&number.at, "a handshake is a connection", "write at most `connections_per_address`");
     }
     limits
