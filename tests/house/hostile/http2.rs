@@ -363,7 +363,7 @@ async fn answers_that_nobody_takes_are_not_kept() {
     let two = Two::meet(plan).await;
     let pulse = Pulse::of(&two.house).await;
     let (authority, bearer) = (two.authority(), format!("Bearer {}", two.token));
-    let fields = Two::fields("GET", &authority, "/bytes/10000000", &bearer);
+    let fields = Two::fields("GET", &authority, "/flood", &bearer);
     let mut connections = Vec::new();
     // No window at all, one byte, and one that is open on a connection that is not read.
     for window in [0, 1, 0x7fff_ffff] {
