@@ -8,14 +8,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::{Method, Version};
 use prometheus::Registry;
 use rustix::time::{ClockId, clock_gettime};
 use sekisho::clock::Clock;
-use sekisho::config::{Audit, AuditSync, Keeping};
+use sekisho::config::{Audit, AuditSync, Host, Keeping};
 use sekisho::decide::{Basis, Snapshots};
 use sekisho::forward::Meter;
+use sekisho::inventory::{DeviceId, SessionId, UserId};
 use sekisho::read::RequestId;
-use sekisho::record::{Access, Archive, Decision, Ending, Open, RecordMetrics, Recorder};
+use sekisho::record::{Archive, Decision, Draft, Ending, Open, RecordMetrics, Recorder};
+use sekisho::secret::Digest;
 use sekisho_policy::{Action, DeviceFacts, Identity, Moment, Principal, SessionFacts, Usage, UserFacts};
 use tokio::task::LocalSet;
 
@@ -26,6 +29,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What is the same for all requests of a connection.
 struct Known {
     client: SocketAddr,
+    certificate: Digest,
+    device: DeviceId,
+    user: UserId,
+    session: SessionId,
+    app: Arc<str>,
+    host: Host,
+    policies: Arc<[Arc<str>]>,
     basis: Basis,
 }
 
@@ -89,30 +99,21 @@ async fn request(recorder: &Recorder, known: &Known, n: u32) {
     let id = RequestId((u128::from(n) << 64 | 0x1234_5678_9abc_def0).to_be_bytes());
     let meter = Rc::<Meter>::default();
     let watch = recorder.watch(id, Rc::clone(&meter));
-    let mut line = Access {
-        at: now.to_string(),
-        request: id.to_string(),
-        client: known.client.to_string(),
-        connection: 7,
-        certificate: Some("8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4".to_owned()),
-        protocol: "HTTP/1.1".to_owned(),
-        ..Access::default()
-    };
-    line.method = "GET".to_owned();
-    line.host = "wiki.corp.example".to_owned();
-    line.path = "/projects/atlas/files/2026-03-overview".to_owned();
-    line.app = Some("wiki".to_owned());
-    line.device = Some("ana-7k2q".to_owned());
-    line.user = Some("corp/248289761001".to_owned());
-    line.session = Some("s-4f2k9x7q".to_owned());
-    line.binding = Some("session".to_owned());
+    let mut line = Draft::new(now, id, known.client, 7, Version::HTTP_11);
+    line.certificate = Some(known.certificate);
+    line.asked = Some((Method::GET, known.host.clone(), "/projects/atlas/files/2026-03-overview".into()));
+    line.app = Some(Arc::clone(&known.app));
+    line.device = Some(known.device.clone());
+    line.user = Some(known.user.clone());
+    line.session = Some(known.session.clone());
+    line.binding = Some("session");
     line.decision = Decision::Allow;
-    "permitted".clone_into(&mut line.reason);
-    line.policies = vec!["staff-on-own-laptops".to_owned()];
-    line.rests_on(&known.basis);
+    line.reason = "permitted";
+    line.policies = Arc::clone(&known.policies);
+    line.basis = Some(known.basis.clone());
     line.status = 200;
     line.length = Some(1024);
-    recorder.access(&line, known.basis.facts.as_deref()).await.expect("the record can be written");
+    recorder.access(&line).await.expect("the record can be written");
     let mut open = Open::new(recorder.clone(), clock, id, now, meter).watched(Some(watch));
     open.sent(1024);
     open.ends(Ending::Complete);
@@ -132,7 +133,17 @@ fn known() -> Known {
         at: Moment::utc(1_790_000_000_123),
         facts: facts.ok().map(Arc::new),
     };
-    Known { client: SocketAddr::from(([10, 1, 2, 3], 51_234)), basis }
+    Known {
+        client: SocketAddr::from(([10, 1, 2, 3], 51_234)),
+        certificate: Digest::of(b"a certificate"),
+        device: "ana-7k2q".parse().expect("a device"),
+        user: "corp/248289761001".parse().expect("a person"),
+        session: SessionId("s-4f2k9x7q".into()),
+        app: "wiki".into(),
+        host: "wiki.corp.example".parse().expect("a host"),
+        policies: ["staff-on-own-laptops".into()].into(),
+        basis,
+    }
 }
 
 /// Of all threads.

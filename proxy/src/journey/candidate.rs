@@ -108,7 +108,7 @@ pub(super) fn ask(
         policies: opinion.policies.iter().map(ToString::to_string).collect(),
         policy_set: opinion.policy_set.as_ref().to_owned(),
     };
-    core.gate.shadow.note(active, candidate, &said, story.line());
+    core.gate.shadow.note(active, candidate, &said, &story.line().line());
     story.candidate(said);
 }
 

@@ -118,7 +118,7 @@ impl Finish<'_> {
         if answer.status == StatusCode::FORBIDDEN
             && let Some(device) = &story.line().device
         {
-            self.core.gate.signals.refused(device, story.at());
+            self.core.gate.signals.refused(device.as_str(), story.at());
         }
         let mut response = self.refusal_response(&answer, needed, &story.id().to_string());
         match refusal {

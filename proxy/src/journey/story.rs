@@ -8,13 +8,13 @@ use http::{StatusCode, Version};
 use super::access::Held;
 use crate::clock::{Clock, Timestamp};
 use crate::config::App;
-use crate::decide::{Basis, DecideRefusal, Permit, Snapshots};
+use crate::decide::{Basis, DecideRefusal, Permit};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::{DeviceId, Session};
 use crate::read::{Clean, RequestId};
-use crate::record::{Access, CandidateSaid, Decision, Open, RecordError, RecordedWay, Recorder, Start, Watch};
+use crate::record::{Access, CandidateSaid, Decision, Draft, Open, RecordError, RecordedWay, Recorder, Start, Stolen, Watch};
 use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
 
@@ -26,9 +26,7 @@ pub(super) struct Story {
     clock: Clock,
     id: RequestId,
     at: Timestamp,
-    line: Access,
-    /// The facts that the line names by their hash.
-    facts: Option<Arc<Snapshots>>,
+    line: Draft,
     told: bool,
     meter: Rc<Meter>,
     /// Handed on to what guards the answer.
@@ -47,18 +45,11 @@ impl Story {
         connection: &SecureConnection,
         version: Version,
     ) -> Self {
-        let line = Access {
-            at: at.to_string(),
-            request: id.to_string(),
-            client: connection.client.to_string(),
-            connection: connection.id,
-            certificate: connection.leaf.as_ref().map(|leaf| leaf.certificate.to_string()),
-            protocol: format!("{version:?}"),
-            ..Access::default()
-        };
+        let mut line = Draft::new(at, id, connection.client, connection.id, version);
+        line.certificate = connection.leaf.as_ref().map(|leaf| leaf.certificate);
         let meter = Rc::<Meter>::default();
         let watch = Some(recorder.watch(id, Rc::clone(&meter)));
-        Self { recorder, clock, id, at, line, facts: None, told: false, meter, watch, held: None }
+        Self { recorder, clock, id, at, line, told: false, meter, watch, held: None }
     }
 
     /// The request's name.
@@ -78,16 +69,12 @@ impl Story {
 
     /// The request was read.
     pub(super) fn read(&mut self, request: &Clean) {
-        let line = &mut self.line;
-        line.method = request.method.as_str().to_owned();
-        line.host = request.host.as_str().to_owned();
-        line.path = request.path.as_ref().to_owned();
+        self.line.asked = Some((request.method.clone(), request.host.clone(), request.path.clone()));
     }
 
     /// Its app was found.
     pub(super) fn app(&mut self, app: &App) {
-        let line = &mut self.line;
-        line.app = Some(app.name.as_ref().to_owned());
+        self.line.app = Some(Arc::clone(&app.name));
     }
 
     /// The app's name, as a label: empty if the request is for none.
@@ -97,8 +84,7 @@ impl Story {
 
     /// The device was known.
     pub(super) fn device(&mut self, device: &KnownDevice) {
-        let line = &mut self.line;
-        line.device = Some(device.device.id.to_string());
+        self.line.device = Some(device.device.id.clone());
     }
 
     /// The device is refused; who it is, is known all the same where its certificate says so.
@@ -115,31 +101,29 @@ impl Story {
             | DeviceRefusal::AuthorityNotTaken(_)
             | DeviceRefusal::InventoryBehind => return,
         };
-        let line = &mut self.line;
-        line.device = Some(id.to_string());
+        self.line.device = Some(id.clone());
     }
 
     /// The user was known.
     pub(super) fn user(&mut self, user: &KnownUser) {
         let line = &mut self.line;
-        line.user = Some(user.session.user.to_string());
-        line.session = Some(user.session.id.to_string());
-        line.binding = Some(user.binding.as_str().to_owned());
+        line.user = Some(user.session.user.clone());
+        line.session = Some(user.session.id.clone());
+        line.binding = Some(user.binding.as_str());
     }
 
     /// A session or a token was shown by another device than its own.
     pub(super) fn stolen(&mut self, session: &Session, from: Option<&DeviceId>) {
-        self.line.stolen_user = Some(session.user.to_string());
-        self.line.stolen_session = Some(session.id.to_string());
-        self.line.stolen_from = from.map(ToString::to_string);
+        let stolen = Stolen { user: session.user.clone(), session: session.id.clone(), from: from.cloned() };
+        self.line.stolen = Some(Box::new(stolen));
     }
 
     /// Policy said yes.
     pub(super) fn permitted(&mut self, permit: &Permit) {
         let line = &mut self.line;
         line.decision = Decision::Allow;
-        "permitted".clone_into(&mut line.reason);
-        line.policies = permit.policies.iter().map(ToString::to_string).collect();
+        line.reason = "permitted";
+        line.policies = Arc::clone(&permit.policies);
         self.rests_on(permit.basis.as_ref());
     }
 
@@ -161,15 +145,15 @@ impl Story {
     /// Policy said no.
     pub(super) fn denied(&mut self, refusal: &DecideRefusal) {
         let line = &mut self.line;
-        line.policies = refusal.policies.iter().map(ToString::to_string).collect();
+        line.policies = Arc::clone(&refusal.policies);
         line.ways = refusal.remedies.iter().flat_map(|remedies| &remedies.ways).map(|remedy| recorded(&remedy.way)).collect();
         self.rests_on(refusal.basis.as_deref());
     }
 
     fn rests_on(&mut self, basis: Option<&Basis>) {
-        let Some(basis) = basis else { return };
-        self.line.rests_on(basis);
-        self.facts.clone_from(&basis.facts);
+        if let Some(basis) = basis {
+            self.line.basis = Some(basis.clone());
+        }
     }
 
     /// Another sign-in is asked for.
@@ -183,7 +167,7 @@ impl Story {
     }
 
     /// The line so far.
-    pub(super) fn line(&self) -> &Access {
+    pub(super) fn line(&self) -> &Draft {
         &self.line
     }
 
@@ -191,19 +175,19 @@ impl Story {
     pub(super) fn own(&mut self, reason: &'static str) {
         let line = &mut self.line;
         line.decision = Decision::Own;
-        reason.clone_into(&mut line.reason);
+        line.reason = reason;
     }
 
     /// It is refused, or its app failed; `reason` is the refusal's name.
     pub(super) fn refused(&mut self, reason: &'static str, decision: Decision) {
         let line = &mut self.line;
         line.decision = decision;
-        reason.clone_into(&mut line.reason);
+        line.reason = reason;
     }
 
     /// What was decided so far, for metrics: decision, reason.
     pub(super) fn outcome(&self) -> (Decision, &str) {
-        (self.line.decision, self.line.reason.as_str())
+        (self.line.decision, self.line.reason)
     }
 
     /// Writes the line that must stand before the first byte goes to the app.
@@ -211,19 +195,9 @@ impl Story {
     /// # Errors
     /// [`RecordError`]; the request must not go on.
     pub(super) async fn before_app(&self) -> Result<(), RecordError> {
-        let line = &self.line;
-        let start = Start {
-            at: line.at.clone(),
-            request: line.request.clone(),
-            device: line.device.clone(),
-            user: line.user.clone(),
-            session: line.session.clone(),
-            app: line.app.clone().unwrap_or_default(),
-            method: line.method.clone(),
-            host: line.host.clone(),
-            path: line.path.clone(),
-            policies: line.policies.clone(),
-        };
+        let Access { at, request, device, user, session, app, method, host, path, policies, .. } = self.line.line();
+        let app = app.unwrap_or_default();
+        let start = Start { at, request, device, user, session, app, method, host, path, policies };
         self.recorder.start_line(&start).await
     }
 
@@ -234,14 +208,14 @@ impl Story {
     pub(super) async fn answered(&mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
         self.line.status = status;
         self.line.length = length;
-        let written = self.recorder.access(&self.line, self.facts.as_deref()).await;
+        let written = self.recorder.access(&self.line).await;
         // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
         self.told = true;
         if let Err(error) = written {
             self.line.status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
             self.line.length = None;
-            "record_unavailable".clone_into(&mut self.line.reason);
-            self.recorder.late(&self.line, self.facts.as_deref());
+            self.line.reason = "record_unavailable";
+            self.recorder.late(&self.line);
             return Err(error);
         }
         let open = Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter));
@@ -268,11 +242,11 @@ impl Drop for Story {
         self.line.length = None;
         let cause = self.held.as_ref().and_then(Held::cause);
         if cause.is_some() {
-            "cut".clone_into(&mut self.line.reason);
+            self.line.reason = "cut";
         } else if self.line.reason.is_empty() {
-            "client_gone".clone_into(&mut self.line.reason);
+            self.line.reason = "client_gone";
         }
-        self.recorder.late(&self.line, self.facts.as_deref());
+        self.recorder.late(&self.line);
         let mut open = Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter));
         if let Some(cause) = cause {
             open.cut(cause);

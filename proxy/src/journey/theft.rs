@@ -41,7 +41,7 @@ pub(super) fn notice(
         user,
         whose,
         request: story.id().to_string(),
-        app: story.line().app.clone(),
+        app: story.line().app.as_deref().map(str::to_owned),
         at: core.gate.clock.now(),
     });
 }

@@ -59,18 +59,22 @@ impl RequestId {
     pub fn random() -> Result<Self, NoRandomness> {
         secret::bytes().map(Self)
     }
-}
 
-impl std::fmt::Display for RequestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Written in each line of the record and each answer: one write, not 16.
+    /// Its digits. They stand in each line of the record and in each answer.
+    pub fn hex(self) -> [u8; 32] {
         let mut hex = [0; 32];
         for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
             if let [high, low] = pair {
                 (*high, *low) = (digit(byte >> 4), digit(byte & 15));
             }
         }
-        f.write_str(str::from_utf8(&hex).map_err(|_ascii| std::fmt::Error)?)
+        hex
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(str::from_utf8(&self.hex()).map_err(|_ascii| std::fmt::Error)?)
     }
 }
 

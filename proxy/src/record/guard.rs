@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use super::line::End;
 use super::progress::{MUCH, Watch};
 use super::recorder::Recorder;
 use crate::clock::{Clock, Timestamp};
@@ -24,6 +23,18 @@ pub struct Open {
     watch: Option<Watch>,
     ending: Ending,
     cause: Option<Cause>,
+}
+
+/// An `end` line before it is text. The fields are those of [`End`](super::End).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) at: Timestamp,
+    pub(super) request: RequestId,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) ms: u64,
+    pub(super) ending: Ending,
+    pub(super) cause: Option<Cause>,
 }
 
 /// How an answer ended.
@@ -77,14 +88,14 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let now = self.clock.now();
-        self.recorder.end(&End {
-            at: now.to_string(),
-            request: self.request.to_string(),
+        self.recorder.end(&Ended {
+            at: now,
+            request: self.request,
             sent: self.sent.max(self.meter.down()),
             received: self.meter.up(),
             ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
-            ending: self.ending.as_str().to_owned(),
-            cause: self.cause.map(|cause| cause.as_str().to_owned()),
+            ending: self.ending,
+            cause: self.cause,
         });
     }
 }

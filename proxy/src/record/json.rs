@@ -1,10 +1,24 @@
 //! Writes the lines that every request has as JSON, without a general serializer: the same text, byte for byte, at a fraction of
 //! the cost. A test compares them.
 
+use std::net::SocketAddr;
+
+use http::Method;
+use sekisho_policy::Usage;
 use serde::Serialize;
 
 use super::chain::push_number;
-use super::line::{Access, End, Start};
+use super::draft::{self, Draft};
+use super::guard::Ended;
+use super::line::{CandidateSaid, RecordedWay, Start};
+use super::moment;
+use crate::clock::Timestamp;
+use crate::config::Host;
+use crate::contain::Cause;
+use crate::decide::Basis;
+use crate::inventory::{DeviceId, UserId};
+use crate::read::RequestId;
+use crate::sign_in::Asked;
 
 /// An object under way. Absent and empty members are left out by who writes them.
 struct Object<'a>(&'a mut Vec<u8>);
@@ -38,19 +52,106 @@ impl Object<'_> {
         push_number(value, self.0);
     }
 
-    fn texts(&mut self, name: &str, values: &[String]) {
+    /// A text in which nothing has to be escaped.
+    fn quoted(&mut self, name: &str, value: &[u8]) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'"');
+        self.0.extend_from_slice(value);
+        self.0.push(b'"');
+    }
+
+    fn time(&mut self, name: &str, at: Timestamp) {
+        match at.rfc3339() {
+            Some(text) => self.quoted(name, &text),
+            None => self.text(name, &at.to_string()),
+        }
+    }
+
+    fn request(&mut self, name: &str, request: RequestId) {
+        self.quoted(name, &request.hex());
+    }
+
+    fn address(&mut self, name: &str, address: SocketAddr) {
+        let SocketAddr::V4(address) = address else {
+            return self.text(name, &address.to_string());
+        };
+        self.0.extend_from_slice(name.as_bytes());
+        let [a, b, c, d] = address.ip().octets();
+        for (mark, number) in [(b'"', a), (b'.', b), (b'.', c), (b'.', d)] {
+            self.0.push(mark);
+            push_number(number.into(), self.0);
+        }
+        self.0.push(b':');
+        push_number(address.port().into(), self.0);
+        self.0.push(b'"');
+    }
+
+    fn person(&mut self, name: &str, user: Option<&UserId>) {
+        let Some(UserId { provider, subject }) = user else { return };
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'"');
+        push_escaped(provider, self.0);
+        self.0.push(b'/');
+        push_escaped(subject, self.0);
+        self.0.push(b'"');
+    }
+
+    fn asked(&mut self, asked: Option<&(Method, Host, Box<str>)>) {
+        let (method, host, path) = match asked {
+            Some((method, host, path)) => (method.as_str(), host.as_str(), &**path),
+            None => ("", "", ""),
+        };
+        self.text(r#","method":"#, method);
+        self.text(r#","host":"#, host);
+        self.text(r#","path":"#, path);
+    }
+
+    fn basis(&mut self, basis: &Basis) {
+        let Usage { requests_1m, bytes_1h, bytes_1d } = basis.usage;
+        self.text(r#","policy_set":"#, &basis.policy_set);
+        match moment::text(basis.at) {
+            Some(text) => self.quoted(r#","asked_at":"#, &text),
+            None => self.text(r#","asked_at":"#, &moment::write(basis.at)),
+        }
+        self.text(r#","action":"#, basis.action.as_str());
+        self.usage([requests_1m, bytes_1h, bytes_1d]);
+    }
+
+    fn usage(&mut self, [requests_1m, bytes_1h, bytes_1d]: [u64; 3]) {
+        self.number(r#","usage":["#, requests_1m);
+        self.number(",", bytes_1h);
+        self.number(",", bytes_1d);
+        self.0.push(b']');
+    }
+
+    /// What few lines have.
+    fn rest(
+        &mut self,
+        step_up: Option<&Asked>,
+        ways: &[RecordedWay],
+        candidate: Option<&CandidateSaid>,
+    ) -> Result<(), serde_json::Error> {
+        if let Some(asked) = step_up {
+            self.rare(r#","step_up":"#, asked)?;
+        }
+        if !ways.is_empty() {
+            self.rare(r#","ways":"#, &ways)?;
+        }
+        candidate.map_or(Ok(()), |said| self.rare(r#","candidate":"#, said))
+    }
+
+    fn texts(&mut self, name: &str, values: &[impl AsRef<str>]) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'[');
         for (n, value) in values.iter().enumerate() {
             if n > 0 {
                 self.0.push(b',');
             }
-            push_text(value, self.0);
+            push_text(value.as_ref(), self.0);
         }
         self.0.push(b']');
     }
 
-    /// What few lines have.
     fn rare(&mut self, name: &str, value: &impl Serialize) -> Result<(), serde_json::Error> {
         self.0.extend_from_slice(name.as_bytes());
         serde_json::to_writer(&mut *self.0, value)
@@ -58,91 +159,86 @@ impl Object<'_> {
 }
 
 /// Appends an `access` line without its newline.
-pub(super) fn write_access(line: &Access, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+pub(super) fn write_access(draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     // A field that is added must be written too.
-    let Access {
+    let Draft {
         at,
         request,
         client,
         connection,
         device,
-        device_facts,
         certificate,
         user,
         session,
-        session_facts,
         binding,
-        stolen_user,
-        stolen_session,
-        stolen_from,
+        stolen,
         app,
-        method,
-        host,
-        path,
+        asked,
         protocol,
         decision,
         reason,
         policies,
-        policy_set,
-        asked_at,
-        action,
-        usage,
+        basis,
         step_up,
         ways,
         candidate,
         status,
         length,
-    } = line;
+    } = draft;
+    let facts = draft.facts();
     out.reserve(USUAL);
     let mut object = Object(out);
-    object.text(r#"{"line":"access","at":"#, at);
-    object.text(r#","request":"#, request);
-    object.text(r#","client":"#, client);
+    object.time(r#"{"line":"access","at":"#, *at);
+    object.request(r#","request":"#, *request);
+    object.address(r#","client":"#, *client);
     object.number(r#","connection":"#, *connection);
-    object.optional(r#","device":"#, device.as_deref());
-    object.optional(r#","device_facts":"#, device_facts.as_deref());
-    object.optional(r#","certificate":"#, certificate.as_deref());
-    object.optional(r#","user":"#, user.as_deref());
-    object.optional(r#","session":"#, session.as_deref());
-    object.optional(r#","session_facts":"#, session_facts.as_deref());
-    object.optional(r#","binding":"#, binding.as_deref());
-    object.optional(r#","stolen_user":"#, stolen_user.as_deref());
-    object.optional(r#","stolen_session":"#, stolen_session.as_deref());
-    object.optional(r#","stolen_from":"#, stolen_from.as_deref());
+    object.optional(r#","device":"#, device.as_ref().map(DeviceId::as_str));
+    object.optional(r#","device_facts":"#, facts.map(|facts| &*facts.device.hex));
+    if let Some(certificate) = certificate {
+        object.quoted(r#","certificate":"#, &certificate.hex());
+    }
+    object.person(r#","user":"#, user.as_ref());
+    object.optional(r#","session":"#, session.as_ref().map(|session| &*session.0));
+    object.optional(r#","session_facts":"#, facts.map(|facts| &*facts.session.hex));
+    object.optional(r#","binding":"#, *binding);
+    if let Some(stolen) = stolen {
+        object.person(r#","stolen_user":"#, Some(&stolen.user));
+        object.text(r#","stolen_session":"#, &stolen.session.0);
+        object.optional(r#","stolen_from":"#, stolen.from.as_ref().map(DeviceId::as_str));
+    }
     object.optional(r#","app":"#, app.as_deref());
-    object.text(r#","method":"#, method);
-    object.text(r#","host":"#, host);
-    object.text(r#","path":"#, path);
-    object.text(r#","protocol":"#, protocol);
+    object.asked(asked.as_ref());
+    object.text(r#","protocol":"#, draft::protocol(*protocol));
     object.text(r#","decision":"#, decision.as_str());
     object.text(r#","reason":"#, reason);
     if !policies.is_empty() {
         object.texts(r#","policies":"#, policies);
     }
-    object.optional(r#","policy_set":"#, policy_set.as_deref());
-    object.optional(r#","asked_at":"#, asked_at.as_deref());
-    object.optional(r#","action":"#, action.map(sekisho_policy::Action::as_str));
-    if let Some([requests_1m, bytes_1h, bytes_1d]) = *usage {
-        object.number(r#","usage":["#, requests_1m);
-        object.number(",", bytes_1h);
-        object.number(",", bytes_1d);
-        object.0.push(b']');
+    if let Some(basis) = basis {
+        object.basis(basis);
     }
-    if let Some(asked) = step_up {
-        object.rare(r#","step_up":"#, asked)?;
-    }
-    if !ways.is_empty() {
-        object.rare(r#","ways":"#, ways)?;
-    }
-    if let Some(said) = candidate {
-        object.rare(r#","candidate":"#, said)?;
-    }
+    object.rest(step_up.as_ref(), ways, candidate.as_ref())?;
     object.number(r#","status":"#, (*status).into());
     if let Some(length) = length {
         object.number(r#","length":"#, *length);
     }
     out.push(b'}');
     Ok(())
+}
+
+/// Appends an `end` line without its newline.
+pub(super) fn write_end(ended: &Ended, out: &mut Vec<u8>) {
+    let Ended { at, request, sent, received, ms, ending, cause } = ended;
+    out.reserve(USUAL / 4);
+    let mut object = Object(out);
+    object.time(r#"{"line":"end","at":"#, *at);
+    object.request(r#","request":"#, *request);
+    object.number(r#","sent":"#, *sent);
+    object.number(r#","received":"#, *received);
+    object.number(r#","ms":"#, *ms);
+    object.text(r#","ending":"#, ending.as_str());
+    object.optional(r#","cause":"#, cause.map(Cause::as_str));
+    out.push(b'}');
 }
 
 /// Appends a `start` line without its newline.
@@ -164,37 +260,25 @@ pub(super) fn write_start(line: &Start, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Appends an `end` line without its newline.
-pub(super) fn write_end(line: &End, out: &mut Vec<u8>) {
-    // A field that is added must be written too.
-    let End { at, request, sent, received, ms, ending, cause } = line;
-    out.reserve(USUAL / 4);
-    let mut object = Object(out);
-    object.text(r#"{"line":"end","at":"#, at);
-    object.text(r#","request":"#, request);
-    object.number(r#","sent":"#, *sent);
-    object.number(r#","received":"#, *received);
-    object.number(r#","ms":"#, *ms);
-    object.text(r#","ending":"#, ending);
-    object.optional(r#","cause":"#, cause.as_deref());
-    out.push(b'}');
-}
-
 /// A JSON text as serde_json writes it.
 fn push_text(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
     out.push(b'"');
+    push_escaped(text, out);
+    out.push(b'"');
+}
+
+fn push_escaped(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
     // Without branches, so that it is looked at many bytes at a time.
     let plain = bytes.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'));
     if plain {
         out.extend_from_slice(bytes);
     } else {
-        bytes.iter().for_each(|byte| push_escaped(*byte, out));
+        bytes.iter().for_each(|byte| push_byte(*byte, out));
     }
-    out.push(b'"');
 }
 
-fn push_escaped(byte: u8, out: &mut Vec<u8>) {
+fn push_byte(byte: u8, out: &mut Vec<u8>) {
     let short = match byte {
         b'"' => b'"',
         b'\\' => b'\\',
@@ -223,12 +307,19 @@ const USUAL: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use http::Version;
     use proptest::prelude::*;
-    use sekisho_policy::Action;
+    use sekisho_policy::{Action, DeviceFacts, Identity, Moment, Principal, SessionFacts, UserFacts};
 
     use super::*;
-    use crate::record::line::{CandidateSaid, Decision, RecordedWay};
-    use crate::sign_in::Asked;
+    use crate::decide::Snapshots;
+    use crate::inventory::SessionId;
+    use crate::record::draft::Stolen;
+    use crate::record::guard::Ending;
+    use crate::record::line::{Access, Decision, End};
+    use crate::secret::Digest;
 
     #[derive(Serialize)]
     #[serde(tag = "line", rename_all = "lowercase")]
@@ -261,50 +352,118 @@ mod tests {
         }
     }
 
+    fn maybe_arc() -> impl Strategy<Value = Option<Arc<str>>> {
+        maybe().prop_map(|text| text.map(Arc::from))
+    }
+
+    fn words() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(&["permitted", "", "no_permit", "\"\\\n"][..])
+    }
+
+    fn device() -> impl Strategy<Value = Option<DeviceId>> {
+        proptest::option::of("[a-z][a-z0-9-]{1,20}".prop_map(|id| id.parse().unwrap()))
+    }
+
+    fn user() -> impl Strategy<Value = UserId> {
+        (text(), text()).prop_map(|(provider, subject)| UserId { provider: provider.into(), subject: subject.into() })
+    }
+
+    fn stolen() -> impl Strategy<Value = Option<Box<Stolen>>> {
+        let stolen = (user(), text(), device());
+        let stolen = stolen.prop_map(|(user, id, from)| Box::new(Stolen { user, session: SessionId(id.into()), from }));
+        proptest::option::of(stolen)
+    }
+
+    fn asked() -> impl Strategy<Value = Option<(Method, Host, Box<str>)>> {
+        let method = proptest::sample::select(&[Method::GET, Method::PATCH][..]);
+        let host = "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}".prop_map(|host| host.parse::<Host>().unwrap());
+        proptest::option::of((method, host, text().prop_map(Box::from)))
+    }
+
     prop_compose! {
-        fn access()(
-            some in proptest::collection::vec(maybe(), 12), all in proptest::collection::vec(text(), 8),
-            policies in texts(), ways in ways(), connection: u64, status: u16, length: Option<u64>, usage: Option<[u64; 3]>,
-            action in proptest::option::of(proptest::sample::select(&Action::ALL[..])),
-            decision in proptest::sample::select(&[Decision::Allow, Decision::Deny, Decision::Own][..]),
-            max_age: Option<u64>, candidate: bool,
-        ) -> Access {
-            let [at, request, client, method, host, path, protocol, reason] = all.try_into().unwrap();
-            let [device, device_facts, certificate, user, session, session_facts, binding, stolen_user, stolen_session,
-                stolen_from, app, policy_set] = some.try_into().unwrap();
-            let said = CandidateSaid { decision, reason: path.clone(), policies: policies.clone(), policy_set: host.clone() };
-            Access {
-                asked_at: policy_set.clone(),
-                step_up: max_age.map(|age| Asked { max_age: Some(age), acr_values: policies.clone() }),
+        fn basis()(
+            set in text(), action in proptest::sample::select(&Action::ALL[..]), usage: [u64; 3], subject in text(), known: bool,
+            unix_ms in 0..253_402_000_000_000_i64, zone in -95_i64..=95,
+        ) -> Basis {
+            let local = unix_ms + zone * 15 * 60_000;
+            let local_ms = u32::try_from(local.rem_euclid(86_400_000)).unwrap();
+            let at = Moment { unix_ms, local_ms, weekday: Moment::utc(local).weekday };
+            let [requests_1m, bytes_1h, bytes_1d] = usage;
+            let principal = Principal::User(UserFacts { id: subject, ..UserFacts::default() });
+            let who = Identity { principal, device: DeviceFacts::default(), session: SessionFacts::default() };
+            let facts = known.then(|| Arc::new(Snapshots::of(&who).unwrap()));
+            Basis { policy_set: set.into(), action, usage: Usage { requests_1m, bytes_1h, bytes_1d }, at, facts }
+        }
+    }
+
+    prop_compose! {
+        fn draft()(
+            texts in (maybe_arc(), maybe_arc(), texts(), words(), words()),
+            who in (device(), proptest::option::of(user()), stolen(), asked(), proptest::option::of(basis())),
+            ways in ways(), numbers: (u64, u16, Option<u64>, [u8; 16], [u8; 32], bool), max_age: Option<u64>,
+            at in 0..253_402_000_000_000_i64, client: SocketAddr, own: bool, candidate: bool,
+            protocol in proptest::sample::select(&[Version::HTTP_10, Version::HTTP_11, Version::HTTP_2][..]),
+        ) -> Draft {
+            let (session, app, policies, reason, binding) = texts;
+            let (device, user, stolen, asked, basis) = who;
+            let (connection, status, length, id, certificate, bare) = numbers;
+            let decision = if own { Decision::Own } else { Decision::Allow };
+            let said =
+                CandidateSaid { decision, reason: reason.to_owned(), policies: policies.clone(), policy_set: String::new() };
+            Draft {
+                device,
+                certificate: (!bare).then_some(Digest(certificate)),
+                user,
+                session: session.map(SessionId),
+                binding: (!bare).then_some(binding),
+                stolen,
+                app,
+                asked,
+                decision,
+                reason,
+                policies: policies.iter().map(|id| Arc::from(id.as_str())).collect(),
+                basis,
+                step_up: max_age.map(|age| Asked { max_age: Some(age), acr_values: policies }),
+                ways,
                 candidate: candidate.then_some(said),
-                at, request, client, connection, device, device_facts, certificate, user, session, session_facts, binding,
-                stolen_user, stolen_session, stolen_from, app, method, host, path, protocol, decision, reason, policies,
-                policy_set, action, usage, ways, status, length,
+                status,
+                length,
+                ..Draft::new(Timestamp(at), RequestId(id), client, connection, protocol)
             }
         }
     }
 
     proptest! {
         #[test]
-        fn an_access_line_is_what_serde_makes_of_it(line in access()) {
+        fn an_access_line_is_what_serde_makes_of_it(draft in draft()) {
             let mut out = Vec::new();
-            write_access(&line, &mut out).unwrap();
-            prop_assert_eq!(String::from_utf8(out).unwrap(), by_serde(&BySerde::Access(&line)));
+            write_access(&draft, &mut out).unwrap();
+            prop_assert_eq!(String::from_utf8(out).unwrap(), by_serde(&BySerde::Access(&draft.line())));
         }
 
         #[test]
-        fn start_and_end_lines_are_what_serde_makes_of_them(
-            access in access(), sent: u64, received: u64, ms: u64,
-        ) {
+        fn a_start_line_is_what_serde_makes_of_it(some in (maybe(), maybe(), maybe()), all in [text(), text(), text(), text()], policies in texts()) {
+            let (device, user, session) = some;
+            let [app, method, host, path] = all;
+            let (at, request) = (host.clone(), path.clone());
+            let start = Start { at, request, device, user, session, app, method, host, path, policies };
             let mut out = Vec::new();
-            let Access { at, request, device, user, session, app, method, host, path, policies, reason, .. } = access;
-            let end = End { at: at.clone(), request: request.clone(), sent, received, ms, ending: reason, cause: user.clone() };
-            write_end(&end, &mut out);
-            prop_assert_eq!(String::from_utf8(std::mem::take(&mut out)).unwrap(), by_serde(&BySerde::End(&end)));
-            let start =
-                Start { at, request, device, user, session, app: app.unwrap_or_default(), method, host, path, policies };
             write_start(&start, &mut out);
             prop_assert_eq!(String::from_utf8(out).unwrap(), by_serde(&BySerde::Start(&start)));
+        }
+
+        #[test]
+        fn an_end_line_is_what_serde_makes_of_it(at in -9..253_402_000_000_000_i64, id: [u8; 16], numbers: [u64; 3], cut: bool) {
+            let [sent, received, ms] = numbers;
+            let (ending, cause) = if cut { (Ending::Cut, Some(Cause::Policies)) } else { (Ending::Complete, None) };
+            let (at, request) = (Timestamp(at), RequestId(id));
+            let mut out = Vec::new();
+            write_end(&Ended { at, request, sent, received, ms, ending, cause }, &mut out);
+            let end = End {
+                at: at.to_string(), request: request.to_string(), sent, received, ms,
+                ending: ending.as_str().to_owned(), cause: cause.map(|cause| cause.as_str().to_owned()),
+            };
+            prop_assert_eq!(String::from_utf8(out).unwrap(), by_serde(&BySerde::End(&end)));
         }
     }
 }

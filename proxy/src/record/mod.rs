@@ -4,6 +4,7 @@
 
 mod archive;
 mod chain;
+mod draft;
 mod event;
 mod guard;
 mod heads;
@@ -26,6 +27,7 @@ mod writer;
 
 pub use archive::{Archive, ArchiveError, OnFinished};
 pub use chain::{ChainError, ChainHash, Head, Sealed, Verifier, check_line, sealed};
+pub use draft::{Draft, Stolen};
 pub use event::{Event, EventKind};
 pub use guard::{Ending, Open};
 pub use heads::{ChainHead, Heads};

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 
 /// The time of day and the weekday in the zone can both be read off it again.
 pub(super) fn write(at: Moment) -> String {
-    if let Some(text) = offset_ms(at).and_then(|ms| in_minutes(at.unix_ms, ms)) {
+    if let Some(text) = text(at).and_then(|text| String::from_utf8(text.to_vec()).ok()) {
         return text;
     }
     let offset = offset_ms(at).and_then(|ms| Offset::from_seconds(i32::try_from(ms / 1000).ok()?).ok());
@@ -17,19 +17,20 @@ pub(super) fn write(at: Moment) -> String {
     }
 }
 
-/// Every line has one, and zones are whole minutes away from UTC nowadays.
-fn in_minutes(unix_ms: i64, offset_ms: i64) -> Option<String> {
+/// The same, where the zone is whole minutes away from UTC, as zones are nowadays, and the year has four digits.
+pub(super) fn text(at: Moment) -> Option<[u8; 29]> {
+    let offset_ms = offset_ms(at)?;
     let minutes = offset_ms.unsigned_abs() / 60_000;
     if offset_ms % 60_000 != 0 || minutes >= 24 * 60 {
         return None;
     }
     let mut text = [0; 29];
-    text.first_chunk_mut::<24>()?.copy_from_slice(&Timestamp(unix_ms.checked_add(offset_ms)?).rfc3339()?);
+    text.first_chunk_mut::<24>()?.copy_from_slice(&Timestamp(at.unix_ms.checked_add(offset_ms)?).rfc3339()?);
     let digits = [minutes / 600, minutes / 60 % 10, minutes % 60 / 10, minutes % 10];
     let [h1, h2, m1, m2] = digits.map(|digit| b'0' + u8::try_from(digit).unwrap_or(0));
     let sign = if offset_ms < 0 { b'-' } else { b'+' };
     text.last_chunk_mut::<6>()?.copy_from_slice(&[sign, h1, h2, b':', m1, m2]);
-    String::from_utf8(text.to_vec()).ok()
+    Some(text)
 }
 
 /// What [`write`] wrote; `None` if it did not write this.

@@ -11,7 +11,9 @@ use quick_cache::unsync::Cache;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
-use super::line::{Access, End, Gap, Line, Start, write_facts};
+use super::draft::Draft;
+use super::guard::Ended;
+use super::line::{Gap, Line, Start, write_facts};
 use super::metrics::RecordMetrics;
 use super::progress::{Streams, Watch};
 use super::sync::Synced;
@@ -112,11 +114,11 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecordError`]; the caller refuses the request.
-    pub async fn access(&self, line: &Access, facts: Option<&Snapshots>) -> Result<(), RecordError> {
-        if !self.keep(facts) {
+    pub async fn access(&self, draft: &Draft) -> Result<(), RecordError> {
+        if !self.keep(draft.facts()) {
             return Err(RecordError::Unwritable);
         }
-        self.write(&Line::Access(line)).await
+        self.write(&Line::Draft(draft)).await
     }
 
     /// As [`access`](Self::access), for what is about to go to an app.
@@ -128,15 +130,15 @@ impl Recorder {
     }
 
     /// Hands an `end` line in without waiting. While the record cannot be written it is kept, up to a bound.
-    pub fn end(&self, line: &End) {
-        self.hand_in(&Line::End(line));
+    pub(super) fn end(&self, ended: &Ended) {
+        self.hand_in(&Line::Ended(ended));
     }
 
     /// Hands in the `access` line of a request that was refused because it could not be written, or whose client went away
     /// before it was answered. It is kept like an `end`.
-    pub fn late(&self, line: &Access, facts: Option<&Snapshots>) {
-        if self.keep(facts) {
-            self.hand_in(&Line::Access(line));
+    pub fn late(&self, draft: &Draft) {
+        if self.keep(draft.facts()) {
+            self.hand_in(&Line::Draft(draft));
         } else {
             self.0.metrics.failures.inc();
         }
@@ -390,12 +392,30 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::config::Audit;
-    use crate::record::Open;
+    use crate::decide::Basis;
     use crate::record::archive::{alone, alone_with, settings};
     use crate::record::progress::MUCH;
+    use crate::record::{Ending, Open};
 
-    fn end(request: &str) -> End {
-        End { at: String::new(), request: request.into(), sent: 0, received: 0, ms: 0, ending: "complete".into(), cause: None }
+    /// An id that is this name.
+    fn id(name: &str) -> RequestId {
+        let mut id = [0; 16];
+        id[..name.len()].copy_from_slice(name.as_bytes());
+        RequestId(id)
+    }
+
+    fn end(request: &str) -> Ended {
+        let (at, request) = (Timestamp(9), id(request));
+        Ended { at, request, sent: 0, received: 0, ms: 0, ending: Ending::Complete, cause: None }
+    }
+
+    fn access(request: &str, facts: &Arc<Snapshots>) -> Draft {
+        let at = sekisho_policy::Moment::utc(9);
+        let usage = sekisho_policy::Usage::default();
+        let action = sekisho_policy::Action::Read;
+        let basis = Basis { policy_set: "".into(), action, usage, at, facts: Some(Arc::clone(facts)) };
+        let client = std::net::SocketAddr::from(([10, 0, 0, 1], 1));
+        Draft { basis: Some(basis), ..Draft::new(Timestamp(9), id(request), client, 1, http::Version::HTTP_11) }
     }
 
     fn on_a_core<F: Future>(story: impl FnOnce(Recorder, RecordMetrics, std::path::PathBuf) -> F) {
@@ -416,8 +436,8 @@ mod tests {
     #[test]
     fn a_line_is_in_the_file_when_the_call_returns() {
         on_a_core(|recorder, _metrics, path| async move {
-            recorder.write(&Line::End(&end("r1"))).await.unwrap();
-            assert!(std::fs::read_to_string(path).unwrap().contains("\"r1\""));
+            recorder.write(&Line::Ended(&end("r1"))).await.unwrap();
+            assert!(std::fs::read_to_string(path).unwrap().contains(&id("r1").to_string()));
         });
     }
 
@@ -441,14 +461,14 @@ mod tests {
             recorder.finish().await;
         }));
         drop(set);
-        assert!(std::fs::read_to_string(path).unwrap().contains("\"cut\""));
+        assert!(std::fs::read_to_string(path).unwrap().contains(&id("cut").to_string()));
     }
 
     #[test]
     fn what_could_not_be_written_is_tried_again_unasked() {
         on_a_core(|recorder, metrics, path| async move {
             recorder.0.state.borrow_mut().writer.refuse_writes(true);
-            assert_eq!(recorder.write(&Line::End(&end("r1"))).await, Err(RecordError::Unwritable));
+            assert_eq!(recorder.write(&Line::Ended(&end("r1"))).await, Err(RecordError::Unwritable));
             recorder.end(&end("refused"));
             while metrics.failures.get() < 2 {
                 tokio::task::yield_now().await;
@@ -459,18 +479,14 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let text = std::fs::read_to_string(path).unwrap();
-            assert!(text.contains("\"refused\"") && !text.contains("\"r1\""), "{text}");
+            assert!(text.contains(&id("refused").to_string()) && !text.contains(&id("r1").to_string()), "{text}");
             assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1,"seq":"#), "{text}");
         });
     }
 
-    fn access(request: &str) -> Access {
-        Access { request: request.into(), ..Access::default() }
-    }
-
-    fn facts_of(user: &str) -> Snapshots {
+    fn facts_of(user: &str) -> Arc<Snapshots> {
         let principal = Principal::User(UserFacts { id: user.into(), ..UserFacts::default() });
-        Snapshots::of(&Identity { principal, device: DeviceFacts::default(), session: SessionFacts::default() }).unwrap()
+        Snapshots::of(&Identity { principal, device: DeviceFacts::default(), session: SessionFacts::default() }).unwrap().into()
     }
 
     /// What each line names: its kind, then its request or its hash's beginning.
@@ -478,9 +494,12 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        lines
-            .map(|line| (word(&line["line"]), word(if line["line"] == "facts" { &line["hash"] } else { &line["request"] })))
-            .collect()
+        let name = |line: &serde_json::Value| {
+            let hex = word(&line["request"]);
+            let name = hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap());
+            String::from_utf8(name.take_while(|byte| *byte > 0).collect()).unwrap()
+        };
+        lines.map(|line| (word(&line["line"]), if line["line"] == "facts" { word(&line["hash"]) } else { name(&line) })).collect()
     }
 
     #[test]
@@ -488,10 +507,10 @@ mod tests {
         on_a_core(|recorder, _metrics, path| async move {
             let (ana, bob) = (facts_of("corp/ana"), facts_of("corp/bob"));
             recorder.end(&end("r0"));
-            recorder.access(&access("r1"), Some(&ana)).await.unwrap();
-            recorder.access(&access("r2"), Some(&ana)).await.unwrap();
-            recorder.late(&access("r3"), Some(&bob));
-            recorder.access(&access("r4"), Some(&bob)).await.unwrap();
+            recorder.access(&access("r1", &ana)).await.unwrap();
+            recorder.access(&access("r2", &ana)).await.unwrap();
+            recorder.late(&access("r3", &bob));
+            recorder.access(&access("r4", &bob)).await.unwrap();
             let lines = told(&path);
             let at = |what: &str| lines.iter().position(|(_, name)| name == what).unwrap();
             assert_eq!(lines.iter().filter(|(kind, _)| kind == "facts").count(), 3, "bob has the same device as ana: {lines:?}");
@@ -504,13 +523,13 @@ mod tests {
         on_a_core(|recorder, metrics, path| async move {
             let ana = facts_of("corp/ana");
             recorder.0.state.borrow_mut().writer.refuse_writes(true);
-            assert_eq!(recorder.access(&access("r1"), Some(&ana)).await, Err(RecordError::Unwritable));
-            recorder.late(&access("r1"), Some(&ana));
+            assert_eq!(recorder.access(&access("r1", &ana)).await, Err(RecordError::Unwritable));
+            recorder.late(&access("r1", &ana));
             recorder.0.state.borrow_mut().writer.refuse_writes(false);
             while metrics.writable.get() == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            recorder.access(&access("r2"), Some(&ana)).await.unwrap();
+            recorder.access(&access("r2", &ana)).await.unwrap();
             let kinds: Vec<_> = told(&path).into_iter().map(|(kind, _)| kind).collect();
             assert_eq!(kinds, ["open", "facts", "facts", "access", "gap", "access"]);
         });
@@ -523,7 +542,7 @@ mod tests {
         on_a_core_with(alone_with(&settings, "0"), |recorder, _metrics, _path| async move {
             let ana = facts_of("corp/ana");
             for n in 0..12 {
-                recorder.access(&access(&format!("r{n}")), Some(&ana)).await.unwrap();
+                recorder.access(&access(&format!("r{n}"), &ana)).await.unwrap();
             }
         });
         let mut segments: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -560,7 +579,7 @@ mod tests {
             // While it cannot be written, none is kept.
             recorder.0.state.borrow_mut().writer.refuse_writes(true);
             let watch = recorder.watch(id, Rc::clone(&meter));
-            assert!(recorder.write(&Line::End(&end("r1"))).await.is_err());
+            assert!(recorder.write(&Line::Ended(&end("r1"))).await.is_err());
             watch.tell();
             assert_eq!(recorder.0.state.borrow().trailing_lines, 0);
             recorder.0.state.borrow_mut().writer.refuse_writes(false);
@@ -590,7 +609,7 @@ mod tests {
             let lines: Vec<_> = (0..10)
                 .map(|n| {
                     let recorder = recorder.clone();
-                    tokio::task::spawn_local(async move { recorder.write(&Line::End(&end(&format!("r{n}")))).await })
+                    tokio::task::spawn_local(async move { recorder.write(&Line::Ended(&end(&format!("r{n}")))).await })
                 })
                 .collect();
             for line in lines {

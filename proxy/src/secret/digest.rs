@@ -25,6 +25,18 @@ impl Digest {
         Self(out)
     }
 
+    /// Its 64 digits, as it prints.
+    pub fn hex(self) -> [u8; 64] {
+        // Every line of the record has some.
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+            }
+        }
+        hex
+    }
+
     /// Unpadded base64url, the form of `x5t#S256` (RFC 8705) and of PKCE challenges (RFC 7636).
     pub fn to_base64url(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
@@ -53,14 +65,7 @@ impl AsRef<[u8]> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every line of the record has some: one write of 64 digits, not 64 of one.
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            if let [high, low] = pair {
-                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-            }
-        }
-        f.write_str(str::from_utf8(&hex).map_err(|_ascii| fmt::Error)?)
+        f.write_str(str::from_utf8(&self.hex()).map_err(|_ascii| fmt::Error)?)
     }
 }
 
