@@ -293,9 +293,6 @@ pub(super) enum Line<'a> {
     /// As a record of the past has it.
     #[cfg(test)]
     Access(&'a Access),
-    /// Likewise.
-    #[cfg(test)]
-    End(&'a End),
     Start(&'a Start),
     Progress(&'a Progress),
     Gap(&'a Gap),
