@@ -18,6 +18,8 @@ pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     // Connections take it over. Without it the kernel holds megabytes that it has not sent: what we think was sent was not, and a
     // slow reader looks like one that stands still, because nothing more is asked for until a third of that has gone.
     socket.set_tcp_notsent_lowat(UNSENT)?;
+    // Small pieces go at once, which connections take over too.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -51,8 +53,8 @@ pub fn drain(listener: TcpListener) -> Vec<TcpStream> {
     }
 }
 
-/// Bytes that may wait in the kernel, beside those under way to the client.
-const UNSENT: u32 = 128 * 1024;
+/// Bytes that the kernel may keep for a client without having sent them (`TCP_NOTSENT_LOWAT`): enough to keep a fast line busy.
+pub const UNSENT: u32 = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +93,7 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let accepted = drain(listener).remove(0);
         assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT);
+        assert!(accepted.nodelay().unwrap());
     }
 
     #[test]

@@ -6,5 +6,5 @@ mod listener;
 mod proxy_protocol;
 
 pub use limiter::{Limiter, Shed, Slot};
-pub use listener::{drain, is_free, listen};
+pub use listener::{UNSENT, drain, is_free, listen};
 pub use proxy_protocol::{ProxyProtocolError, Said, parse as parse_proxy_protocol, read as read_proxy_protocol};

@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::accept::UNSENT;
+
 /// Bytes to and from a client, beneath TLS.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -28,12 +30,7 @@ pub(super) struct Fate {
 }
 
 impl Socket {
-    /// Bounds what the kernel keeps of it unsent.
     pub(super) fn new(stream: TcpStream, fate: Arc<Fate>) -> Self {
-        let socket = SockRef::from(&stream);
-        if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
-            tracing::debug!(%error, "options of a socket cannot be set");
-        }
         Self { stream, fate }
     }
 }
@@ -122,17 +119,13 @@ impl Drop for Socket {
     }
 }
 
-/// Bytes that the kernel may keep for a client without having sent them (`TCP_NOTSENT_LOWAT`): enough to keep a fast line busy.
+/// Bytes of an answer that the gate may hold at most of what it counts as sent, with `limits.head` as it comes. An answer that is cut
+/// may lack these, and what the network was carrying.
 ///
-/// Together with what lies above it, this bounds what can still reach a client of what was handed on and counted as sent: TLS keeps
-/// at most 64 KiB, hyper 64 KiB of an HTTP/2 stream (HTTP/1: `limits.head_bytes`, at least 8 KiB), and the last piece that an app
-/// sent is in hand, at most 128 KiB. Cutting throws all of that away over HTTP/1; a stream of HTTP/2 may still get what TLS and the
-/// kernel had taken, if its client takes it at once.
-const UNSENT: u32 = 128 * 1024;
-
-/// Bytes of an answer that the gate may hold at most of what it counts as sent, with `limits.head` as it comes: what
-/// `UNSENT` says, added up. An answer that is cut may lack these, and what the network was carrying.
-pub const MOST_HELD: u64 = (128 + 64 + 64 + 128) * 1024;
+/// The kernel keeps at most [`UNSENT`]; above it TLS keeps at most 64 KiB, hyper 64 KiB of an HTTP/2 stream (HTTP/1:
+/// `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most 128 KiB. Cutting throws all of that
+/// away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken, if its client takes it at once.
+pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 64 + 128) * 1024;
 
 #[cfg(test)]
 mod tests {

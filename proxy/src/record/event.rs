@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// One thing that happened. Written to the chain of the control runtime; fields that say nothing are left out.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Event {
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Event<K = EventKind> {
     /// RFC 3339, UTC.
     pub at: String,
     /// What happened.
-    pub event: EventKind,
+    pub event: K,
     /// Who did it: `uid:1000 (ana)`, `user:corp/248289761001`, `device:ana-7k2q` or `system:upkeep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -36,6 +36,9 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
+
+/// An event as it is read: a word that this version does not know is kept as it is.
+pub type EventLine = Event<String>;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -28,7 +28,7 @@ mod writer;
 pub use archive::{Archive, ArchiveError, OnFinished};
 pub use chain::{ChainError, ChainHash, Head, Sealed, Verifier, check_line, sealed};
 pub use draft::{Draft, Stolen};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, EventLine};
 pub use guard::{Ending, Open};
 pub use heads::{ChainHead, Heads};
 pub use journal::{Journal, Noted};

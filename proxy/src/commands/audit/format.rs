@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::ocsf::Ocsf;
 use super::rows::Rows;
 use crate::commands::error::CommandError;
-use crate::record::read::{Bytes, Entry, EventLine, Place, Request};
+use crate::record::EventLine;
+use crate::record::read::{Bytes, Entry, Place, Request};
 use crate::record::{Access, Gap, Start};
 
 /// The options that say how.

@@ -7,7 +7,8 @@ use crate::commands::error::CommandError;
 use crate::commands::output::plain;
 use crate::commands::when::local;
 use crate::record::Decision;
-use crate::record::read::{Bytes, Entry, EventLine, Request};
+use crate::record::EventLine;
+use crate::record::read::{Bytes, Entry, Request};
 
 /// Rows of a table.
 pub(super) struct Rows {

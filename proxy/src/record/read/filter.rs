@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use super::event::EventLine;
+use crate::record::event::EventLine;
 use crate::record::line::{Access, Decision, Start};
 
 /// What must be so of a request or an event. Several of one kind mean any of them; kinds must all fit. Nothing: everything does.

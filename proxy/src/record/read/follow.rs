@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::event::EventLine;
 use super::filter::{Filter, Sieve};
 use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, head, request};
 use super::requests::{Entry, Place, Request};
 use super::segment::{SegmentReader, Step};
+use crate::record::event::EventLine;
 use crate::record::line::{Access, End, Gap, Progress, Start};
 
 /// Follows a record from now on. A request is told when it is answered and again when it ends, or once if both are there.

@@ -4,7 +4,6 @@
 //! its id. Refused: what is no line of ours is skipped and counted, never guessed at. Nobody waits: whoever stops, stops.
 
 mod access;
-mod event;
 mod facts;
 mod filter;
 mod find;
@@ -18,7 +17,6 @@ mod segment;
 mod span;
 
 pub use access::{AccessLine, Text, UnfitLine};
-pub use event::EventLine;
 pub use facts::{FactsKind, FactsLine, identity, person};
 pub use filter::{Filter, StatusWanted};
 pub use find::{FindError, Found, find};

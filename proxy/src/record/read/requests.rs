@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::event::EventLine;
 use super::filter::{Filter, Sieve};
 use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, request};
 use super::late::{Ending, Late};
 use super::lines::{Lines, RawLine, Sift, Tally};
 use super::span::Span;
+use crate::record::event::EventLine;
 use crate::record::line::{Access, End, Gap, Progress, Start};
 
 /// The requests and events that fit a [`Filter`] within a [`Span`], in the order of the record; see [`Lines`].

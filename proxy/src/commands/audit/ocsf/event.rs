@@ -6,7 +6,8 @@ use super::base::{
     ACCOUNT, AUTHENTICATION, BASE, Class, Draft, ENTITY, ERROR, FAILURE, FINDING, HIGH, INFORMATIONAL, LIFECYCLE, LOW, MEDIUM,
     OTHER, SUCCESS, device, product, session, some_user, user,
 };
-use crate::record::read::{EventLine, Place};
+use crate::record::EventLine;
+use crate::record::read::Place;
 use crate::record::{EventKind, Gap};
 
 /// The class, the activity with its name, whether it succeeded, and how serious it is.

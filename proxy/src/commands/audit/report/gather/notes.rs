@@ -9,7 +9,8 @@ use super::table::Table;
 use crate::commands::audit::report::figures::When;
 use crate::commands::audit::report::findings::{DeviceCard, EventClass, Gap, Happened, Replay};
 use crate::commands::audit::report::subject::Subject;
-use crate::record::read::{AccessLine, EventLine, Text, person};
+use crate::record::EventLine;
+use crate::record::read::{AccessLine, Text, person};
 
 /// Notes from the margin.
 #[derive(Debug)]
