@@ -11,7 +11,8 @@ use super::output::{Table, plain, print, print_json, time};
 use super::reach::Reach;
 use crate::config::parse_duration;
 use crate::console::admin::wire::{
-    AddRequest, ApproveRequest, DeviceAnswer, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView, WhyRequest,
+    AddRequest, ApproveRequest, DeviceAnswer, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, OwnerRequest, UsageView,
+    WhyRequest,
 };
 use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
 
@@ -148,12 +149,11 @@ impl DeviceCommand {
                 show(json, answer, invited)
             }
             What::List { status, owner } => {
-                let devices: Vec<DeviceView> = client.get("/v1/devices").await?;
-                let devices: Vec<DeviceView> = devices
-                    .into_iter()
-                    .filter(|view| status.is_none_or(|status| view.device.status == status))
-                    .filter(|view| owner.as_ref().is_none_or(|owner| owner_text(&view.device.owner) == *owner))
-                    .collect();
+                let mut devices: Vec<DeviceView> = match owner {
+                    Some(owner) => client.post("/v1/devices/of", &OwnerRequest { owner }).await?,
+                    None => client.get("/v1/devices").await?,
+                };
+                devices.retain(|view| status.is_none_or(|status| view.device.status == status));
                 if json { print_json(&devices) } else { print(&list(&devices)) }
             }
             What::Show { id } => {

@@ -53,13 +53,31 @@ impl Reach {
 fn from_config(file: &Path) -> Result<PathBuf, CommandError> {
     let wrong = |problem: String| CommandError::Failed(format!("{}: {problem}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    // A lever must not fail because of what somebody wrote further down and has not loaded yet.
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => listen_section(&text).ok_or_else(|| wrong(unreadable(&text, &error)))?,
+    };
     let admin = table.get("listen").and_then(|listen| listen.get("admin"));
     match admin {
         None => Ok(PathBuf::from(DEFAULT)),
         Some(toml::Value::String(path)) => Ok(file.parent().unwrap_or(Path::new(".")).join(path)),
         Some(_) => Err(wrong("`listen.admin` is not a path".to_owned())),
     }
+}
+
+/// The `[listen]` section alone, if that can be read.
+fn listen_section(text: &str) -> Option<toml::Table> {
+    let lines = text.lines().skip_while(|line| line.trim() != "[listen]");
+    let (first, rest) = (lines.clone().take(1), lines.skip(1).take_while(|line| !line.trim_start().starts_with('[')));
+    let table: toml::Table = first.chain(rest).collect::<Vec<_>>().join("\n").parse().ok()?;
+    table.contains_key("listen").then_some(table)
+}
+
+fn unreadable(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    format!("{place}{}; mend it, or name the admin socket with --socket", error.message())
 }
 
 const DEFAULT: &str = "/run/sekisho/admin.sock";
@@ -87,6 +105,22 @@ mod tests {
         assert_eq!(Reach::default().path(&[], &file).unwrap(), dir.path().join("run/admin.sock"), "in its folder");
         std::fs::write(&file, "state = \"s\"\n").unwrap();
         assert_eq!(path(None, Some(&file), environment()), PathBuf::from(DEFAULT));
+    }
+
+    #[test]
+    fn a_mistake_elsewhere_in_the_configuration_holds_no_lever_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sekisho.toml");
+        let said = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Reach::default().path(&[], &file)
+        };
+        let listen = "[listen]\nhttps = \"0.0.0.0:443\"\nadmin = \"run/a.sock\"\n";
+        let found = said(&format!("{listen}\n[sign_in]\nhost = gate\n")).unwrap();
+        assert_eq!(found, dir.path().join("run/a.sock"));
+        let error = said("[listen]\nadmin = run\n").unwrap_err().to_string();
+        assert!(error.contains("line 2: ") && error.contains("--socket"), "{error}");
+        assert!(said("[sign_in]\nhost = gate\n").is_err(), "it may stand in what cannot be read");
     }
 
     #[test]

@@ -34,8 +34,7 @@ impl ReloadCommand {
         if self.json {
             return print_json(&report);
         }
-        let mut text =
-            if report.changed.is_empty() { "reloaded; no app and no policy has changed\n" } else { "reloaded\n" }.to_owned();
+        let mut text = if report.changed.is_empty() { "reloaded; nothing has changed\n" } else { "reloaded\n" }.to_owned();
         for line in report.changed.iter().chain(&report.notes) {
             for part in line.lines() {
                 text.push_str(&format!("  {}\n", plain(part)));

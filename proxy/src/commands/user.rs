@@ -28,7 +28,13 @@ enum What {
     List,
     /// Take a person's access away on every device, now, and end their sessions
     #[command(after_help = "Example:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"")]
-    Suspend(Whom),
+    Suspend {
+        #[command(flatten)]
+        whom: Whom,
+        /// Also somebody who has never signed in, such as one who only uses bearer tokens
+        #[arg(long)]
+        stranger: bool,
+    },
     /// Give access back; the person signs in again
     #[command(after_help = "Example:\n  sekisho user resume corp/248289761001")]
     Resume(Whom),
@@ -50,23 +56,22 @@ impl UserCommand {
     /// [`CommandError`] in words, with the exit code.
     pub async fn run(self) -> Result<(), CommandError> {
         let client = self.reach.client()?;
-        let (path, whom) = match self.what {
+        let (path, whom, stranger) = match self.what {
             What::List => {
                 let status: Status = client.get("/v1/status").await?;
                 return if self.json { print_json(&status.suspended) } else { print(&list(&status.suspended)) };
             }
-            What::Suspend(whom) => ("/v1/users/suspend", whom),
-            What::Resume(whom) => ("/v1/users/resume", whom),
+            What::Suspend { whom, stranger } => ("/v1/users/suspend", whom, stranger),
+            What::Resume(whom) => ("/v1/users/resume", whom, false),
         };
-        let answer: UserAnswer = client.post(path, &UserRequest { user: whom.user, why: whom.reason }).await?;
+        let answer: UserAnswer = client.post(path, &UserRequest { user: whom.user, why: whom.reason, stranger }).await?;
         if self.json {
             return print_json(&answer);
         }
         let user = plain(&answer.user);
         print(&match path {
             "/v1/users/resume" => format!("{user} may sign in again\n"),
-            _ if answer.known => format!("{user} is suspended; {}", told(&answer.ended)),
-            _ => format!("{user} is suspended, but nobody of that name has signed in here: is it spelt right?\n"),
+            _ => format!("{user} is suspended; {}", told(&answer.ended)),
         })
     }
 }

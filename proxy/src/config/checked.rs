@@ -71,7 +71,7 @@ pub(super) fn known_groups(providers: impl Iterator<Item = (bool, Option<BTreeSe
 }
 
 /// Addresses to listen on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
     /// The gate itself.
     pub https: SocketAddr,
@@ -114,7 +114,7 @@ pub enum Landlock {
 }
 
 /// Sign-in and sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SignIn {
     /// The gate's own host.
     pub host: Host,
@@ -136,7 +136,7 @@ pub struct ServerCertificateFiles {
 }
 
 /// Somebody who vouches for people.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct IdentityProvider {
     /// Unique name; part of every user's id.
     pub name: Arc<str>,
@@ -176,7 +176,7 @@ impl IdentityProvider {
 }
 
 /// Where a provider's signing keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum KeySource {
     /// `jwks_uri` of the discovery document.
     Discovery,
@@ -185,7 +185,7 @@ pub enum KeySource {
 }
 
 /// The gate as a client of the provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OidcClient {
     /// `client_id`.
     pub id: String,
@@ -196,7 +196,7 @@ pub struct OidcClient {
 }
 
 /// Somebody who vouches for devices.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct DeviceAuthority {
     /// Unique name, policies see it as `context.device.authority`.
     pub name: Arc<str>,
@@ -205,7 +205,7 @@ pub struct DeviceAuthority {
 }
 
 /// Kinds of device authority.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum DeviceAuthorityKind {
     /// Our own CA, made on first start in the state folder.
     Builtin {

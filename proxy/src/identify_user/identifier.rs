@@ -13,7 +13,7 @@ use super::session;
 use crate::clock::Timestamp;
 use crate::config::{Host, SignIn};
 use crate::identify_device::KnownDevice;
-use crate::inventory::{Inventory, LiveSession};
+use crate::inventory::{Inventory, LiveSession, Session};
 
 /// Finds out who asks. One per data core.
 #[derive(Debug)]
@@ -39,13 +39,23 @@ pub struct Ask<'a> {
     pub now: Timestamp,
 }
 
-/// A credential that another known device showed than the one that it belongs to.
+/// A credential that was refused though it is genuine: another known device showed it than its own, or its person is suspended.
 #[derive(Clone, Debug)]
-pub enum Stolen {
+pub enum Shown {
     /// A session, by its cookie.
     Session(Arc<LiveSession>),
     /// A bearer token that is bound to a certificate.
     Token(StolenToken),
+}
+
+impl Shown {
+    /// The session, or what a token says in its place.
+    pub fn session(&self) -> &Session {
+        match self {
+            Self::Session(live) => &live.session,
+            Self::Token(token) => &token.session,
+        }
+    }
 }
 
 impl Identifier {
@@ -54,14 +64,14 @@ impl Identifier {
         Self { inventory, bearer: Bearer::new() }
     }
 
-    /// What was stolen, after [`UserRefusal::OtherDevice`] was the answer to a request with these headers. Only what is valid on its
-    /// own device is: a guess is not.
-    pub fn stolen(&self, headers: &HeaderMap) -> Option<Stolen> {
+    /// What was shown, after [`UserRefusal::OtherDevice`] or [`UserRefusal::Suspended`] was the answer to a request with these
+    /// headers. Only what is genuine is: a guess is not.
+    pub fn shown(&self, headers: &HeaderMap) -> Option<Shown> {
         match Cookie::Session.sent(headers) {
-            Sent::Token(token) => self.inventory.session_by_token(&token).map(|(live, _host)| Stolen::Session(live)),
+            Sent::Token(token) => self.inventory.session_by_token(&token).map(|(live, _host)| Shown::Session(live)),
             Sent::Malformed => None,
             Sent::Absent => match Authorization::of(headers) {
-                Authorization::Bearer(token) => self.bearer.stolen(token, &self.inventory).map(Stolen::Token),
+                Authorization::Bearer(token) => self.bearer.stolen(token, &self.inventory).map(Shown::Token),
                 Authorization::Malformed | Authorization::NotOurs => None,
             },
         }

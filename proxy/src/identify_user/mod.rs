@@ -22,7 +22,7 @@ mod tests;
 
 pub use again::Again;
 pub use bearer::StolenToken;
-pub use identifier::{Ask, Identifier, Stolen};
+pub use identifier::{Ask, Identifier, Shown};
 pub use json::{NotAnObject, object};
 pub use known::{Binding, KnownUser};
 pub use refusal::UserRefusal;

@@ -238,6 +238,7 @@ fn sign_in(why: &SignInRefusal) -> Answer {
             };
         }
         SignInRefusal::Session(why) => return user(*why),
+        SignInRefusal::Suspended(_) => return user(UserRefusal::Suspended),
         SignInRefusal::StepUp { problem, form } => {
             let sent = if *form { " What you were sending was not sent." } else { "" };
             let detail = format!("{}{sent}", sentence(&problem.to_string()));

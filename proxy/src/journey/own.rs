@@ -115,7 +115,7 @@ async fn visit(
     own: OwnRequest,
     endpoint: Endpoint,
     visitor: Visitor,
-    story: &Story,
+    story: &mut Story,
 ) -> Result<Response<Body>, Refusal> {
     let device = match visitor.device {
         Ok(device) => Some(device),
@@ -145,7 +145,11 @@ async fn visit(
         && let Err(why) = &reply
     {
         let (request, detail) = (Some(story.id().to_string()), Some(format!("{}: {why}", why.as_str())));
-        core.gate.signals.event(Event { device, request, detail, ..Event::of(EventKind::SignInFailed, story.at()) });
+        let user = why.person().map(ToString::to_string);
+        if let Some(person) = why.person() {
+            story.person(person);
+        }
+        core.gate.signals.event(Event { device, user, request, detail, ..Event::of(EventKind::SignInFailed, story.at()) });
     }
     let reply = reply?;
     Ok(reply::render(&reply, world, story))

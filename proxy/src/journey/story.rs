@@ -12,7 +12,7 @@ use crate::decide::{Basis, DecideRefusal, Permit};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
-use crate::inventory::{DeviceId, Session};
+use crate::inventory::{DeviceId, Session, UserId};
 use crate::read::{Clean, RequestId};
 use crate::record::{Access, CandidateSaid, Decision, Draft, Open, RecordError, RecordedWay, Recorder, Start, Stolen, Watch};
 use crate::sign_in::Asked;
@@ -110,6 +110,17 @@ impl Story {
         line.user = Some(user.session.user.clone());
         line.session = Some(user.session.id.clone());
         line.binding = Some(user.binding.as_str());
+    }
+
+    /// Whose session or token it is was known, and it is refused.
+    pub(super) fn refused_user(&mut self, session: &Session) {
+        self.line.user = Some(session.user.clone());
+        self.line.session = Some(session.id.clone());
+    }
+
+    /// Who it is was known, and is refused.
+    pub(super) fn person(&mut self, user: &UserId) {
+        self.line.user = Some(user.clone());
     }
 
     /// A session or a token was shown by another device than its own.

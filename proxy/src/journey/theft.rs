@@ -1,4 +1,4 @@
-//! A credential that belongs to another device: whose it is, for the record and for the desk that acts on it.
+//! A credential that is refused though it is genuine: whose it is, for the record, and for the desk that acts on theft.
 
 use http::HeaderMap;
 
@@ -7,9 +7,9 @@ use super::gate::Core;
 use super::signals::{Theft, Whose};
 use super::story::Story;
 use crate::identify_device::KnownDevice;
-use crate::identify_user::{Stolen, UserRefusal};
+use crate::identify_user::{Shown, UserRefusal};
 
-/// Tells of it, if that is why the request is refused.
+/// Tells of it, if that is why the request is refused; of a person whose access was taken away, who it was.
 pub(super) fn notice(
     core: &Core,
     client: &Client,
@@ -18,17 +18,22 @@ pub(super) fn notice(
     why: UserRefusal,
     story: &mut Story,
 ) {
+    if why == UserRefusal::Suspended
+        && let Some(shown) = core.users.shown(headers)
+    {
+        story.refused_user(shown.session());
+    }
     if !why.is_theft() {
         return;
     }
-    let Some(stolen) = core.users.stolen(headers) else { return };
+    let Some(stolen) = core.users.shown(headers) else { return };
     let (user, whose) = match stolen {
-        Stolen::Session(live) => {
+        Shown::Session(live) => {
             let session = &live.session;
             story.stolen(session, Some(&session.device));
             (session.user.to_string(), Whose::Session(session.id.clone(), session.device.clone()))
         }
-        Stolen::Token(token) => {
+        Shown::Token(token) => {
             let session = &token.session;
             story.stolen(session, token.from.as_ref());
             let (id, until) = (session.id.clone(), session.expires_at);

@@ -6,6 +6,7 @@ use super::wanted::StepUpProblem;
 use crate::identify_user::UserRefusal;
 use crate::identify_user::claims::{ClaimProblem, GroupsProblem};
 use crate::identify_user::jws::JwsProblem;
+use crate::inventory::UserId;
 use crate::secret::NoRandomness;
 use crate::store::SessionError;
 
@@ -83,9 +84,12 @@ pub enum SignInRefusal {
     /// The session at the sign-in host is not for this request.
     #[error(transparent)]
     Session(UserRefusal),
+    /// An administrator took this person's access away.
+    #[error("access is suspended")]
+    Suspended(UserId),
     /// The session could not be begun or ended.
     #[error(transparent)]
-    Store(#[from] SessionError),
+    Store(SessionError),
     /// No randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -148,6 +152,7 @@ impl SignInRefusal {
             Self::FormGone => "form_gone",
             Self::CrossSite => "sign_in_cross_site",
             Self::Session(refusal) => refusal.as_str(),
+            Self::Suspended(_) => UserRefusal::Suspended.as_str(),
             Self::Store(_) => "sign_in_store",
             Self::NoRandomness(_) => "sign_in_randomness",
         }
@@ -156,6 +161,14 @@ impl SignInRefusal {
     /// A session cookie of ours was copied to another device.
     pub fn is_theft(&self) -> bool {
         matches!(self, Self::Session(refusal) if refusal.is_theft())
+    }
+
+    /// Who it is that is refused, where that is known for sure.
+    pub fn person(&self) -> Option<&UserId> {
+        match self {
+            Self::Suspended(user) => Some(user),
+            _ => None,
+        }
     }
 
     /// The browser is told to forget our session cookie.
@@ -169,6 +182,15 @@ impl SignInRefusal {
             Self::ProviderDown | Self::ProviderError | Self::ProviderUnfit(_) | Self::ProviderAnswer(_) => Outcome::ProviderDown,
             Self::Store(SessionError::Store(_)) | Self::NoRandomness(_) => Outcome::Failed,
             _ => Outcome::Refused,
+        }
+    }
+}
+
+impl From<SessionError> for SignInRefusal {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Suspended(user) => Self::Suspended(user),
+            other => Self::Store(other),
         }
     }
 }

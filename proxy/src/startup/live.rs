@@ -241,6 +241,21 @@ fn keep<T: Clone + PartialEq>(name: &str, running: &T, new: &mut T, wait: &mut i
     }
 }
 
+/// The sections that say something else now, apart from apps and policies.
+fn different<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
+    let sections = [
+        ("listen", old.listen != new.listen),
+        ("sign_in", old.sign_in != new.sign_in),
+        ("server_certificate", old.server_certificates != new.server_certificates),
+        ("identity_provider", old.identity_providers != new.identity_providers),
+        ("device_authority", old.device_authorities != new.device_authorities),
+        ("limits", old.limits != new.limits),
+        ("time_zone", old.time_zone != new.time_zone),
+        ("max_fact_age", old.max_fact_age != new.max_fact_age),
+    ];
+    sections.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name)
+}
+
 /// What is different now, and what is not although it should be.
 fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> ReloadReport {
     let mut report = ReloadReport::default();
@@ -254,6 +269,7 @@ fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> 
     }
     let gone = old.config.apps.iter().filter(|app| find(new, &app.name).is_none());
     report.changed.extend(gone.map(|app| format!("app `{}` is gone", app.name)));
+    report.changed.extend(different(&old.config, &new.config).map(|section| format!("`{section}` is different")));
     let set = |world: &World| world.decider.as_ref().map(crate::decide::Decider::hash);
     if set(old) != set(new) {
         report.changed.push("the policies are different".to_owned());

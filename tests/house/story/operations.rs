@@ -31,6 +31,33 @@ async fn a_reload_swaps_policies_and_keeps_connections() {
 }
 
 #[tokio::test]
+async fn a_person_is_found_by_either_name_and_a_misspelt_one_is_nobody() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.laptop("lap-8", "bob").await;
+    house.signed_in(&laptop, "alice").await;
+    for owner in ["alice@corp.example", "corp/alice"] {
+        let listed = house.json(&["device", "list", "--owner", owner]).await;
+        let ids: Vec<_> = listed.as_array().unwrap().iter().map(|device| &device["id"]).collect();
+        assert_eq!(ids, ["lap-7"], "{owner}");
+    }
+    for (command, name, near) in [
+        (["device", "list", "--owner"].as_slice(), "alise@corp.example", "alice@corp.example"),
+        (&["device", "list", "--owner"], "corp/alicia", "corp/alice"),
+        (&["user", "suspend"], "corp/alise", "corp/alice"),
+        (&["user", "suspend"], "corb/alice", "corp"),
+    ] {
+        let said = house.command(&[command, &[name]].concat()).await;
+        assert_eq!(said.code, Some(3), "{name}: {}", said.err);
+        assert!(said.err.contains(near), "{name}: {}", said.err);
+    }
+    assert_eq!(house.json(&["user", "list"]).await, serde_json::json!([]));
+    // Who only ever shows tokens has never signed in.
+    house.must(&["user", "suspend", "corp/build-server", "--stranger"]).await;
+    assert_eq!(house.json(&["user", "list"]).await, serde_json::json!(["corp/build-server"]));
+}
+
+#[tokio::test]
 async fn every_lever_leaves_a_line_with_who_and_why() {
     let mut house = House::open().await;
     let laptop = house.laptop("lap-7", "alice").await;

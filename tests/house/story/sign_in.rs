@@ -1,5 +1,7 @@
 //! Signing in and out, with the demo provider and with two real ones.
 
+use serde_json::Value;
+
 use crate::harness::{Client, House, Kind, allowed, plain, refused};
 
 /// The whole way with a provider: deep link, single sign-on, identity, sign-out.
@@ -103,6 +105,15 @@ async fn a_suspended_user_is_refused_everywhere() {
         assert!(matches!(status, 401 | 403), "{status}");
     }
     assert!(!house.wiki.has_seen("/b"));
+    // Signing in again tells them why it is of no use, and the record who tried.
+    let page = house.idp.sign_in(&laptop.client(&house), &house.url("wiki", "/b"), "alice").await;
+    refused(&page, 403);
+    assert!(page.text().contains("suspended"), "{}", page.shown());
+    let lines = house.record().lines();
+    let tried: Vec<_> = lines.iter().filter(|line| line["reason"] == "user_suspended").map(|line| &line["user"]).collect();
+    assert_eq!(tried, [&Value::from("corp/alice"), &Value::from("corp/alice")], "with a token, and signing in");
+    let failed = lines.iter().find(|line| line["event"] == "sign_in_failed").expect("an event");
+    assert_eq!(failed["user"], "corp/alice");
     house.must(&["user", "resume", "corp/alice"]).await;
     allowed(&program.get(&house.url("wiki", "/c")).await);
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::answer::Refused;
+use super::sessions;
 use super::state::AdminState;
-use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, UsageView};
+use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, OwnerRequest, UsageView};
 use crate::config::{Approval, Config, DeviceAuthorityKind};
 use crate::contain::{Figures, Used};
 use crate::inventory::{DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
@@ -25,6 +26,24 @@ pub(super) fn list(state: &AdminState) -> Vec<DeviceView> {
         inventory.devices().iter().map(|live| view(live, sessions.get(&live.device.id).copied().unwrap_or_default())).collect();
     views.sort_by(|a, b| a.device.id.cmp(&b.device.id));
     views
+}
+
+/// Those of one person, by whatever name they have them.
+pub(super) async fn list_of(state: &AdminState, request: OwnerRequest) -> Result<Vec<DeviceView>, Refused> {
+    let email = canonical_email(&request.owner);
+    let user = state.registrar.find_user(&request.owner).await;
+    let mine = |owner: &Owner| match owner {
+        Owner::User(owner) => user.as_ref().is_ok_and(|user| user == owner),
+        Owner::Email(owner) => email.as_ref() == Some(owner),
+    };
+    let mut views = list(state);
+    views.retain(|view| view.device.owner.as_ref().is_some_and(mine));
+    match user {
+        // Who owns nothing may be misspelt.
+        Err(unknown) if views.is_empty() => Err(unknown.into()),
+        Ok(user) if views.is_empty() && !state.registrar.has_signed_in(&user).await? => Err(sessions::unknown(state, &user)),
+        Ok(_) | Err(_) => Ok(views),
+    }
 }
 
 pub(super) async fn show(state: &AdminState, id: &str) -> Result<DeviceDetails, Refused> {
@@ -127,12 +146,8 @@ fn external(config: &Config, name: &str) -> Result<Arc<str>, Refused> {
 
 fn owner_of(config: &Config, text: &str) -> Result<Owner, Refused> {
     if let Ok(user) = text.parse::<UserId>() {
-        let known = config.identity_providers.iter().any(|provider| provider.name == user.provider);
-        return if known {
-            Ok(Owner::User(user))
-        } else {
-            Err(Refused::wrong(format!("no identity provider is called `{}`", user.provider)))
-        };
+        sessions::has_provider(config, &user)?;
+        return Ok(Owner::User(user));
     }
     let wrong = || Refused::wrong(format!("`{text}` is neither an e-mail address nor `provider/subject`"));
     canonical_email(text).map(Owner::Email).ok_or_else(wrong)

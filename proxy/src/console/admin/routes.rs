@@ -37,6 +37,7 @@ pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answ
         ("GET", ["v1", "candidate"]) => Ok(ok(&(state.candidate)())),
         ("GET", ["v1", "devices"]) => Ok(ok(&devices::list(state))),
         ("POST", ["v1", "devices"]) => Ok(ok(&devices::add(state, by, request.read()?).await?)),
+        ("POST", ["v1", "devices", "of"]) => Ok(ok(&devices::list_of(state, request.read()?).await?)),
         ("POST", ["v1", "invitations"]) => Ok(ok(&devices::invite(state, by, request.read()?).await?)),
         ("GET", ["v1", "devices", id]) => Ok(ok(&devices::show(state, id).await?)),
         ("POST", ["v1", "devices", id, lever]) => pull(state, request, id, lever).await,

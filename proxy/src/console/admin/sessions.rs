@@ -8,7 +8,8 @@ use super::answer::Refused;
 use super::devices::find;
 use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
-use crate::inventory::UserId;
+use crate::config::Config;
+use crate::inventory::{Owner, UserId};
 use crate::store::{Actor, SessionsOf, did_you_mean, near};
 
 /// Every session that can be used now, by person and then by its beginning.
@@ -55,18 +56,47 @@ pub(super) async fn end(state: &AdminState, by: &Actor, request: EndRequest) -> 
     Ok(Ended { ended })
 }
 
-/// Nobody of that name has ever had a session: it is misspelt, most likely.
-fn unknown(state: &AdminState, user: &UserId) -> Refused {
-    let live = state.registrar.inventory().sessions();
-    let users: BTreeSet<String> = live.iter().map(|live| live.session.user.to_string()).collect();
-    let near = near(&user.to_string(), users.iter().map(String::as_str));
+/// Nobody of that name has ever had a session or a device: it is misspelt, most likely.
+pub(super) fn unknown(state: &AdminState, user: &UserId) -> Refused {
+    let near = near_names(state, user);
     Refused::new(StatusCode::NOT_FOUND, format!("nobody called `{user}` has signed in here{}", did_you_mean(&near)))
+}
+
+/// People who could have been meant: those with a session, or with a device.
+fn near_names(state: &AdminState, user: &UserId) -> Vec<String> {
+    let inventory = state.registrar.inventory();
+    let mut users: BTreeSet<String> = inventory.sessions().iter().map(|live| live.session.user.to_string()).collect();
+    users.extend(inventory.devices().iter().filter_map(|live| match &live.device.owner {
+        Some(Owner::User(owner)) => Some(owner.to_string()),
+        Some(Owner::Email(_)) | None => None,
+    }));
+    near(&user.to_string(), users.iter().map(String::as_str))
+}
+
+/// # Errors
+/// If that person's provider is not one of the gate's.
+pub(super) fn has_provider(config: &Config, user: &UserId) -> Result<(), Refused> {
+    let mut names = config.identity_providers.iter().map(|provider| &*provider.name);
+    if names.any(|name| name == &*user.provider) {
+        return Ok(());
+    }
+    let near = near(&user.provider, config.identity_providers.iter().map(|provider| &*provider.name));
+    Err(Refused::wrong(format!("no identity provider is called `{}`{}", user.provider, did_you_mean(&near))))
 }
 
 pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
     let user = state.registrar.find_user(&request.user).await?;
-    let ended = state.registrar.suspend_user(&user, by, &request.why).await?;
+    has_provider(&(state.config)(), &user)?;
     let known = state.registrar.has_signed_in(&user).await?;
+    if !known && !request.stranger {
+        let near = did_you_mean(&near_names(state, &user));
+        let words = format!(
+            "nobody called `{user}` has signed in here, so nobody was suspended{near}; with --stranger they are, as is right for who \
+             only uses bearer tokens"
+        );
+        return Err(Refused::new(StatusCode::NOT_FOUND, words));
+    }
+    let ended = state.registrar.suspend_user(&user, by, &request.why).await?;
     Ok(UserAnswer { user: user.to_string(), ended, known })
 }
 

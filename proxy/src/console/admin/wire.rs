@@ -99,6 +99,14 @@ pub struct Example {
     pub candidate: Vec<String>,
 }
 
+/// `POST /v1/devices/of`: the devices of one person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerRequest {
+    /// `provider/subject`, or an e-mail address.
+    pub owner: String,
+}
+
 /// A device in a listing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceView {
@@ -284,6 +292,9 @@ pub struct UserRequest {
     /// Why.
     #[serde(default)]
     pub why: String,
+    /// To suspend: also somebody who has never been here.
+    #[serde(default)]
+    pub stranger: bool,
 }
 
 /// The answer to it.

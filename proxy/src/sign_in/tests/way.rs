@@ -272,7 +272,7 @@ async fn who_is_suspended_stays_out() {
     let user = house.session(&browser, GATE).unwrap().session.user.clone();
     house.registrar.suspend_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     let refusal = house.whole_way(&mut house.browser("lap-1"), "/").await.unwrap_err();
-    assert!(matches!(refusal, SignInRefusal::Store(crate::store::SessionError::Suspended(_))), "{refusal}");
+    assert_eq!((refusal.as_str(), refusal.person()), ("user_suspended", Some(&user)));
     house.registrar.resume_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     assert!(house.whole_way(&mut house.browser("lap-1"), "/").await.is_ok());
 }
