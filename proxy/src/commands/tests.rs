@@ -346,7 +346,9 @@ async fn people_are_suspended_and_resumed() {
     assert_eq!(gate.run("user suspend corp/ana").await.unwrap_err().exit_code(), 3);
     gate.run("user resume corp/ana").await.unwrap();
     assert!(!gate.registrar.inventory().is_suspended(&user("ana")));
-    let answer: Value = gate.client().post("/v1/users/suspend", &json!({ "user": "corp/zoe" })).await.unwrap();
+    let error = gate.run("user suspend corp/anna").await.unwrap_err();
+    assert!(error.to_string().contains("did you mean `corp/ana`?"), "{error}");
+    let answer: Value = gate.client().post("/v1/users/suspend", &json!({ "user": "corp/zoe", "stranger": true })).await.unwrap();
     assert_eq!(answer["known"], false, "suspended all the same, and the operator is told");
     let error = gate.run("user resume corp/zo").await.unwrap_err();
     assert!(error.to_string().contains("did you mean `corp/zoe`?"), "{error}");

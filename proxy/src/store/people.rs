@@ -138,6 +138,21 @@ impl Registrar {
         .await
     }
 
+    /// Everybody who has signed in here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn people(&self) -> Result<Vec<UserId>, StoreError> {
+        let me = self.clone();
+        self.run(async move {
+            let found: Vec<(String, String)> =
+                sqlx::query_as("SELECT provider, subject FROM people").fetch_all(me.pool()).await?;
+            let user = |(provider, subject): (String, String)| UserId { provider: provider.into(), subject: subject.into() };
+            Ok(found.into_iter().map(user).collect())
+        })
+        .await
+    }
+
     /// Whether somebody of that name has signed in here.
     ///
     /// # Errors

@@ -41,7 +41,9 @@ pub(super) async fn list_of(state: &AdminState, request: OwnerRequest) -> Result
     match user {
         // Who owns nothing may be misspelt.
         Err(unknown) if views.is_empty() => Err(unknown.into()),
-        Ok(user) if views.is_empty() && !state.registrar.has_signed_in(&user).await? => Err(sessions::unknown(state, &user)),
+        Ok(user) if views.is_empty() && !state.registrar.has_signed_in(&user).await? => {
+            Err(sessions::unknown(state, &user).await?)
+        }
         Ok(_) | Err(_) => Ok(views),
     }
 }

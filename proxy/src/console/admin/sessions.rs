@@ -51,26 +51,26 @@ pub(super) async fn end(state: &AdminState, by: &Actor, request: EndRequest) -> 
     if let (true, SessionsOf::User(user)) = (ended.is_empty(), &which)
         && !state.registrar.has_signed_in(user).await?
     {
-        return Err(unknown(state, user));
+        return Err(unknown(state, user).await?);
     }
     Ok(Ended { ended })
 }
 
 /// Nobody of that name has ever had a session or a device: it is misspelt, most likely.
-pub(super) fn unknown(state: &AdminState, user: &UserId) -> Refused {
-    let near = near_names(state, user);
-    Refused::new(StatusCode::NOT_FOUND, format!("nobody called `{user}` has signed in here{}", did_you_mean(&near)))
+pub(super) async fn unknown(state: &AdminState, user: &UserId) -> Result<Refused, Refused> {
+    let near = near_names(state, user).await?;
+    Ok(Refused::new(StatusCode::NOT_FOUND, format!("nobody called `{user}` has signed in here{}", did_you_mean(&near))))
 }
 
-/// People who could have been meant: those with a session, or with a device.
-fn near_names(state: &AdminState, user: &UserId) -> Vec<String> {
-    let inventory = state.registrar.inventory();
-    let mut users: BTreeSet<String> = inventory.sessions().iter().map(|live| live.session.user.to_string()).collect();
-    users.extend(inventory.devices().iter().filter_map(|live| match &live.device.owner {
+/// People who could have been meant: those who have signed in, or have a device.
+async fn near_names(state: &AdminState, user: &UserId) -> Result<Vec<String>, Refused> {
+    let people = state.registrar.people().await?;
+    let mut users: BTreeSet<String> = people.iter().map(ToString::to_string).collect();
+    users.extend(state.registrar.inventory().devices().iter().filter_map(|live| match &live.device.owner {
         Some(Owner::User(owner)) => Some(owner.to_string()),
         Some(Owner::Email(_)) | None => None,
     }));
-    near(&user.to_string(), users.iter().map(String::as_str))
+    Ok(near(&user.to_string(), users.iter().map(String::as_str)))
 }
 
 /// # Errors
@@ -89,7 +89,7 @@ pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest
     has_provider(&(state.config)(), &user)?;
     let known = state.registrar.has_signed_in(&user).await?;
     if !known && !request.stranger {
-        let near = did_you_mean(&near_names(state, &user));
+        let near = did_you_mean(&near_names(state, &user).await?);
         let words = format!(
             "nobody called `{user}` has signed in here, so nobody was suspended{near}; with --stranger they are, as is right for who \
              only uses bearer tokens"
