@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use sekisho::record::EventLine;
 use sekisho::record::keep::{Checkpoint, PublicKeys, Summary, verify_checkpoint, verify_summary};
-use sekisho::record::read::{AccessLine, EventLine, FactsLine, Filter, RecordFolder, SegmentFile, SegmentReader, Span, Step};
+use sekisho::record::read::{AccessLine, FactsLine, Filter, RecordFolder, SegmentFile, SegmentReader, Span, Step};
 use sekisho::record::verify::{Trust, verify};
 use sekisho::record::{ChainHash, Head, Verifier, check_line, sealed};
 
