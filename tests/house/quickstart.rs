@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -87,9 +86,8 @@ async fn every_line_to_paste_does_what_it_says() {
             Some("policies") => assert!(!came.out.is_empty(), "{line}"),
             Some("isolate") => assert!(came.out.contains("quarantined"), "{}", came.out),
             _ => {
-                let record: Vec<Value> = came.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-                // Each theft has its `access` line and its event.
-                assert_eq!(record.len(), 4, "{}", came.out);
+                // A stolen token and a stolen cookie.
+                assert_eq!(came.out.matches("deny: credential_replayed").count(), 2, "{}", came.out);
             }
         }
         pasted += 1;

@@ -132,7 +132,7 @@ struct Lever {
 #[derive(Debug, Args)]
 struct Why {
     /// Why; recorded with the change
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
     reason: String,
 }
 

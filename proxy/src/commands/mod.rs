@@ -23,6 +23,7 @@ mod status;
 mod tests;
 mod user;
 mod when;
+mod why;
 
 pub use admin_client::AdminClient;
 pub use audit::AuditCommand;

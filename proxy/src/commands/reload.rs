@@ -17,7 +17,7 @@ pub struct ReloadCommand {
     #[command(flatten)]
     reach: Reach,
     /// Why; recorded with it
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
     reason: String,
     /// Print JSON
     #[arg(long)]

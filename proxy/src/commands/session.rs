@@ -46,7 +46,7 @@ struct End {
     #[command(flatten)]
     which: Which,
     /// Why; recorded with the change
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
     reason: String,
 }
 

@@ -45,7 +45,7 @@ struct Whom {
     /// provider/subject, or the e-mail address of somebody who has signed in
     user: String,
     /// Why; recorded with the change
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
     reason: String,
 }
 

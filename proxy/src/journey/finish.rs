@@ -66,15 +66,14 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
     let bodyless = end.method == Method::HEAD
         || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
     let app = story.app_name().to_owned();
-    let open = match story.answered(response.status().as_u16(), length).await {
-        Ok(open) => open,
-        Err(error) => {
-            let refused = end.unrecorded(&error.into());
-            end.count(&story, refused.status());
-            end.call.answered();
-            return refused.map(|body| body.keeping(end.turn.take(), Rc::clone(&end.call)));
-        }
-    };
+    let (open, recorded) = story.answered(response.status().as_u16(), length).await;
+    if let Err(error) = recorded {
+        let refused = end.unrecorded(&error.into(), &story);
+        end.count(&story, refused.status());
+        end.call.answered();
+        let bodyless = end.method == Method::HEAD;
+        return refused.map(|body| body.recorded(open, bodyless).keeping(end.turn.take(), Rc::clone(&end.call)));
+    }
     end.count(&story, response.status());
     end.call.answered();
     match tunnel {
@@ -102,7 +101,9 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
 impl Finish<'_> {
     fn refuse(&self, refusal: &Refusal, story: &mut Story) -> Response<Body> {
         let answer = answer(refusal);
-        let decision = if story.outcome().0 == Decision::Allow { Decision::Allow } else { Decision::Deny };
+        // What could not be recorded does not go to the app, also if policy let it through.
+        let went_on = story.outcome().0 == Decision::Allow && !matches!(refusal, Refusal::Record(_));
+        let decision = if went_on { Decision::Allow } else { Decision::Deny };
         story.refused(answer.reason, decision);
         let not_ours = matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
         if answer.status.is_server_error() && !not_ours {
@@ -259,9 +260,9 @@ impl Finish<'_> {
         metrics.duration.with_label_values(&[app]).observe(self.started.elapsed().as_secs_f64());
     }
 
-    /// The one answer that is not in the record, because nothing can be.
-    fn unrecorded(&self, refusal: &Refusal) -> Response<Body> {
-        let mut response = self.refusal_response(&answer(refusal), None, "unrecorded");
+    /// The one answer that goes out before its line is written: the line is kept until it can be.
+    fn unrecorded(&self, refusal: &Refusal, story: &Story) -> Response<Body> {
+        let mut response = self.refusal_response(&answer(refusal), None, &story.id().to_string());
         self.framing(&mut response);
         response
     }

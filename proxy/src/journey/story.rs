@@ -212,25 +212,24 @@ impl Story {
         self.recorder.start_line(&start).await
     }
 
-    /// Writes the `access` line. The returned guard writes the `end` line.
+    /// Writes the `access` line. The guard writes the `end` line.
     ///
-    /// # Errors
-    /// [`RecordError`]; nothing may be answered but that. The line is then kept, with that as its outcome, until it can be written.
-    pub(super) async fn answered(&mut self, status: u16, length: Option<u64>) -> Result<Open, RecordError> {
+    /// If it could not be written, nothing may be answered but that. Then both are kept, with that as the outcome, until they can be.
+    pub(super) async fn answered(&mut self, status: u16, length: Option<u64>) -> (Open, Result<(), RecordError>) {
         self.line.status = status;
         self.line.length = length;
         let written = self.recorder.access(&self.line).await;
         // Only now: had the client gone in the meantime, the line would have been handed in by `drop`.
         self.told = true;
-        if let Err(error) = written {
+        if written.is_err() {
             self.line.status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
             self.line.length = None;
-            self.line.reason = "record_unavailable";
+            // Also if policy let it through: nothing of the app's answer is handed on.
+            self.refused("record_unavailable", Decision::Deny);
             self.recorder.late(&self.line);
-            return Err(error);
         }
         let open = Open::new(self.recorder.clone(), self.clock.clone(), self.id, self.at, Rc::clone(&self.meter));
-        Ok(open.watched(self.watch.take()))
+        (open.watched(self.watch.take()), written)
     }
 }
 

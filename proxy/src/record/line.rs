@@ -202,7 +202,7 @@ pub struct Progress {
 pub struct Gap {
     /// RFC 3339, UTC: when it could be written again.
     pub at: String,
-    /// `start` and `access` lines that were lost. Their requests were refused.
+    /// `access` lines that could not even be kept until now; among events: events. Their requests were refused.
     pub lost: u64,
 }
 

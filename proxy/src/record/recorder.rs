@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::draft::Draft;
 use super::guard::Ended;
-use super::line::{Gap, Line, Start, write_facts};
+use super::line::{Gap, Line, Progress, Start, write_facts};
 use super::metrics::RecordMetrics;
 use super::progress::{Streams, Watch};
 use super::sync::Synced;
@@ -58,7 +58,7 @@ struct State {
     /// Lines that nobody waits for (`end`); kept while the record cannot be written, up to a bound.
     trailing: Vec<u8>,
     trailing_lines: u64,
-    /// Awaited lines that were lost since the record could last be written; `None` while it can.
+    /// `access` lines that found no room in `trailing` since the record could last be written; `None` while it can.
     lost: Option<u64>,
     /// The batch that is being gathered.
     batch: Rc<Batch>,
@@ -113,7 +113,7 @@ impl Recorder {
     /// Writes the line and the facts that it names, and returns when `write(2)` has returned for them.
     ///
     /// # Errors
-    /// [`RecordError`]; the caller refuses the request.
+    /// [`RecordError`]; the caller refuses the request, and hands its line in [`late`](Self::late).
     pub async fn access(&self, draft: &Draft) -> Result<(), RecordError> {
         if !self.keep(draft.facts()) {
             return Err(RecordError::Unwritable);
@@ -131,16 +131,20 @@ impl Recorder {
 
     /// Hands an `end` line in without waiting. While the record cannot be written it is kept, up to a bound.
     pub(super) fn end(&self, ended: &Ended) {
-        self.hand_in(&Line::Ended(ended));
+        if !self.hand_in(&Line::Ended(ended)) {
+            self.0.metrics.failures.inc();
+        }
     }
 
     /// Hands in the `access` line of a request that was refused because it could not be written, or whose client went away
     /// before it was answered. It is kept like an `end`.
     pub fn late(&self, draft: &Draft) {
-        if self.keep(draft.facts()) {
-            self.hand_in(&Line::Draft(draft));
-        } else {
+        let kept = self.keep(draft.facts()) && self.hand_in(&Line::Draft(draft));
+        if !kept {
             self.0.metrics.failures.inc();
+            if let Some(lost) = &mut self.0.state.borrow_mut().lost {
+                *lost += 1;
+            }
         }
     }
 
@@ -157,7 +161,7 @@ impl Recorder {
     pub(super) fn progress_of(&self, place: usize) {
         let told = self.0.is_writable().then(|| self.0.streams.borrow_mut().one(place, self.0.clock.now()));
         if let Some(line) = told.flatten() {
-            self.hand_in(&Line::Progress(&line));
+            self.tell(&line);
         }
     }
 
@@ -169,16 +173,23 @@ impl Recorder {
         facts.keep("device", device, &self.0.clock) && facts.keep("session", session, &self.0.clock)
     }
 
-    fn hand_in(&self, line: &Line<'_>) {
+    fn tell(&self, progress: &Progress) {
+        if !self.hand_in(&Line::Progress(progress)) {
+            self.0.metrics.failures.inc();
+        }
+    }
+
+    /// Whether there is room for it.
+    fn hand_in(&self, line: &Line<'_>) -> bool {
         let mut state = self.0.state.borrow_mut();
         let before = state.trailing.len();
         if before > TRAILING_BOUND || line.write_to(&mut state.trailing).is_err() {
             state.trailing.truncate(before);
-            self.0.metrics.failures.inc();
-            return;
+            return false;
         }
         state.trailing_lines += 1;
         self.0.work.notify_one();
+        true
     }
 
     /// Writes what is still waiting; for the end of a core.
@@ -239,8 +250,8 @@ impl Desk {
         if lines == 0 {
             return None;
         }
-        // Facts, then `end` lines, which are about earlier requests. Both stay if the write fails; awaited lines go, as their
-        // requests are refused, and their number stands in the next `gap` line.
+        // Facts, then `end` lines, which are about earlier requests. Both stay if the write fails; awaited lines go: who waits
+        // refuses the request, and hands its `access` line in again with that as its outcome.
         let (first, ends) = (facts.text.len(), trailing.len());
         let all = &mut facts.text;
         all.append(trailing);
@@ -266,7 +277,7 @@ impl Desk {
                 if lost.is_none() {
                     tracing::error!(%error, path = %writer.path().display(), "the record cannot be written; access is refused until it can");
                 }
-                *lost = Some(lost.unwrap_or(0) + *awaited_lines);
+                *lost = Some(lost.unwrap_or(0));
                 all.truncate(first + ends);
                 trailing.extend(all.drain(first..));
             }
@@ -379,7 +390,7 @@ async fn tick(desk: Weak<Desk>) {
         desk.state.borrow_mut().rotate_if_due();
         let told = desk.streams.borrow_mut().tick(desk.clock.now());
         let recorder = Recorder(desk);
-        told.iter().for_each(|line| recorder.hand_in(&Line::Progress(line)));
+        told.iter().for_each(|line| recorder.tell(line));
     }
 }
 
@@ -480,7 +491,29 @@ mod tests {
             }
             let text = std::fs::read_to_string(path).unwrap();
             assert!(text.contains(&id("refused").to_string()) && !text.contains(&id("r1").to_string()), "{text}");
-            assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":1,"seq":"#), "{text}");
+            assert!(text.contains(r#"{"line":"gap","at":"1970-01-01T00:00:00.009Z","lost":0,"seq":"#), "{text}");
+        });
+    }
+
+    #[test]
+    fn only_what_found_no_room_is_called_lost() {
+        on_a_core(|recorder, metrics, path| async move {
+            let ana = facts_of("corp/ana");
+            recorder.0.state.borrow_mut().writer.refuse_writes(true);
+            // Its line is handed in again by who refuses it, and so it is not lost.
+            assert_eq!(recorder.access(&access("late", &ana)).await, Err(RecordError::Unwritable));
+            recorder.late(&access("late", &ana));
+            while recorder.0.state.borrow().trailing.len() <= TRAILING_BOUND {
+                recorder.end(&end("filler"));
+            }
+            recorder.late(&access("lost", &ana));
+            recorder.0.state.borrow_mut().writer.refuse_writes(false);
+            while metrics.writable.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.contains(&id("late").to_string()) && !text.contains(&id("lost").to_string()));
+            assert!(text.contains(r#","lost":1,"seq":"#), "{}", text.lines().last().unwrap());
         });
     }
 

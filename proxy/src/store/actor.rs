@@ -51,10 +51,13 @@ impl fmt::Display for Actor {
     }
 }
 
-/// A reason is shown in listings and terminals: at most 500 characters, no control characters.
+/// A reason is shown in listings and terminals: at most [`LONGEST_REASON`] characters, no control characters.
 pub fn one_line(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REASON).collect()
 }
+
+/// Characters of a reason that are kept.
+pub const LONGEST_REASON: usize = 500;
 
 #[cfg(test)]
 mod tests {

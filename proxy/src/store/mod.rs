@@ -24,7 +24,7 @@ mod sessions;
 mod tests;
 mod upkeep;
 
-pub use actor::{Actor, one_line};
+pub use actor::{Actor, LONGEST_REASON, one_line};
 pub use code::{InvalidCode, InviteCode};
 pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;

@@ -126,7 +126,8 @@ async fn what_cannot_be_recorded_is_not_done_until_it_can_be_again() {
             break;
         }
     }
-    refused(&refusal.expect("the disk is full in the end"), 503);
+    let refusal = refusal.expect("the disk is full in the end");
+    refused(&refusal, 503);
     // A line as long as this still has no room; and what may change something does not even reach the app.
     let seen = house.wiki.seen().len();
     let reply = connection.send(Method::POST, &format!("/status/200/{long}/{}/200", "y".repeat(500))).await;
@@ -145,5 +146,18 @@ async fn what_cannot_be_recorded_is_not_done_until_it_can_be_again() {
     let text = house.record().text();
     let torn = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).count();
     assert_eq!(torn, 0, "no line is half a line");
+
+    // What was refused is told when it can be: by the id that its page showed, as a refusal, with its end, and it is not lost.
+    let lines = house.record().lines();
+    let shown = refusal.headers["x-request-id"].to_str().unwrap();
+    let late: Vec<_> = lines.iter().filter(|line| line["reason"] == "record_unavailable").collect();
+    assert!(late.iter().any(|line| line["request"] == shown), "{shown}: {late:#?}");
+    assert!(late.iter().any(|line| line["method"] == "POST"), "{late:#?}");
+    for line in late {
+        assert_eq!((&line["decision"], &line["status"]), (&"deny".into(), &503.into()));
+        assert_eq!(house.record().end_of(&line["request"]).await["ending"], "complete");
+    }
+    let gaps: Vec<_> = lines.iter().filter(|line| line["line"] == "gap").map(|line| line["lost"].clone()).collect();
+    assert!(!gaps.is_empty() && gaps.iter().all(|lost| *lost == 0), "{gaps:?}");
     assert!(!house.gate.has_ended());
 }

@@ -11,14 +11,17 @@ use super::people;
 use super::place::RecordArgs;
 use super::unknown::Asked;
 use super::which::WhichArgs;
+use crate::clock::Clock;
 use crate::commands::error::CommandError;
 use crate::commands::output::{note, plain};
 use crate::record::read::{Follow, Span};
 
 /// Requests and events as they are recorded, from now on, until interrupted
 #[derive(Debug, Args)]
-#[command(after_help = "A request is told when it is answered, and again when it ends; a short one once. Ctrl-C ends it.\n\n\
-    Examples:\n  sekisho audit follow --decision deny\n  sekisho audit follow --device ana-7k2q --json")]
+#[command(
+    after_help = "A request is told when it is answered, and again when it ends; a short one once. One that began earlier is told when it ends. Ctrl-C ends it.\n\n\
+    Examples:\n  sekisho audit follow --decision deny\n  sekisho audit follow --device ana-7k2q --json"
+)]
 pub(super) struct FollowCommand {
     #[command(flatten)]
     record: RecordArgs,
@@ -34,11 +37,12 @@ impl FollowCommand {
     /// # Errors
     /// [`CommandError`] in words, with the exit code.
     pub(super) async fn run(self) -> Result<(), CommandError> {
+        let now = Clock::system().now();
         let place = self.record.find()?;
         let users = people::ids(&place.folder, &self.which.user)?;
         let filter = self.which.filter(users);
         let asked = Asked::of(&self.which, &filter);
-        let mut follow = Follow::begin(&place.folder, filter).map_err(CommandError::failed)?;
+        let mut follow = Follow::begin(&place.folder, filter, now).map_err(CommandError::failed)?;
         // What nobody knows may come yet; who waits for it should know that it never came.
         if let Err(unknown) = asked.explain(&place, &Span::default()).await {
             note(&format!("{}; waiting for it\n", plain(&unknown.to_string())));

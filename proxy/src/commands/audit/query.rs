@@ -13,13 +13,13 @@ use crate::clock::Clock;
 use crate::commands::error::CommandError;
 use crate::commands::output::{note, plain};
 use crate::commands::when::{Told, WhenArgs};
-use crate::record::read::{Entry, Requests};
+use crate::record::read::{Entry, Requests, Span};
 
 /// Requests and events of the record, with how each ended
 #[derive(Debug, Args)]
 #[command(
     after_help = "Conditions of one kind are alternatives; kinds must all be met. A request whose end is not in the record shows ≥ the bytes that surely went, and `open` or `unknown`.\n\
-    Exit codes: 0 also if nothing is found; 3 if a device, person, session, app, reason, policy or request is asked about that nobody knows.\n\n\
+    Exit codes: 0 also if nothing is found; 3 if a device, person, session, app, host, reason, policy or request is asked about that nobody knows.\n\n\
     Examples:\n  sekisho audit query --device ana-7k2q --since yesterday\n  \
     sekisho audit query --user ana@corp.example --app crm --path /customers --decision allow\n  \
     sekisho audit query --dir /mnt/evidence/audit --since \"2026-11-20 14:30\" --until 2026-11-21 --json"
@@ -70,7 +70,8 @@ impl QueryCommand {
             note(&format!("{}\n", plain(words)));
         }
         if found == 0 && notes.is_empty() {
-            note(&format!("nothing found {} in the record, {}\n", Told(&span), place.extent()?));
+            let when = if span == Span::default() { String::new() } else { format!(" {}", Told(&span)) };
+            note(&format!("nothing found{when} in the record, {}\n", place.extent()?));
         }
         Ok(())
     }

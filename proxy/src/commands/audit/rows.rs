@@ -36,8 +36,11 @@ impl Rows {
             Entry::Request(request) => request_cells(request, &self.zone),
             Entry::Event(event, _) => event_cells(event, &self.zone),
             Entry::Gap(gap, _) => {
-                let words =
-                    format!("the record could not be written until then; {} lines are lost, their requests refused", gap.lost);
+                let words = match gap.lost {
+                    0 => "the record could not be written until then; no line is lost, and requests were refused".to_owned(),
+                    1 => "the record could not be written until then; 1 line is lost, its request refused".to_owned(),
+                    lost => format!("the record could not be written until then; {lost} lines are lost, their requests refused"),
+                };
                 row(local(&gap.at, &self.zone), ["-", "-", "-"], words)
             }
         }
@@ -114,6 +117,10 @@ fn request_cells(request: &Request, zone: &TimeZone) -> [String; COLUMNS] {
 fn event_cells(event: &EventLine, zone: &TimeZone) -> [String; COLUMNS] {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let mut words = event.event.clone();
+    if let Some(session) = &event.session {
+        words.push(' ');
+        words.push_str(session);
+    }
     for (before, what) in [(" by ", &event.by), (", because: ", &event.why), ("; ", &event.detail)] {
         if let Some(what) = what {
             words.push_str(before);

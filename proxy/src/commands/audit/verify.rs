@@ -81,7 +81,9 @@ fn text(found: &Verified) -> String {
         if found.deleted > 0 { format!("; {} deleted in order", count(found.deleted, "more file")) } else { String::new() },
     );
     for chain in &found.chains {
-        let _written = if chain.last < chain.first {
+        let _written = if chain.last == 0 {
+            writeln!(text, "chain {}: no line is there", plain(&chain.chain))
+        } else if chain.last < chain.first {
             writeln!(text, "chain {}: all lines up to {} were deleted in order", plain(&chain.chain), chain.last)
         } else {
             writeln!(text, "chain {}: lines {} to {}", plain(&chain.chain), chain.first, chain.last)
@@ -92,9 +94,10 @@ fn text(found: &Verified) -> String {
         (false, true) => format!("signed with {}", found.keys.join(", ")),
         (false, false) => "signed with the keys that are in the folder (--key believes one that was kept elsewhere)".to_owned(),
     };
-    let _written = match &found.last_checkpoint_at {
-        Some(at) => writeln!(text, "checkpoints: {}, the last of {at}, {keys}", found.checkpoints),
-        None => writeln!(text, "checkpoints: none; nothing but the chains themselves vouches for the lines"),
+    let _written = match (&found.last_checkpoint_at, found.checkpoints) {
+        (Some(at), _) => writeln!(text, "checkpoints: {}, the last of {at}, {keys}", found.checkpoints),
+        (None, 1..) => writeln!(text, "checkpoints: {}, and none of them can be believed", found.checkpoints),
+        (None, 0) => writeln!(text, "checkpoints: none; nothing but the chains themselves vouches for the lines"),
     };
     if found.against > 0 {
         let _written = writeln!(text, "kept elsewhere: {} compared", count(found.against, "checkpoint"));

@@ -22,11 +22,11 @@ pub(in crate::commands) struct WhichArgs {
     #[arg(long, value_name = "NAME")]
     pub(in crate::commands) app: Vec<String>,
     /// To this path and what is below it, by segment
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = path)]
     path: Vec<String>,
     /// To this host
     #[arg(long)]
-    host: Vec<String>,
+    pub(in crate::commands) host: Vec<String>,
     /// With this HTTP method
     #[arg(long)]
     method: Vec<String>,
@@ -89,6 +89,11 @@ impl DecisionWanted {
     }
 }
 
+/// As lines have paths; another beginning would never be found.
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') || text == "*" { Ok(text.to_owned()) } else { Err(format!("a path begins with a slash: `/{text}`")) }
+}
+
 /// `403` or `4xx`.
 fn status(text: &str) -> Result<StatusWanted, String> {
     let wrong = || format!("`{text}` is no status: write one such as 403, or 4xx for all of a hundred");
@@ -104,6 +109,13 @@ fn status(text: &str) -> Result<StatusWanted, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_begins_with_a_slash() {
+        assert_eq!(path("/files"), Ok("/files".to_owned()));
+        assert_eq!(path("files"), Err("a path begins with a slash: `/files`".to_owned()));
+        assert!(path("").is_err());
+    }
 
     #[test]
     fn a_status_is_one_or_a_hundred() {

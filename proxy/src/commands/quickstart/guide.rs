@@ -98,15 +98,14 @@ fn pastes(place: &Place, laptop: &Device, other: &Device) -> String {
             "isolate the laptop, then try the first line again (`release` takes it back)",
             format!("{program} device quarantine {} --reason \"malware found\" --socket {socket}", laptop.id),
         ),
-        ("what was recorded of the thefts", format!("grep -h credential_replayed {}/*.jsonl", place.shown("audit"))),
+        ("what was recorded of the thefts", format!("{program} audit query --config {config} --reason credential_replayed")),
         ("policies: run the tests beside them", format!("{program} policy test --config {config}")),
         ("policies: what Carol would need to use the chat", explained(&program, &config)),
         (
             "policies: why the last of the denials above was one, by the id of its request",
             format!(
-                "{program} policy explain --config {config} --request \"$(grep -h 'reason\":\"policy_' {}/*.jsonl | tail -n 1 \
-                 | grep -o '\"request\":\"[0-9a-f]*' | cut -d '\"' -f 4)\"",
-                place.shown("audit")
+                "{program} policy explain --config {config} --request \"$({program} audit query --config {config} --decision deny --json \
+                 | grep '\"reason\":\"policy_' | tail -n 1 | grep -o '\"request\":\"[0-9a-f]*' | cut -d '\"' -f 4)\""
             ),
         ),
         (

@@ -43,6 +43,16 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// The key that it names, if that is not known.
+    pub(in crate::record) fn unknown_key(&self) -> Option<&str> {
+        match self {
+            Self::Signature { error: SignatureError::UnknownKey(key), .. } => Some(key),
+            Self::Signature { .. } | Self::NotACheckpoint(_) => None,
+        }
+    }
+}
+
 impl Checkpoint {
     /// Reads a line without checking who signed it.
     ///

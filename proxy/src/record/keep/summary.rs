@@ -71,6 +71,16 @@ pub enum SummaryError {
     },
 }
 
+impl SummaryError {
+    /// The key that it names, if that is not known.
+    pub(in crate::record) fn unknown_key(&self) -> Option<&str> {
+        match self {
+            Self::Signature { error: SignatureError::UnknownKey(key), .. } => Some(key),
+            Self::Signature { .. } | Self::NotASummary(_) => None,
+        }
+    }
+}
+
 impl Summary {
     /// Reads a file's content without checking who signed it.
     ///

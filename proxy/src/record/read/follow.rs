@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::begun::{Begun, Ended};
 use super::filter::{Filter, Sieve};
 use super::folder::{ReadError, RecordFolder, SegmentFile};
 use super::head::{LineKind, head, request};
 use super::requests::{Entry, Place, Request};
 use super::segment::{SegmentReader, Step};
+use crate::clock::Timestamp;
 use crate::record::event::EventLine;
 use crate::record::line::{Access, End, Gap, Progress, Start};
 
-/// Follows a record from now on. A request is told when it is answered and again when it ends, or once if both are there.
+/// Follows a record from now on. A request is told when it is answered and again when it ends, or once if both are there; one that
+/// began earlier is told when it ends.
 #[derive(Debug)]
 pub struct Follow {
     dir: PathBuf,
@@ -26,6 +29,9 @@ pub struct Follow {
     known: HashSet<String>,
     /// Requests that fit and have not ended.
     open: HashMap<Box<[u8]>, Waiting>,
+    begun: Begun,
+    /// Ends of this turn whose requests began earlier.
+    older: Vec<Ended>,
     /// What came up in this turn.
     news: Vec<News>,
 }
@@ -53,11 +59,11 @@ struct News {
 }
 
 impl Follow {
-    /// Begins behind what is in `folder` now.
+    /// Begins behind what is in `folder` now. `now` is no later than this.
     ///
     /// # Errors
     /// [`ReadError`], when a file cannot be read.
-    pub fn begin(folder: &RecordFolder, filter: Filter) -> Result<Self, ReadError> {
+    pub fn begin(folder: &RecordFolder, filter: Filter, now: Timestamp) -> Result<Self, ReadError> {
         let mut follow = Self {
             dir: folder.dir().to_owned(),
             sieve: Sieve::of(&filter),
@@ -65,6 +71,8 @@ impl Follow {
             reading: Vec::new(),
             known: HashSet::new(),
             open: HashMap::new(),
+            begun: Begun::before(now),
+            older: Vec::new(),
             news: Vec::new(),
         };
         // The last of each chain may still grow; of the others, nothing is to come.
@@ -92,6 +100,7 @@ impl Follow {
         self.reading.retain(|reading| !reading.closed && !followed.contains(&reading.segment.chain));
         self.reading.extend(fresh);
         self.read_on()?;
+        self.look_back()?;
         self.news.sort_by(|one, other| one.at.cmp(&other.at));
         let mut entries = Vec::new();
         for News { entry, .. } in std::mem::take(&mut self.news) {
@@ -105,6 +114,34 @@ impl Follow {
             }
         }
         Ok(entries)
+    }
+
+    /// Tells the ends of requests that began earlier.
+    fn look_back(&mut self) -> Result<(), ReadError> {
+        if self.older.is_empty() {
+            return Ok(());
+        }
+        let older = std::mem::take(&mut self.older);
+        let open = self.begun.look(&RecordFolder::open(&self.dir)?, &older, &self.filter, &self.sieve)?;
+        for (id, request) in open {
+            // What was answered since is known better.
+            self.open.entry(id).or_insert(Waiting { request, told: true });
+        }
+        for Ended { end, .. } in older {
+            if let Some(Waiting { request, .. }) = self.open.remove(end.request.as_bytes()) {
+                self.ended(request, end);
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, mut request: Request, end: End) {
+        let at = end.at.clone();
+        request.end = Some(end);
+        request.may_run = false;
+        if request.access.is_some() || self.filter.fits_unanswered() {
+            self.news.push(News { at, entry: Ok(Entry::Request(Box::new(request))) });
+        }
     }
 
     /// Files that were begun since.
@@ -157,11 +194,11 @@ impl Follow {
                 }
             }
             LineKind::End => {
-                let Waiting { mut request, .. } = self.open.remove(request(text)?)?;
-                request.end = read::<End>(text);
-                request.may_run = false;
-                if request.access.is_some() || self.filter.fits_unanswered() {
-                    self.news.push(News { at: at(), entry: Ok(Entry::Request(Box::new(request))) });
+                let waiting = request(text).and_then(|id| self.open.remove(id));
+                let end: End = read(text)?;
+                match waiting {
+                    Some(Waiting { request, .. }) => self.ended(request, end),
+                    None => self.older.extend(self.begun.is_older(end, segment)),
                 }
             }
             LineKind::Event if self.filter.is_for_events() && self.sieve.passes_early(text) => {
@@ -245,13 +282,59 @@ mod tests {
         entries.iter().map(request).collect()
     }
 
+    fn of_lap_7() -> Filter {
+        Filter { devices: vec!["lap-7".into()], ..Filter::default() }
+    }
+
+    #[test]
+    fn the_end_of_what_began_earlier_is_told_with_who_and_what() {
+        let dir = tempfile::tempdir().unwrap();
+        // 2025-12-31T23:00:00Z, the hour after it, and a minute after that.
+        let (first, second, now) = (1_767_222_000_000_i64, 1_767_225_600_000_i64, 1_767_225_660_000_i64);
+        let name = |started: i64| format!("access-{started:013}-7-0.jsonl");
+        append(dir.path(), &name(first), &[access("long", "lap-7"), access("other", "lap-8"), access("over", "lap-7")].concat());
+        append(dir.path(), &name(second), &access("short", "lap-7"));
+        let end = |request: &str, at: i64, ms: i64| {
+            let at = Timestamp(at);
+            format!("{{\"line\":\"end\",\"at\":\"{at}\",\"request\":\"{request}\",\"sent\":7,\"received\":0,\"ms\":{ms},\"ending\":\"cut\",\"cause\":\"device_quarantined\"}}\n").into_bytes()
+        };
+        append(dir.path(), &name(first), &end("over", second - 60_000, 1));
+        // The first file is finished: it was compressed.
+        let plain = std::fs::read(dir.path().join(name(first))).unwrap();
+        std::fs::write(dir.path().join(name(first) + ".zst"), zstd::encode_all(&plain[..], 1).unwrap()).unwrap();
+        std::fs::remove_file(dir.path().join(name(first))).unwrap();
+        let folder = RecordFolder::open(dir.path()).unwrap();
+        let mut follow = Follow::begin(&folder, of_lap_7(), Timestamp(now)).unwrap();
+        assert_eq!(told(&mut follow), []);
+        let later = now + 5000;
+        let ends =
+            [end("other", later, later - second + 1000), end("long", later, later - second + 1000), end("short", later, 6000)];
+        append(dir.path(), &name(second), &ends.concat());
+        let entries = follow.news().unwrap();
+        let told: Vec<_> = entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Request(request) => {
+                    let device = request.access.as_ref().unwrap().device.clone().unwrap();
+                    (request.id(), device, request.ending(), request.cause())
+                }
+                Entry::Event(..) | Entry::Gap(..) => unreachable!(),
+            })
+            .collect();
+        let cut = |id| (id, "lap-7".to_owned(), "cut", Some("device_quarantined"));
+        assert_eq!(told, [cut("long"), cut("short")]);
+        // Told once, and no end is taken for that of another.
+        append(dir.path(), &name(second), &[end("over", later, later - second + 1000), end("nobody", later, 9000)].concat());
+        assert_eq!(follow.news().unwrap().len(), 0);
+    }
+
     #[test]
     fn what_comes_is_told_over_all_files() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = ("access-0000000000001-7-0.jsonl", "access-0000000000002-7-0.jsonl");
         append(dir.path(), one, &access("old", "lap-7"));
         let folder = RecordFolder::open(dir.path()).unwrap();
-        let mut follow = Follow::begin(&folder, Filter { devices: vec!["lap-7".into()], ..Filter::default() }).unwrap();
+        let mut follow = Follow::begin(&folder, of_lap_7(), Timestamp(0)).unwrap();
         assert_eq!(told(&mut follow), []);
         append(dir.path(), one, &[access("a", "lap-7"), access("b", "lap-8"), end("a"), access("c", "lap-7")].concat());
         let said = |request: &str, ending: &str| (request.to_owned(), ending.to_owned());

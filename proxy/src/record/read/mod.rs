@@ -4,6 +4,7 @@
 //! its id. Refused: what is no line of ours is skipped and counted, never guessed at. Nobody waits: whoever stops, stops.
 
 mod access;
+mod begun;
 mod facts;
 mod filter;
 mod find;

@@ -28,6 +28,8 @@ pub(super) struct Seen {
     /// Of each chain the highest line that was seen.
     pub(super) heads: BTreeMap<String, u64>,
     pub(super) faults: Vec<Fault>,
+    /// How many in a file name a key that is not known.
+    strangers: BTreeMap<(String, String), u64>,
 }
 
 /// A line that somebody saw.
@@ -75,7 +77,10 @@ impl Seen {
                     seen.take(checkpoint, &said);
                 }
                 Err(error) => {
-                    seen.faults.push(Fault::of_file(&file, Wrong::Checkpoint(error.to_string())));
+                    match error.unknown_key() {
+                        Some(key) => seen.unbelieved(&file, key),
+                        None => seen.faults.push(Fault::of_file(&file, Wrong::Checkpoint(error.to_string()))),
+                    }
                     before = None;
                 }
             }
@@ -84,10 +89,20 @@ impl Seen {
         for (number, line) in kept {
             seen.compare(&line, here.get(&number).map(Vec::as_slice), last, keys);
         }
+        let strangers = std::mem::take(&mut seen.strangers);
+        seen.faults.extend(
+            strangers
+                .into_iter()
+                .map(|((file, key), count)| Fault::of_file(&file, Wrong::strange_key("checkpoint", count, &key))),
+        );
         for anchors in seen.anchors.values_mut() {
             anchors.sort_by_key(|anchor| anchor.head.seq);
         }
         Ok(seen)
+    }
+
+    fn unbelieved(&mut self, file: &str, key: &str) {
+        *self.strangers.entry((file.to_owned(), key.to_owned())).or_default() += 1;
     }
 
     /// What is wrong with how many there are: a gate signs from its first second on, and what it signed goes only with the oldest
@@ -96,6 +111,11 @@ impl Seen {
         let words = match self.first {
             None if self.count == 0 && self.against == 0 && signed => {
                 "there is no checkpoint, and whoever wrote this record signed: all of them were taken away, or the record was written anew"
+                    .to_owned()
+            }
+            // Whoever can take the checkpoints away can take the keys away, too.
+            None if self.count == 0 && self.against == 0 => {
+                "there is neither a checkpoint nor a key, and a gate signs from its first second on: nobody vouches for these lines. They were taken away, or this is not a copy of the whole folder"
                     .to_owned()
             }
             Some(first @ 2..) if !deleted => {

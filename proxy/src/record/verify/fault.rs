@@ -43,7 +43,7 @@ pub enum Wrong {
     Foreign { named: String, process: u64, says: String, by: u64 },
     #[error("its last line has no end, and the chain goes on elsewhere: the end of the file was changed")]
     Torn,
-    #[error("it cannot be decompressed from here on: it was changed, or its end is missing")]
+    #[error("the compressed file is damaged: from about here on it cannot be unpacked. It was changed, or its end is missing")]
     Damaged,
     #[error(
         "it goes on after line {to} of its chain, but lines {from} to {to} are missing: {after} before it, and no summary tells of a file that was deleted"
@@ -77,6 +77,10 @@ pub enum Wrong {
     FileMissing { said: String },
     #[error("{0}")]
     Checkpoint(String),
+    #[error("the line is none that Sekisho writes: the compressed file is damaged, or was changed")]
+    Garbled,
+    #[error("the policy set is missing, and {by} names it: it was taken away, or this is not a copy of the whole folder")]
+    SetMissing { by: String },
     #[error("the policy set was changed after it was kept: its content has another hash than its name")]
     SetChanged,
 }
@@ -94,17 +98,26 @@ impl Fault {
 }
 
 impl Wrong {
+    /// So many of the signed things `what` name a key that is not known.
+    pub(super) fn strange_key(what: &str, count: u64, key: &str) -> Self {
+        let name = if count == 1 { format!("a {what} names") } else { format!("{count} {what}s name") };
+        Self::Unsigned(format!("{name} the key {key}, which is not among those that are believed"))
+    }
+
     /// The word for it.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Reordered { .. } => "reordered",
             Self::Line(ChainError::OutOfOrder { expected, found }) if found < expected => "reordered",
-            Self::Line(ChainError::OutOfOrder { .. }) | Self::LinesMissing { .. } | Self::Gone | Self::FileMissing { .. } => {
-                "missing"
-            }
+            Self::Line(ChainError::OutOfOrder { .. })
+            | Self::LinesMissing { .. }
+            | Self::Gone
+            | Self::FileMissing { .. }
+            | Self::SetMissing { .. } => "missing",
             Self::Line(ChainError::Changed { .. } | ChainError::NotSealed | ChainError::NoHash)
             | Self::TooLong
             | Self::Damaged
+            | Self::Garbled
             | Self::NotAsSummed(_)
             | Self::SetChanged => "changed",
             Self::NoOpening

@@ -108,6 +108,8 @@ struct Listed {
     segments: BTreeMap<String, SegmentFile>,
     summaries: BTreeMap<String, Summary>,
     faults: Vec<Fault>,
+    /// Of keys that are not known: how many summaries name them.
+    strangers: BTreeMap<String, u64>,
 }
 
 /// Checks the record in the folder `dir`.
@@ -137,11 +139,14 @@ pub fn verify(dir: &Path, trust: &Trust) -> Result<Verified, VerifyError> {
         against: checkpoints.against,
         ..Verified::default()
     };
-    found.faults.extend(checkpoints.missing(found.own_keys || !listed.summaries.is_empty(), listed.has_deleted()));
+    // A key is laid down before the first line is signed with it.
+    let signed = keys.ids().next().is_some() || !listed.summaries.is_empty();
+    found.faults.extend(checkpoints.missing(signed, listed.has_deleted()));
     found.faults.extend(listed.faults);
     found.faults.extend(checkpoints.faults.iter().cloned());
+    let named = sets_named(&examined);
     found.take(&checkpoints, examined, listed.summaries);
-    found.faults.extend(changed_sets(dir)?);
+    found.faults.extend(wrong_sets(dir, named)?);
     found.faults = first_of_each(found.faults);
     Ok(found)
 }
@@ -225,6 +230,9 @@ impl Listed {
                 }
             }
         }
+        let strangers = std::mem::take(&mut listed.strangers);
+        let each = strangers.into_iter().map(|(key, count)| Fault::of_file(SUMMARIES, Wrong::strange_key("file", count, &key)));
+        listed.faults.extend(each);
         Ok(listed)
     }
 
@@ -245,7 +253,13 @@ impl Listed {
                 return Ok(());
             }
             Ok(summary) => Wrong::OfAnother { of: summary.summary },
-            Err(error) => Wrong::Unsigned(error.to_string()),
+            Err(error) => {
+                if let Some(key) = error.unknown_key() {
+                    *self.strangers.entry(key.to_owned()).or_default() += 1;
+                    return Ok(());
+                }
+                Wrong::Unsigned(error.to_string())
+            }
         };
         self.faults.push(Fault::of_file(&Summary::file_name(&segment), wrong));
         Ok(())
@@ -276,27 +290,46 @@ fn examine_all(listed: &Listed, checkpoints: &CheckpointsSeen) -> Result<Vec<Seg
     seen.into_iter().filter_map(Result::transpose).collect()
 }
 
-/// Policy sets beside the record whose content has another hash than their name says.
-fn changed_sets(dir: &Path) -> Result<Vec<Fault>, ReadError> {
+/// Policy sets that lines name, with the first such line.
+fn sets_named(examined: &[Segment]) -> BTreeMap<String, String> {
+    let mut named = BTreeMap::new();
+    let mut files: Vec<&Segment> = examined.iter().collect();
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    for file in files {
+        for (set, line) in &file.sets {
+            named.entry(set.clone()).or_insert_with(|| format!("{}:{line}", file.name));
+        }
+    }
+    named
+}
+
+/// Policy sets beside the record whose content has another hash than their name says, and those that lines name and that are not there.
+fn wrong_sets(dir: &Path, mut named: BTreeMap<String, String>) -> Result<Vec<Fault>, ReadError> {
     let sets = dir.join("sets");
     let failed = |source| ReadError::Io { path: sets.clone(), source };
     let entries = match fs::read_dir(&sets) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        entries => Some(entries.map_err(failed)?),
     };
     let mut faults = Vec::new();
-    for entry in entries {
+    for entry in entries.into_iter().flatten() {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let Some(said) = name.strip_suffix(".txt").and_then(|hash| hash.parse::<Digest>().ok()) else { continue };
         let text = plain::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
+        named.remove(&said.to_string());
         if Digest::of(&text) != said {
             faults.push(Fault::of_file(&format!("sets/{name}"), Wrong::SetChanged));
         }
     }
+    let missing = named.into_iter().map(|(set, by)| Fault::of_file(&format!("sets/{set}.txt"), Wrong::SetMissing { by }));
+    faults.extend(missing);
     faults.sort_by(|one, other| one.file.cmp(&other.file));
     Ok(faults)
 }
+
+/// What stands for all of them.
+const SUMMARIES: &str = "*.summary.json";
 
 /// Of each chain the first: what follows a place that is wrong is often wrong because of it.
 fn first_of_each(mut faults: Vec<Fault>) -> Vec<Fault> {

@@ -1,11 +1,17 @@
 //! One file: whether each of its lines is the one that was written after the line before it.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use memchr::{memchr, memmem};
+
 use super::checkpoints::Anchor;
 use super::fault::{Fault, Wrong};
 use crate::record::chain::{ChainError, Head, Verifier, sealed};
 use crate::record::line::{Follows, Open};
 use crate::record::read::head::{At, head};
 use crate::record::read::{LineKind, ReadError, SegmentFile, SegmentReader, Step};
+use crate::secret::Digest;
 
 /// What is in a file.
 #[derive(Clone, Debug)]
@@ -30,6 +36,8 @@ pub(super) struct Segment {
     pub(super) unsure: bool,
     /// Lines of other chains that its first line names.
     pub(super) adopted: Vec<Follows>,
+    /// Policy sets that its lines name, each with the first of these lines.
+    pub(super) sets: BTreeMap<String, u64>,
     /// The line that should stand where its first fault is.
     awaited: Option<u64>,
     /// The first line that is wrong, and the first that is not as others saw it.
@@ -56,6 +64,7 @@ impl Segment {
             span: None,
             unsure: false,
             adopted: Vec::new(),
+            sets: BTreeMap::new(),
             awaited: None,
             faults: Vec::new(),
         }
@@ -64,6 +73,17 @@ impl Segment {
     fn wrong(&mut self, line: u64, seq: u64, wrong: Wrong) {
         if self.faults.is_empty() {
             self.faults.push(Fault::of_line(&self.name, Some(line), &self.chain, seq, wrong));
+        }
+    }
+
+    /// What decided, and what was tried beside it. In a text of somebody else, quotes are not these.
+    fn names_sets(&mut self, text: &[u8], line: u64) {
+        for found in SET.find_iter(text) {
+            let hash = text.get(found + SET.needle().len()..).and_then(|rest| rest.get(..memchr(b'"', rest)?));
+            let Some(hash) = hash.and_then(|hash| str::from_utf8(hash).ok()) else { continue };
+            if !self.sets.contains_key(hash) && hash.parse::<Digest>().is_ok() {
+                self.sets.insert(hash.to_owned(), line);
+            }
         }
     }
 
@@ -115,6 +135,10 @@ pub(super) fn examine(file: &SegmentFile, anchors: &[Anchor]) -> Result<Option<S
                 break;
             }
             Step::Damaged => {
+                // What was unpacked before is known to be wrong only now: no line that does not fit was changed by itself.
+                if let Some(fault) = segment.faults.first_mut() {
+                    (fault.words, fault.what) = (Wrong::Damaged.to_string(), Wrong::Damaged);
+                }
                 segment.wrong(reader.number() + 1, segment.last.seq + 1, Wrong::Damaged);
                 break;
             }
@@ -156,7 +180,11 @@ fn line(file: &SegmentFile, reader: &SegmentReader, segment: &mut Segment, verif
         if let (ChainError::OutOfOrder { expected, found }, true) = (error, segment.faults.is_empty()) {
             segment.awaited = (found > expected).then_some(expected);
         }
-        segment.wrong(reader.number(), seq, Wrong::Line(error));
+        let wrong = match error {
+            ChainError::NotSealed | ChainError::NoHash if file.is_compressed() => Wrong::Garbled,
+            error => Wrong::Line(error),
+        };
+        segment.wrong(reader.number(), seq, wrong);
     }
     segment.last = chain.head();
     if segment.lines == 1 && (outcome.is_err() || segment.faults.len() > opened) {
@@ -175,8 +203,12 @@ fn line(file: &SegmentFile, reader: &SegmentReader, segment: &mut Segment, verif
     segment.closed = false;
     if let Some((kind, at)) = head(text) {
         segment.closed = kind == LineKind::Close;
+        if kind == LineKind::Access {
+            segment.names_sets(text, reader.number());
+        }
         segment.span = Some(segment.span.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
     }
 }
 
+static SET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(br#""policy_set":""#));
 const OPEN: &[u8] = br#"{"line":"open","#;

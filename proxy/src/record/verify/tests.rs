@@ -22,11 +22,13 @@ struct Hand {
     chain: &'static str,
     head: Head,
     last: Option<String>,
+    /// What its `access` lines have besides.
+    more: String,
 }
 
 impl Hand {
     fn new(chain: &'static str) -> Self {
-        Self { chain, head: Head::default(), last: None }
+        Self { chain, head: Head::default(), last: None, more: String::new() }
     }
 
     /// Writes a file of `lines` lines between its first and its last.
@@ -38,7 +40,7 @@ impl Hand {
         let at = Timestamp(started);
         let mut all =
             vec![format!(r#"{{"line":"open","at":"{at}","version":"1","process":7,"core":"{}"{follows}}}"#, self.chain)];
-        let line = |n| format!(r#"{{"line":"access","at":"{at}","request":"{started}-{n}","path":"/{n}"}}"#);
+        let line = |n| format!(r#"{{"line":"access","at":"{at}","request":"{started}-{n}","path":"/{n}"{}}}"#, self.more);
         all.extend((0..lines).map(line));
         all.push(format!(r#"{{"line":"close","at":"{at}","lines":{lines},"bytes":1}}"#));
         let mut out = Vec::new();
@@ -305,7 +307,12 @@ fn what_others_signed_is_not_believed() {
     let trust = |key: PathBuf| Trust { keys: vec![key], ..Trust::default() };
     assert_eq!(verify(record.dir.path(), &trust(pem(record.dir.path(), &record.key))).unwrap().faults, []);
     let found = verify(record.dir.path(), &trust(pem(elsewhere.path(), &other))).unwrap();
-    assert_eq!((found.faults.len(), found.faults[0].what.as_str()), (3, "checkpoint"));
+    // One place, however many there are.
+    assert_eq!((found.faults.len(), found.faults[0].what.as_str()), (1, "signature"));
+    assert_eq!(
+        found.faults[0].words,
+        format!("3 checkpoints name the key {}, which is not among those that are believed", record.key.id())
+    );
     // A checkpoint that was changed, taken out, or moved.
     for change in [0, 1, 2] {
         let mut lines = record.checkpoints.clone();
@@ -341,6 +348,31 @@ fn policy_sets_are_what_their_names_say() {
 }
 
 #[test]
+fn a_policy_set_that_lines_name_must_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = SigningKey::open(dir.path(), dir.path()).unwrap();
+    let (set, tried) = (Digest::of(b"permit"), Digest::of(b"forbid"));
+    let mut hand = Hand::new("0");
+    hand.more = format!(
+        r#","path":"/\"policy_set\":\"{}","policy_set":"{set}","candidate":{{"policy_set":"{tried}"}}"#,
+        Digest::of(b"path")
+    );
+    let name = hand.file(dir.path(), 1000, 2);
+    let mut record = Record { dir, key, checkpoints: Vec::new(), files: vec![name.clone()] };
+    record.checkpoint(vec![hand.seen()]);
+    record.save();
+    let missing = |record: &Record| record.verify().faults.into_iter().map(|fault| (fault.file, fault.words)).collect::<Vec<_>>();
+    let found = missing(&record);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|(_, words)| words.contains(&format!("is missing, and {name}:2 names it"))), "{found:?}");
+    fs::create_dir(record.dir.path().join("sets")).unwrap();
+    fs::write(record.dir.path().join(format!("sets/{set}.txt")), "permit").unwrap();
+    assert_eq!(missing(&record)[0].0, format!("sets/{tried}.txt"));
+    fs::write(record.dir.path().join(format!("sets/{tried}.txt")), "forbid").unwrap();
+    assert_eq!(missing(&record), []);
+}
+
+#[test]
 fn a_record_without_the_checkpoints_that_it_must_have_is_not_right() {
     let record = Record::written();
     let kept = |lines: &[String]| {
@@ -364,6 +396,33 @@ fn a_record_without_the_checkpoints_that_it_must_have_is_not_right() {
     assert_eq!((found.faults.len(), found.faults[0].what.as_str()), (1, "checkpoint"));
     record.summary(1, false);
     assert_eq!(record.fault().3, "checkpoint", "a summary is signed, too");
+    // Before any file was finished, the key in the folder tells that somebody signed; without it, nobody vouches for anything.
+    fs::remove_file(record.dir.path().join(Summary::file_name(&record.files[1]))).unwrap();
+    assert_eq!(record.fault().3, "checkpoint", "a key is laid down by whoever signs");
+    fs::remove_dir_all(record.dir.path().join("keys")).unwrap();
+    let found = record.verify();
+    assert!(found.faults[0].words.contains("nobody vouches for these lines"), "{:?}", found.faults);
+}
+
+#[test]
+fn a_compressed_file_that_is_damaged_is_told_as_that() {
+    let record = Record::written();
+    let mut packer = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    // As the gate writes them.
+    packer.include_checksum(true).unwrap();
+    std::io::Write::write_all(&mut packer, &fs::read(record.path(2)).unwrap()).unwrap();
+    let packed = packer.finish().unwrap();
+    fs::remove_file(record.path(2)).unwrap();
+    let path = record.path(2).with_extension("jsonl.zst");
+    for at in (10..packed.len()).step_by(11) {
+        let mut changed = packed.clone();
+        changed[at] ^= 4;
+        fs::write(&path, changed).unwrap();
+        let words = record.verify().faults.remove(0).words;
+        assert!(words.starts_with("the compressed file is damaged"), "byte {at}: {words}");
+    }
+    fs::write(&path, packed).unwrap();
+    assert_eq!(record.verify().faults, []);
 }
 
 #[test]

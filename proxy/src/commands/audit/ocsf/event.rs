@@ -44,7 +44,7 @@ pub(super) fn gap(gap: &Gap, place: &Place) -> Value {
     draft.status(FAILURE);
     draft.set(
         "message",
-        json!(format!("the record could not be written for a while: {} lines of requests that were refused are lost", gap.lost)),
+        json!(format!("the record could not be written for a while: lines of refused requests that are lost: {}", gap.lost)),
     );
     draft.set("unmapped", json!({ "lost": gap.lost }));
     draft.done()

@@ -50,9 +50,12 @@ pub(in crate::commands::audit) struct ReportCommand {
     /// What it is written as [default: as the name of --output ends, else text]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// Where it is written to; readable by you only
+    /// Where it is written to; readable by you only. A file that is there is not touched
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the file that --output names
+    #[arg(long, requires = "output")]
+    force: bool,
     /// Rows of each table, of text and HTML; JSON has all [default: 20 in text, 1000 in HTML]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
@@ -80,7 +83,8 @@ impl ReportCommand {
     /// # Errors
     /// [`CommandError`] in words, with the exit code.
     pub(in crate::commands::audit) async fn run(self) -> Result<(), CommandError> {
-        let format = self.format();
+        let format = self.format()?;
+        self.output_is_free()?;
         let place = self.record.find()?;
         let zone = self.time_zone.clone().unwrap_or_else(|| place.zone.clone());
         let now = Clock::system().now();
@@ -116,14 +120,20 @@ impl ReportCommand {
         }
     }
 
-    fn format(&self) -> Format {
-        let ending = self.output.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str());
-        let by_name = match ending {
-            Some("html" | "htm") => Format::Html,
-            Some("json") => Format::Json,
-            _ => Format::Text,
-        };
-        self.format.unwrap_or(by_name)
+    fn format(&self) -> Result<Format, CommandError> {
+        match (self.format, &self.output) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(Format::Text),
+            (None, Some(path)) => by_name(path).map_err(CommandError::usage),
+        }
+    }
+
+    /// Looked at before the record is read, which may take a while.
+    fn output_is_free(&self) -> Result<(), CommandError> {
+        match &self.output {
+            Some(path) if !self.force && path.symlink_metadata().is_ok_and(|there| there.is_file()) => Err(taken(path)),
+            _ => Ok(()),
+        }
     }
 
     fn span(&self, now: When, zone: &TimeZone) -> Result<Span, CommandError> {
@@ -142,7 +152,19 @@ impl ReportCommand {
             let width = out.is_terminal().then(|| terminal_size::terminal_size().map_or(100, |(width, _)| width.0.into()));
             return done(self.write_to(format, found, made, width, &mut out.lock()));
         };
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+        let mut how = OpenOptions::new();
+        how.write(true).mode(0o600);
+        // A device or a pipe that is named is written to.
+        let special = path.metadata().is_ok_and(|there| !there.is_file());
+        if self.force || special {
+            how.create(true).truncate(true);
+        } else {
+            how.create_new(true);
+        }
+        let file = match how.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(path)),
+            file => file,
+        };
         let written = file.and_then(|file| self.write_to(format, found, made, None, &mut BufWriter::new(file)));
         written.map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))?;
         note(&format!("written to {}\n", plain(&path.display().to_string())));
@@ -166,6 +188,22 @@ impl ReportCommand {
         }
         out.flush()
     }
+}
+
+/// What the ending of a file's name asks for.
+fn by_name(path: &Path) -> Result<Format, String> {
+    match path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).as_deref() {
+        Some("html" | "htm") => Ok(Format::Html),
+        Some("json") => Ok(Format::Json),
+        Some("txt") | None => Ok(Format::Text),
+        Some(other) => Err(format!(
+            "a report is not written as .{other}: name the file .html (a browser prints it to PDF), .json or .txt, or give --format"
+        )),
+    }
+}
+
+fn taken(path: &Path) -> CommandError {
+    CommandError::failed(format!("{}: it is there already; name another file, or give --force to replace it", path.display()))
 }
 
 /// Somebody who reads no further (`| head`) is no error.
@@ -233,4 +271,19 @@ fn zone(name: &str) -> Result<TimeZone, String> {
 
 fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().map_or_else(|| "the time of this machine".to_owned(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_a_name_is_a_format_or_an_error() {
+        let of = |name: &str| by_name(Path::new(name));
+        assert_eq!(
+            [of("a.html"), of("a.HTM"), of("a.json"), of("a.txt"), of("a")],
+            [Ok(Format::Html), Ok(Format::Html), Ok(Format::Json), Ok(Format::Text), Ok(Format::Text)]
+        );
+        assert!(of("incident.pdf").unwrap_err().contains("a browser prints it to PDF"));
+    }
 }

@@ -41,6 +41,17 @@ pub(super) struct Findings {
     pub(super) notes_left_out: u64,
     pub(super) gaps: Vec<Gap>,
     pub(super) unreadable: u64,
+    /// When the record begins, as far as it is still there.
+    pub(super) record_begins: Option<When>,
+    /// What holds of the subject when the record ends.
+    pub(super) standing: Option<Standing>,
+}
+
+/// The last step that was taken against a subject or for it, in the whole record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Standing {
+    pub(super) event: String,
+    pub(super) at: When,
 }
 
 /// An app, and what was done to it.

@@ -10,6 +10,7 @@ use super::chart::{Chart, colour};
 use super::figures::{Left, Tally};
 use super::findings::{Findings, PathLine};
 use super::made::{Made, Verification};
+use super::reasons;
 use super::subject::Subject;
 use super::summary::{sentences, what_happened};
 use super::text::{statuses, words_of};
@@ -27,6 +28,7 @@ struct Page<'a> {
     facts: String,
     since: String,
     until: String,
+    begins: Option<String>,
     made: &'a Made,
     made_at: String,
     verified: &'static str,
@@ -155,6 +157,7 @@ pub(super) fn page(found: &Findings, made: &Made, rows: usize) -> Result<String,
         facts: facts(found),
         since: time(found.span.since, zone),
         until: time(found.span.until, zone),
+        begins: found.record_begins.filter(|begins| *begins > found.span.since).map(|begins| time(begins, zone)),
         made_at: time(made.at, zone),
         verified: match made.verification {
             Verification::Verified(_) => "good",
@@ -301,7 +304,7 @@ fn cut(row: &super::findings::Cut, made: &Made) -> CutView {
         more: plain(&format!("{} · {} · began {}", row.app, row.method, time(row.began, &made.zone))),
         sent: number(row.sent),
         length: row.length.map_or_else(|| "–".to_owned(), number),
-        cause: row.cause.as_deref().map_or_else(|| "–".to_owned(), |cause| plain(&cause.replace('_', " "))),
+        cause: row.cause.as_deref().map_or_else(|| "–".to_owned(), |cause| plain(&reasons::cause(cause))),
     }
 }
 
@@ -312,7 +315,7 @@ fn denied(row: &super::findings::DeniedLine, made: &Made) -> DeniedView {
     });
     DeniedView {
         times: number(row.times),
-        reason: plain(&row.reason.replace('_', " ")),
+        reason: plain(&reasons::refusal(&row.reason)),
         app: row.app.as_deref().map_or_else(|| "no app’s host".to_owned(), plain),
         policies: plain(&row.policies.join(", ")),
         when: from_to(row.first, row.last, &made.zone),
@@ -332,13 +335,13 @@ fn events(found: &Findings, made: &Made, chart: Option<&Chart>, rows: usize) -> 
             Class::SignIn | Class::Gate | Class::Other => ("", false),
         };
         marked += usize::from(word);
-        let detail = event.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        let detail = event.detail.as_ref().map_or_else(String::new, |text| format!(" ({})", reasons::detail(text)));
         EventView {
             mark: (word && marked <= marks).then_some(marked),
             class,
             at: time_ms(event.at, &made.zone),
             what: plain(&format!("{}{detail}", what_happened(event))),
-            by: plain(event.by.as_deref().unwrap_or("–")),
+            by: event.by.as_deref().map_or_else(|| "–".to_owned(), |by| plain(&reasons::actor(by))),
             why: plain(event.why.as_deref().unwrap_or("–")),
         }
     });

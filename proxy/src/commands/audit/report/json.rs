@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::figures::{Tally, When};
 use super::findings::{
     AddressRow, AppRow, Cut, DeniedLine, DeviceRow, Findings, Gap, Happened, HourRow, OtherRow, OwnRow, PathLine, Replay,
-    SessionRow, UserRow,
+    SessionRow, Standing, UserRow,
 };
 use super::made::Made;
 use super::subject::Subject;
@@ -26,6 +26,10 @@ struct Report<'a> {
     total: &'a Tally,
     began_before: u64,
     ended_after: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_begins: Option<When>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: &'a Option<Standing>,
     last_allowed: Option<When>,
     last_bytes: Option<When>,
     apps: &'a [AppRow],
@@ -63,6 +67,8 @@ pub(super) fn write(found: &Findings, made: &Made, out: &mut impl Write) -> std:
         total: &found.total,
         began_before: found.began_before,
         ended_after: found.ended_after,
+        record_begins: found.record_begins,
+        standing: &found.standing,
         last_allowed: found.last_allowed,
         last_bytes: found.last_bytes,
         apps: &found.apps,

@@ -11,6 +11,7 @@ mod gather;
 mod html;
 mod json;
 mod made;
+mod reasons;
 mod subject;
 mod summary;
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use jiff::tz::TimeZone;
 
 use super::figures::Tally;
-use super::findings::{EventClass, Findings, Gap, Happened};
+use super::findings::{EventClass, Findings, Gap, Happened, Standing};
 use super::made::{Made, Verification};
+use super::reasons;
 use super::subject::Subject;
 use super::words::{at_least, both, count, list, number, short, time, time_ms};
 
 /// The sentences, the most important first.
 pub(super) fn sentences(found: &Findings, made: &Made) -> Vec<String> {
     let mut all = vec![requests(found)];
+    all.extend(begins(found, &made.zone));
     all.extend(left(found, made));
     all.extend(whence(found));
     all.extend(received(&found.total));
@@ -157,29 +159,50 @@ fn prefixed(devices: &[String]) -> Vec<String> {
 
 fn levers(found: &Findings, zone: &TimeZone) -> Vec<String> {
     let levers: Vec<&Happened> = found.events.iter().filter(|event| event.class == EventClass::Lever).collect();
-    let strong: Vec<&&Happened> = levers.iter().filter(|event| takes_away(event)).collect();
-    let mut all: Vec<String> = strong
-        .iter()
-        .take(SENTENCES)
-        .map(|event| {
-            let by = event.by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
-            let why = event.why.as_ref().map_or_else(String::new, |why| format!(": “{why}”"));
-            format!("{} at {}{by}{why}.", capital(&what_happened(event)), time(event.at, zone))
-        })
-        .collect();
-    if strong.len() > SENTENCES {
-        all.push(format!("{} more such steps are listed below.", capital(&number((strong.len() - SENTENCES) as u64))));
+    let steps: Vec<&&Happened> = levers.iter().filter(|event| takes_away(event) || gives_back(event)).collect();
+    let earlier = steps.len().saturating_sub(SENTENCES);
+    let mut all = Vec::new();
+    if earlier > 0 {
+        let steps = count(earlier as u64, "earlier step that was", "earlier steps that were");
+        all.push(format!("{steps} taken against it or for it, or for those around it, stand below; the last are these."));
     }
+    all.extend(steps.iter().skip(earlier).map(|event| {
+        let by = event.by.as_ref().map_or_else(String::new, |by| format!(", by {}", reasons::actor(by)));
+        let why = event.why.as_ref().map_or_else(String::new, |why| format!(": “{why}”"));
+        format!("{} at {}{by}{why}.", capital(&what_happened(event)), time(event.at, zone))
+    }));
     let cut = found.cuts.len() as u64 + found.cuts_left_out;
     if cut > 0 {
         let last = found.cuts.last().map(|cut| format!(", the last at {}", time_ms(cut.at, zone))).unwrap_or_default();
         all.push(format!("The gate broke off {}{last}.", count(cut, "answer that was under way", "answers that were under way")));
     }
     all.extend(afterwards(found, &levers, zone));
+    all.extend(stands(found, zone));
     all
 }
 
-/// Whether anything was let through after the last lever that should have kept it from that.
+/// What holds when the record ends.
+fn stands(found: &Findings, zone: &TimeZone) -> Option<String> {
+    let Standing { event, at } = found.standing.as_ref()?;
+    let state = match event.as_str() {
+        "device_quarantined" => "is in quarantine",
+        "device_released" => "is not in quarantine any more",
+        "device_retired" => "is retired for good",
+        "device_approved" => "is approved",
+        "user_suspended" => "has no access",
+        "user_resumed" => "has access again",
+        _ => "is over",
+    };
+    Some(format!("When the record ends, {} {state}, since {}.", called(&found.subject), time(*at, zone)))
+}
+
+/// Of the time before the record begins, nothing can be said.
+fn begins(found: &Findings, zone: &TimeZone) -> Option<String> {
+    let begins = found.record_begins.filter(|begins| *begins > found.span.since)?;
+    Some(format!("The record begins only at {}; of the time before, it says nothing.", time(begins, zone)))
+}
+
+/// Whether anything was let through after the last step that should have kept it from that.
 fn afterwards(found: &Findings, levers: &[&Happened], zone: &TimeZone) -> Option<String> {
     let about = |event: &&&Happened| match &found.subject {
         Subject::Device(id) => event.device.as_ref() == Some(id) && event.user.is_none(),
@@ -188,14 +211,18 @@ fn afterwards(found: &Findings, levers: &[&Happened], zone: &TimeZone) -> Option
     };
     let last = levers.iter().rfind(about).filter(|event| takes_away(event))?;
     let allowed = found.last_allowed.is_some_and(|allowed| allowed > last.at);
-    Some(if allowed {
-        format!(
-            "After the last of these steps, at {}, requests were let through all the same: look at them below.",
-            time(last.at, zone)
-        )
-    } else {
-        "After the last of these steps nothing was let through.".to_owned()
-    })
+    let step = match last.event.as_str() {
+        "device_quarantined" => "the quarantine",
+        "device_retired" => "the device was retired",
+        "user_suspended" => "access was taken away",
+        _ => "the end of the session",
+    };
+    let what = if allowed { "requests were let through all the same: look at them below" } else { "nothing was let through" };
+    Some(format!("After {step}, at {}, {what}.", time_ms(last.at, zone)))
+}
+
+fn gives_back(event: &Happened) -> bool {
+    matches!(event.event.as_str(), "device_released" | "user_resumed")
 }
 
 fn takes_away(event: &Happened) -> bool {
@@ -204,8 +231,9 @@ fn takes_away(event: &Happened) -> bool {
 
 /// An event as the middle of a sentence.
 pub(super) fn what_happened(event: &Happened) -> String {
-    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "(unknown)".to_owned());
-    let (device, user, session) = (name(&event.device), name(&event.user), name(&event.session));
+    let name = |name: &Option<String>, none: &str| name.clone().unwrap_or_else(|| none.to_owned());
+    let (device, user) = (name(&event.device, "(not named)"), name(&event.user, "somebody"));
+    let session = event.session.as_ref().map_or_else(|| "a session".to_owned(), |session| format!("the session {session}"));
     match event.event.as_str() {
         "device_quarantined" => format!("the device {device} was quarantined"),
         "device_released" => format!("the quarantine of the device {device} was taken back"),
@@ -214,8 +242,9 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "device_enrolled" => format!("the device {device} got its certificate"),
         "device_invited" => format!("the device {device} was invited to enrol"),
         "device_added" => format!("the device {device} was entered"),
+        "device_owned" if event.user.is_none() => format!("the device {device} became that of its owner, who signed in"),
         "device_owned" => format!("the device {device} became {user}’s"),
-        "session_ended" => format!("the session {session} of {user} was ended"),
+        "session_ended" => format!("{session} of {user} was ended"),
         "user_suspended" => format!("access was taken away from {user}"),
         "user_resumed" => format!("access was given back to {user}"),
         "signed_in" => format!("{user} signed in"),
@@ -306,7 +335,13 @@ fn gaps(found: &Findings, made: &Made) -> String {
     parts.extend(made.read.troubles());
     if parts.is_empty() {
         return match made.verification {
-            Verification::Verified(_) => "The record has no gap in this time.".to_owned(),
+            Verification::Verified(_) => {
+                let late = found.record_begins.is_some_and(|begins| begins > found.span.since);
+                let from = if late { "From there on the record has no gap" } else { "The record has no gap in this time" };
+                let unwritable = found.gaps.iter().any(|gap| matches!(gap, Gap::LinesLost { .. }));
+                let but = if unwritable { ", though for a while it could not be written and everything was refused" } else { "" };
+                format!("{from}{but}.")
+            }
             Verification::Failed(_) | Verification::NotDone(_) => "No gap in the record was met while it was read.".to_owned(),
         };
     }
@@ -326,5 +361,5 @@ fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Levers that get a sentence each.
+/// Steps that get a sentence each: the last ones.
 const SENTENCES: usize = 4;

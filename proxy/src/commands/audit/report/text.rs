@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::figures::Tally;
 use super::findings::{Findings, Gap, Happened, PathLine};
 use super::made::Made;
+use super::reasons;
 use super::subject::Subject;
 use super::summary::{sentences, what_happened};
 use super::words::{count, from_to, known, list, minute, number, short, time};
@@ -164,7 +165,12 @@ impl Page {
             let app = row.app.as_deref().unwrap_or("(no app)");
             let by = if row.policies.is_empty() { String::new() } else { format!(", by {}", row.policies.join(", ")) };
             let when = from_to(row.first, row.last, &made.zone);
-            self.line(&format!("  {:>7}  {} at {app}{by}; {when}", number(row.times), row.reason));
+            self.line(&format!(
+                "  {:>7}  {} ({}) at {app}{by}; {when}",
+                number(row.times),
+                reasons::refusal(&row.reason),
+                row.reason
+            ));
             for example in row.examples.iter().take(3) {
                 let what = format!("{} https://{}{}", example.method, example.host, example.path);
                 let what = self.elided(&what, 78);
@@ -181,9 +187,9 @@ impl Page {
         self.section("WHAT WAS DONE AND NOTICED");
         for event in found.events.iter().take(self.size.rows) {
             let Happened { at, by, why, detail, .. } = event;
-            let by = by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
+            let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", reasons::actor(by)));
             let why = why.as_ref().map_or_else(String::new, |why| format!(": “{why}”"));
-            let detail = detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+            let detail = detail.as_ref().map_or_else(String::new, |text| format!(" ({})", reasons::detail(text)));
             self.line(&format!("  {}  {}{by}{why}{detail}", time(*at, &made.zone), what_happened(event)));
         }
         self.more(found.events.len(), "event", "events");
@@ -352,6 +358,9 @@ pub(super) fn statuses(statuses: &[(u16, u64)]) -> String {
 /// A gap in words.
 pub(super) fn words_of(gap: &Gap) -> String {
     match gap {
+        Gap::LinesLost { lost: 0, .. } => {
+            "the record could be written again; requests meanwhile were refused, and no line is lost".to_owned()
+        }
         Gap::LinesLost { lost, .. } => format!(
             "the record could be written again: {} lost, and the requests that they speak of were refused",
             count(*lost, "line was", "lines were")

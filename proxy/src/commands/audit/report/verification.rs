@@ -58,16 +58,16 @@ fn outcome(found: &Verified, zone: &TimeZone) -> Verification {
     let mut words = vec![format!("The record was verified: {lines} in {files} are as they were written.")];
     let at = found.last_checkpoint_at.as_deref().and_then(When::read);
     words.push(match (at, found.after_checkpoint) {
-        (None, _) => "There is no signed checkpoint, so nothing but the chains of hashes vouches for them.".to_owned(),
-        (Some(at), 0) => format!("Signed checkpoints, the last of {}, vouch for all of them.", time(at, zone)),
+        (None, _) => "No signature vouches for them, only that each line fits the one before.".to_owned(),
+        (Some(at), 0) => format!("The gate’s signatures (checkpoints), the last of {}, vouch for all of them.", time(at, zone)),
         (Some(at), after) => {
             let after = count(after, "line", "lines");
-            format!("Signed checkpoints, the last of {}, vouch for all but the last {after}.", time(at, zone))
+            format!("The gate’s signatures (checkpoints), the last of {}, vouch for all but the last {after}.", time(at, zone))
         }
     });
     if at.is_some() {
-        let keys = if found.own_keys { "were kept elsewhere" } else { "are those in the folder itself" };
-        words.push(format!("The keys that were believed {keys}."));
+        let keys = if found.own_keys { "were kept elsewhere" } else { "are those that lie beside the record itself" };
+        words.push(format!("The keys that these were checked with {keys}."));
     }
     if found.against > 0 {
         let kept = count(found.against, "checkpoint that was kept elsewhere fits", "checkpoints that were kept elsewhere fit");
@@ -91,14 +91,14 @@ mod tests {
     #[test]
     fn words_say_how_far_somebody_vouches_for_the_lines() {
         let plain = Verified { lines: 1200, segments: 2, ..Verified::default() };
-        assert!(words(&plain).words().ends_with("nothing but the chains of hashes vouches for them."));
+        assert!(words(&plain).words().ends_with("only that each line fits the one before."));
         let signed = Verified {
             last_checkpoint_at: Some("2026-11-20T08:00:00.000Z".into()),
             checkpoints: 3,
             after_checkpoint: 7,
             ..plain.clone()
         };
-        let expected = "The record was verified: 1,200 lines in 2 files are as they were written. Signed checkpoints, the last of 2026-11-20 08:00:00, vouch for all but the last 7 lines. The keys that were believed are those in the folder itself.";
+        let expected = "The record was verified: 1,200 lines in 2 files are as they were written. The gate’s signatures (checkpoints), the last of 2026-11-20 08:00:00, vouch for all but the last 7 lines. The keys that these were checked with are those that lie beside the record itself.";
         assert_eq!(words(&signed), Verification::Verified(expected.into()));
         let kept = Verified { after_checkpoint: 0, own_keys: true, against: 1, deleted: 4, ..signed };
         let told = words(&kept);

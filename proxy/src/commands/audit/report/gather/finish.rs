@@ -23,7 +23,7 @@ impl Gatherer {
         for (id, request) in std::mem::take(&mut self.under_way) {
             self.sums.settle(self.span, &self.names, &id, request, None);
         }
-        let Self { subject, span, names, sums, pairs, notes, unreadable, .. } = self;
+        let Self { subject, span, names, sums, pairs, notes, unreadable, record_begins, standing, .. } = self;
         let circle = circle(&subject, &names, &sums);
         let others = others(&subject, &names, &circle, pairs.into_parts().0, &notes);
         let Notes {
@@ -82,6 +82,8 @@ impl Gatherer {
             notes_left_out: events_left_out + replays_left_out + gaps_left_out,
             gaps,
             unreadable,
+            record_begins,
+            standing,
             subject,
             span,
         }

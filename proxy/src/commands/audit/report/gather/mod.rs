@@ -9,6 +9,7 @@ mod line;
 mod notes;
 mod rows;
 mod settle;
+mod standing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use self::rows::{DeniedKey, DeniedRow, PairRow, PartyRow, PathKey, PathRow};
 use self::table::{Names, Table};
 use self::under_way::{Answer, Ended, SoFar, Stranger, UnderWay, What, Who};
 use super::figures::{Tally, When};
-use super::findings::Gap;
+use super::findings::{Gap, Standing};
 use super::subject::Subject;
 use crate::record::Decision;
 use crate::record::read::{AccessLine, FactsKind, FactsLine, LineKind, RawLine, SegmentFile};
@@ -57,6 +58,8 @@ pub(super) struct Gatherer {
     closed: HashSet<Box<str>>,
     touched: HashSet<Box<str>>,
     unreadable: u64,
+    record_begins: Option<When>,
+    standing: Option<Standing>,
 }
 
 /// Everything that is summed up over the subject's requests.
@@ -98,6 +101,8 @@ impl Gatherer {
             closed: HashSet::new(),
             touched: HashSet::new(),
             unreadable: 0,
+            record_begins: None,
+            standing: None,
         }
     }
 
@@ -141,7 +146,8 @@ impl Gatherer {
             reason: (*line.reason).into(),
             policies: line.policies.iter().map(|policy| (**policy).into()).collect(),
             status: line.status,
-            length: line.length,
+            // Of a WebSocket, which has no end that could be declared.
+            length: line.length.filter(|_| line.status != SWITCHING_PROTOCOLS),
         };
         let who = self.who(line.device.as_deref(), line.user.as_deref(), line.session.as_deref(), Some(&line.client));
         let what = self.what(line.app.as_deref(), &line.method, &line.host, &line.path);
@@ -293,6 +299,7 @@ fn address(client: &str) -> &str {
     address.trim_start_matches('[').trim_end_matches(']')
 }
 
+const SWITCHING_PROTOCOLS: u16 = 101;
 /// Paths that are told apart. A row takes some 300 bytes and its path.
 const MOST_PATHS: usize = 2_000_000;
 const MOST_ROWS: usize = 100_000;

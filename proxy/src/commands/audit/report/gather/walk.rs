@@ -6,6 +6,8 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 
 use super::Gatherer;
+use crate::commands::audit::report::figures::When;
+use crate::commands::audit::report::findings::Standing;
 use crate::record::read::{LineKind, RawLine, ReadError, RecordFolder, SegmentFile, Sift, Tally};
 
 /// Reads what is of the time that is asked about, and of earlier times only what was still under way.
@@ -30,6 +32,8 @@ impl Gatherer {
     /// # Errors
     /// [`ReadError`], when a file cannot be read.
     pub(in crate::commands::audit::report) fn read(&mut self, folder: &RecordFolder) -> Result<Tally, ReadError> {
+        self.record_begins = folder.segments().first().map(|first| When(first.started));
+        self.standing = Standing::read(folder, &self.subject)?;
         let early = early(folder.segments(), self.span.since.0.0);
         self.strangers_matter = !early.is_empty();
         let mut lines = folder.lines()?;

@@ -1,0 +1,167 @@
+//! Words of the record in the words of people who never saw one. What is not known here is shown as it is written, with spaces.
+
+/// Why a request was refused.
+pub(super) fn refusal(reason: &str) -> String {
+    let words = match reason {
+        "no_credential" => "nobody was signed in",
+        "malformed_cookie" | "unknown_session" => "signed in with something that the gate does not know (any more)",
+        "other_host" => "signed in for another address than this one",
+        "session_ended" => "the session had been ended",
+        "session_expired" => "the session was over",
+        "session_idle" => "the session had not been used for long",
+        "credential_replayed" => "a session or token of another device was shown: a sign of theft",
+        "user_suspended" => "access had been taken away from this person",
+        "malformed_authorization" | "token_malformed" | "token_kind" | "token_claims" | "token_groups" | "token_confirmation" => {
+            "a program showed a token that is not one for this gate"
+        }
+        "token_issuer" | "token_audience" => "a program showed a token of somebody else, or for somebody else",
+        "token_algorithm" | "token_signature" | "token_unknown_key" => "a program showed a token whose signature is not good",
+        "token_expired" | "token_not_yet_valid" => "a program showed a token outside its time",
+        "token_other_certificate" => "a program showed a token for an earlier certificate of the device",
+        "token_stopped" => "a program showed a token that was seen on another device before",
+        "provider_keys" => "nobody could be recognised: the sign-in service was out of reach",
+        "device_missing" => "no known device: it showed no certificate",
+        "device_unlisted" => "a device that is not in the inventory",
+        "device_other_key" => "a device with another key than the inventory has for it",
+        "device_pending" => "the device was not approved yet",
+        "device_quarantined" => "the device was in quarantine",
+        "device_retired" => "the device was retired",
+        "device_authority" => "a device that this app does not take",
+        "policy_no_permit" => "no policy allows it",
+        "policy_forbidden" => "a policy forbids it",
+        "policy_budget" => "as much as is allowed had been taken already",
+        "policy_error" | "no_policies" => "the gate could not decide",
+        "step_up" => "a fresher or stronger sign-in was asked for",
+        "step_up_failed" | "step_up_unavailable" => "the sign-in was not fresh or strong enough",
+        "unknown_host" | "nothing_here" => "there is nothing at this address",
+        "misdirected" => "sent to another address than the connection was made for",
+        "foreign_origin" => "a page of another web site tried it",
+        "wrong_method" | "body_too_large" => "a request of a kind that is not taken",
+        "clock_unsure" => "the clock of the gate could not be believed",
+        "inventory_behind" => "the gate could not read its inventory",
+        "record_unavailable" => "it could not be recorded, so it was not allowed",
+        "busy" => "the gate was busy",
+        "client_went_away" | "client_stalled" => "the request did not arrive whole",
+        "client_gone" => "whoever asked had gone before the answer",
+        "cut" => "access ended before the answer",
+        "panicked" | "no_randomness" | "sign_in_randomness" | "sign_in_store" => "the gate failed",
+        "sign_in_no_device" => "signing in without a known device",
+        "sign_in_declined" => "a sign-in that was declined",
+        other if other.starts_with("certificate_") => {
+            return format!("the device’s certificate was not good ({})", spaced(other.trim_start_matches("certificate_")));
+        }
+        other if other.starts_with("sign_in_provider") => "signing in failed: the sign-in service did",
+        other if other.starts_with("sign_in_") => {
+            return format!("signing in failed ({})", spaced(other.trim_start_matches("sign_in_")));
+        }
+        other if other.starts_with("enrol_") => {
+            return format!("enrolling failed ({})", spaced(other.trim_start_matches("enrol_")));
+        }
+        other => return spaced(other),
+    };
+    words.to_owned()
+}
+
+/// Why the gate broke an answer off.
+pub(super) fn cause(cause: &str) -> String {
+    let words = match cause {
+        "device_quarantined" => "the device was quarantined",
+        "device_retired" => "the device was retired",
+        "device_changed" => "what is known of the device changed",
+        "certificate" => "the device’s certificate ended",
+        "session_ended" => "the session was ended",
+        "session_changed" => "what is known of the person changed",
+        "session_expired" => "the session was over",
+        "session_idle" => "the session had not been used for long",
+        "token" => "the token ended",
+        "user_suspended" => "access was taken away from the person",
+        "policies" => "new policies do not allow it",
+        "configuration" => "the new configuration does not allow it",
+        "usage" => "as much as is allowed had been taken",
+        "time" => "the time in which it is allowed was over",
+        "unsure" => "the gate could not be sure any more",
+        other => return spaced(other),
+    };
+    words.to_owned()
+}
+
+/// Who did something: `uid:1000 (ana)`, `user:corp/ana`, `device:lap-7`, `system:upkeep`.
+pub(super) fn actor(by: &str) -> String {
+    let of_machine = "on the gate’s machine";
+    match by.split_once(':') {
+        Some(("uid", who)) => match who.split_once(" (") {
+            Some((id, name)) => format!("{} (account {id} {of_machine})", name.trim_end_matches(')')),
+            None if who == "0" => format!("the administrator (account 0 {of_machine})"),
+            None => format!("account {who} {of_machine}"),
+        },
+        Some(("user", who)) => who.to_owned(),
+        Some(("device", who)) => format!("the device {who}"),
+        Some(("system", _part)) => "the gate itself".to_owned(),
+        _ => by.to_owned(),
+    }
+}
+
+/// What else an event says, on one line: of hashes their beginning is enough to compare by.
+pub(super) fn detail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut told = String::with_capacity(text.len());
+    let joined = lines.join(" / ");
+    for (index, word) in joined.split_inclusive(|letter: char| !letter.is_ascii_hexdigit()).enumerate() {
+        let digits = word.trim_end_matches(|letter: char| !letter.is_ascii_hexdigit());
+        // What is hexadecimal on both sides of a letter is a word.
+        let starts = index == 0 || !told.ends_with(|letter: char| letter.is_alphanumeric());
+        if digits.len() == HASH && starts {
+            told.extend(digits.chars().take(SHOWN));
+            told.push('…');
+            told.extend(word.chars().skip(HASH));
+        } else {
+            told.push_str(word);
+        }
+    }
+    told
+}
+
+fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// Digits of a SHA-256.
+const HASH: usize = 64;
+/// Digits of it that are shown.
+const SHOWN: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_record_are_words_of_people() {
+        assert_eq!(refusal("no_credential"), "nobody was signed in");
+        assert_eq!(refusal("certificate_not_yet_valid"), "the device’s certificate was not good (not yet valid)");
+        assert_eq!(refusal("sign_in_other_browser"), "signing in failed (other browser)");
+        assert_eq!(refusal("of_a_later_version"), "of a later version");
+        for known in crate::contain::Cause::ALL {
+            assert_ne!(cause(known.as_str()), spaced(known.as_str()), "{known:?}");
+        }
+        let who = ["uid:1000 (ben)", "uid:0", "user:corp/ana", "device:lap-7", "system:upkeep", "else"].map(actor);
+        let expected = [
+            "ben (account 1000 on the gate’s machine)",
+            "the administrator (account 0 on the gate’s machine)",
+            "corp/ana",
+            "the device lap-7",
+            "the gate itself",
+            "else",
+        ];
+        assert_eq!(who, expected);
+    }
+
+    #[test]
+    fn a_detail_is_one_line_with_short_hashes() {
+        let hash = "ab".repeat(32);
+        assert_eq!(detail(&hash), "abababababab…");
+        assert_eq!(detail(&format!("{hash}; changed: apps\n  line two\r\n\n")), "abababababab…; changed: apps / line two");
+        for same in ["face the facade", &"a".repeat(63), &format!("x{hash}")] {
+            assert_eq!(detail(same), same);
+        }
+    }
+}
