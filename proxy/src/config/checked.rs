@@ -275,6 +275,8 @@ pub struct App {
     pub cors_preflight: CorsPreflight,
     /// Further origins (beside its own) that may read its answers and open WebSockets (`allowed_origins`), such as `https://a.example`.
     pub allowed_origins: BTreeSet<String>,
+    /// What becomes of what pages of other origins send with a person's own cookie. Default refuse.
+    pub cross_site: CrossSite,
     /// Root certificates of an https app; empty: the system's.
     pub ca: Vec<CertificateDer<'static>>,
     /// Certificate that the gate shows to the app.
@@ -359,6 +361,15 @@ pub enum CorsPreflight {
     Forward,
     /// Nobody: it is decided like any other request.
     Refuse,
+}
+
+/// What becomes of what pages of other origins send with a person's own cookie: requests that change something, and WebSockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrossSite {
+    /// It is refused, but for `allowed_origins`.
+    Refuse,
+    /// It is let through: the app tells forgeries apart itself.
+    Allow,
 }
 
 /// A certificate and key to show to an app.

@@ -21,9 +21,9 @@ mod tests;
 mod units;
 
 pub use checked::{
-    Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, DeviceAuthority, DeviceAuthorityKind,
-    DeviceIdSource, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen, OidcClient, Process, PublicPath,
-    ServerCertificateFiles, SignIn, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
+    Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
+    DeviceAuthorityKind, DeviceIdSource, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen, OidcClient, Process,
+    PublicPath, ServerCertificateFiles, SignIn, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};

@@ -16,6 +16,7 @@ mod assertion;
 mod attempt;
 mod balance;
 mod body;
+mod caching;
 mod connect;
 mod connection_bound;
 mod cookies;

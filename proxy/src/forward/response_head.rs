@@ -1,10 +1,12 @@
 //! The head of the app's answer, made fit to hand on.
 
 use http::header::{
-    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, response};
+use http::{HeaderMap, StatusCode, response};
 
+use super::caching;
 use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
@@ -34,8 +36,9 @@ pub(super) fn clean(head: &mut response::Parts, personal: bool) -> Result<bool, 
     remove_hop_by_hop(headers);
     reusable &= !connection_bound::remove_challenges(headers);
     cookies::keep_apps_off_ours(headers);
-    if personal && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    // A cookie is one person's too, whoever asked.
+    if personal || headers.contains_key(SET_COOKIE) {
+        caching::keep_to_one_person(headers);
     }
     Ok(reusable)
 }
@@ -62,7 +65,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
             .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
             // Framing and cookies are not the app's to hide.
-            .filter(|name| *name != CONTENT_LENGTH && *name != http::header::SET_COOKIE && *name != CACHE_CONTROL)
+            .filter(|name| *name != CONTENT_LENGTH && *name != SET_COOKIE && *name != CACHE_CONTROL)
             .collect();
         for name in named {
             headers.remove(name);
@@ -115,9 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_a_signed_in_user_are_private_unless_the_app_says_otherwise() {
+    fn answers_to_a_signed_in_user_and_answers_with_cookies_are_private() {
         assert_eq!(cleaned(&[], true).1[CACHE_CONTROL], "private");
-        assert_eq!(cleaned(&[("cache-control", "public, max-age=60")], true).1[CACHE_CONTROL], "public, max-age=60");
+        assert_eq!(cleaned(&[("cache-control", "public, max-age=60")], true).1[CACHE_CONTROL], "private, max-age=60");
+        assert_eq!(
+            cleaned(&[("set-cookie", "a=1"), ("cache-control", "max-age=60")], false).1[CACHE_CONTROL],
+            "private, max-age=60"
+        );
+        assert_eq!(cleaned(&[("cache-control", "public, max-age=60")], false).1[CACHE_CONTROL], "public, max-age=60");
         assert!(!cleaned(&[], false).1.contains_key(CACHE_CONTROL));
     }
 

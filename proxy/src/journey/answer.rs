@@ -138,7 +138,9 @@ fn route(why: &RouteRefusal) -> Answer {
             (StatusCode::MISDIRECTED_REQUEST, "Wrong connection", "Try again; your browser will open another connection.")
         }
         RouteRefusal::Method => (StatusCode::NOT_IMPLEMENTED, "The app does not take this", RETRY_CLIENT),
-        RouteRefusal::ForeignOrigin => (StatusCode::FORBIDDEN, "Not from another site's page", "Open the app itself."),
+        RouteRefusal::ForeignOrigin | RouteRefusal::CrossSite => {
+            (StatusCode::FORBIDDEN, "Not from another site's page", "Open the app itself.")
+        }
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
 }

@@ -53,7 +53,16 @@ fn all() -> Vec<Refusal> {
         ]
         .map(Refusal::Read),
     );
-    all.extend([RouteRefusal::Misdirected, RouteRefusal::UnknownHost, RouteRefusal::Method].map(Refusal::Route));
+    all.extend(
+        [
+            RouteRefusal::Misdirected,
+            RouteRefusal::UnknownHost,
+            RouteRefusal::Method,
+            RouteRefusal::ForeignOrigin,
+            RouteRefusal::CrossSite,
+        ]
+        .map(Refusal::Route),
+    );
     all.extend(
         [
             DeviceRefusal::NoCertificate,

@@ -127,6 +127,7 @@ async fn visit(
     let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut visit = Visit {
         endpoint,
+        callback_of: Endpoint::callback_of(&request.path),
         method: request.method.clone(),
         host: request.host.clone(),
         query: request.query.as_deref().map(str::to_owned),

@@ -28,7 +28,7 @@ use crate::contain::{Cause, Crowded, StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
-use crate::identify_user::{Ask, KnownUser};
+use crate::identify_user::{Ask, Binding, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, Routed};
 use crate::secret;
@@ -150,6 +150,10 @@ async fn pass(
         match identify_user(core, client, world, &routed, &device, story).await {
             Ok(user) => {
                 call.in_flight().map_or(Ok(()), |place| place.is_of(&user.session.user))?;
+                // A bearer token is not sent by browsers of themselves: whoever shows it means it.
+                if user.binding == Binding::Session {
+                    world.router.check_page(&routed)?;
+                }
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
                 let now = core.gate.clock.now();
                 let whose = Whose { user: &user.session.user, device: &device.device.id, app: &routed.app.name };
@@ -165,7 +169,7 @@ async fn pass(
                 let target = target(&routed);
                 let cookies = own::cookies(&routed.request.headers);
                 return match world.sign_in.challenge(&routed.request.host, &target, cookies.as_deref()) {
-                    Ok(reply) => Ok(Outcome::Challenge(reply, why.into())),
+                    Ok(reply) => Ok(Outcome::Challenge(reply.forgetting(why.clears_cookie()), why.into())),
                     Err(refusal) => Err(refusal.into()),
                 };
             }

@@ -3,6 +3,7 @@
 //! that the app does not take. Nothing here waits, so a client that goes away is not noticed.
 
 mod own;
+mod page;
 mod routed;
 mod router;
 mod standing;

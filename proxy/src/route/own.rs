@@ -7,7 +7,7 @@ pub enum OwnPath {
     Home,
     /// `sign-in`
     SignIn,
-    /// `callback`
+    /// `callback`, and `callback/…` at the sign-in host.
     Callback,
     /// `sign-out`
     SignOut,
@@ -35,6 +35,8 @@ impl OwnPath {
         Some(match name {
             "sign-in" => Self::SignIn,
             "callback" => Self::Callback,
+            // A provider's own: see `sign_in`.
+            _ if gate && name.starts_with("callback/") => Self::Callback,
             "sign-out" => Self::SignOut,
             "send-again" => Self::SendAgain,
             "whoami" => Self::Whoami,

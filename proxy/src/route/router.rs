@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::header::ORIGIN;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 
 use super::own::OwnPath;
+use super::page;
 use super::routed::Routed;
 use super::standing::Standing;
 use crate::config::{App, Config, Host, PublicPath};
@@ -18,8 +18,8 @@ use crate::tls::SecureConnection;
 pub struct Router {
     gate: Host,
     apps: HashMap<Host, Arc<App>>,
-    /// The https port that browsers see.
-    port: u16,
+    /// What browsers put behind a host in an origin: nothing, or the port with a colon.
+    port_suffix: String,
 }
 
 /// Whom a request is for.
@@ -71,6 +71,9 @@ pub enum RouteRefusal {
     /// is, and no preflight comes before it (RFC 6455, section 10.2).
     #[error("the page that asks for this WebSocket belongs to another site")]
     ForeignOrigin,
+    /// Something that would change things, sent by a page of another site with the person's own cookie: 403.
+    #[error("a page of another site sent this, with your sign-in")]
+    CrossSite,
 }
 
 impl RouteRefusal {
@@ -81,6 +84,7 @@ impl RouteRefusal {
             Self::UnknownHost => "unknown_host",
             Self::Method => "method_not_taken",
             Self::ForeignOrigin => "foreign_origin",
+            Self::CrossSite => "cross_site",
         }
     }
 }
@@ -106,7 +110,10 @@ impl Router {
         Self {
             gate: config.sign_in.host.clone(),
             apps: config.apps.iter().map(|app| (app.host.clone(), Arc::clone(app))).collect(),
-            port: config.listen.public_port,
+            port_suffix: match config.listen.public_port {
+                443 => String::new(),
+                port => format!(":{port}"),
+            },
         }
     }
 
@@ -116,7 +123,9 @@ impl Router {
     /// [`Unrouted`] if it is for nobody.
     pub fn route(&self, request: Clean, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
         match self.place(&request.host, &request.path, &request.method, request.kind, &connection.covers) {
-            Ok(Place::App { app, .. }) if request.kind == Kind::WebSocket && !self.is_welcome(&app, &request.headers) => {
+            Ok(Place::App { app, .. })
+                if request.kind == Kind::WebSocket && !page::is_welcome(&app, &self.port_suffix, &request.headers) =>
+            {
                 Err(Box::new(Unrouted { refusal: RouteRefusal::ForeignOrigin, request, app: Some(app) }))
             }
             Ok(Place::App { app, public }) => Ok(RouteOutcome::App(Routed { request, app, public })),
@@ -135,7 +144,9 @@ impl Router {
     pub fn again(&self, standing: &Standing, connection: &SecureConnection) -> Result<Placed, RouteRefusal> {
         let Standing { host, path, method, kind, origin } = standing;
         match self.place(host, path, method, *kind, &connection.covers)? {
-            Place::App { app, .. } if origin.as_ref().is_some_and(|origin| !self.is_own_or_listed(&app, origin)) => {
+            Place::App { app, .. }
+                if origin.as_ref().is_some_and(|origin| !page::is_own_or_listed(&app, &self.port_suffix, origin)) =>
+            {
                 Err(RouteRefusal::ForeignOrigin)
             }
             Place::App { app, public } => Ok(Placed { app, public }),
@@ -143,19 +154,19 @@ impl Router {
         }
     }
 
-    /// Whether the page behind a WebSocket is the app's own, or of an origin that the app lists. Who sends no `Origin` is no browser.
-    fn is_welcome(&self, app: &App, headers: &HeaderMap) -> bool {
-        let mut origins = headers.get_all(ORIGIN).iter();
-        let (Some(origin), None) = (origins.next(), origins.next()) else { return !headers.contains_key(ORIGIN) };
-        self.is_own_or_listed(app, origin)
-    }
-
-    fn is_own_or_listed(&self, app: &App, origin: &HeaderValue) -> bool {
-        let own = match self.port {
-            443 => format!("https://{}", app.host),
-            port => format!("https://{}:{port}", app.host),
-        };
-        origin.to_str().is_ok_and(|origin| origin == own || app.allowed_origins.contains(origin))
+    /// Judges a request whose sender is known by what browsers send along by themselves, a cookie: whether it comes from a page that
+    /// may send it. What only reads may come from anywhere; a WebSocket was judged when it was routed.
+    ///
+    /// # Errors
+    /// [`RouteRefusal::CrossSite`].
+    pub fn check_page(&self, routed: &Routed) -> Result<(), RouteRefusal> {
+        let request = &routed.request;
+        let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if reads || page::is_welcome(&routed.app, &self.port_suffix, &request.headers) {
+            Ok(())
+        } else {
+            Err(RouteRefusal::CrossSite)
+        }
     }
 
     fn place(&self, host: &Host, path: &str, method: &Method, kind: Kind, covers: &[String]) -> Result<Place, RouteRefusal> {
@@ -204,4 +215,4 @@ fn matches(public: &PublicPath, path: &str) -> bool {
 const USUAL: [Method; 7] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

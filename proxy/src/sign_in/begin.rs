@@ -10,7 +10,7 @@ use super::visit::{Choice, Endpoint, PageKind, Reply, Visit};
 use crate::clock::Timestamp;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::UserRefusal;
-use crate::identify_user::keys::Provider;
+use crate::identify_user::keys::{Metadata, Provider};
 use crate::inventory::SessionId;
 use crate::secret::{self, Digest, Secret};
 
@@ -50,7 +50,9 @@ impl SignIn {
         device: &KnownDevice,
     ) -> Result<Reply, SignInRefusal> {
         let metadata = metadata(provider).await?;
-        let conversation = Conversation::with(provider, &metadata, &self.redirect_uri())?;
+        let own_callback = self.has_own_callback(&metadata);
+        let redirect = self.redirect_uri(&provider.settings.name, own_callback);
+        let conversation = Conversation::with(provider, &metadata, &redirect)?;
         let secrets = AttemptSecrets {
             state: Secret::new(secret::token()?),
             nonce: Secret::new(secret::token()?),
@@ -62,6 +64,7 @@ impl SignIn {
         let attempt = Attempt {
             browser: browser.digest,
             provider: Arc::clone(&provider.settings.name),
+            own_callback,
             nonce: secrets.nonce,
             verifier: secrets.verifier,
             way_back,
@@ -92,9 +95,17 @@ impl SignIn {
         Ok(Reply::redirect(format!("{callback}?{}", query::write([("code", code.as_str())]))))
     }
 
-    /// The only address that providers have to know.
-    pub(super) fn redirect_uri(&self) -> String {
-        self.addresses.endpoint(self.addresses.gate(), Endpoint::Callback)
+    /// Whether a provider answers to an address of its own. Where there are several, each answer has to say whose it is, so that
+    /// the code of one is never shown to another: by `iss` (RFC 9207), and where a provider does not promise that, by the address
+    /// (RFC 9700, section 4.4.2.2).
+    fn has_own_callback(&self, metadata: &Metadata) -> bool {
+        !metadata.issuer_on_callback && self.providers.for_sign_in().nth(1).is_some()
+    }
+
+    /// The address that the provider has to know.
+    pub(super) fn redirect_uri(&self, provider: &str, own_callback: bool) -> String {
+        let shared = self.addresses.endpoint(self.addresses.gate(), Endpoint::Callback);
+        if own_callback { format!("{shared}/{provider}") } else { shared }
     }
 
     fn way_back(&self, query: &Query) -> WayBack {

@@ -30,7 +30,10 @@ impl SignIn {
         let state = query.get("state").ok_or(SignInRefusal::Malformed)?;
         let attempt = self.take_attempt(state, visit, device)?;
         let provider = self.provider(&attempt.provider)?;
-        let finished = self.finish(&query, &attempt, provider, device, visit.now).await;
+        let finished = match is_addressed_to(&attempt, visit) {
+            true => self.finish(&query, &attempt, provider, device, visit.now).await,
+            false => Err(SignInRefusal::OtherIssuer),
+        };
         self.metrics.ended(&attempt.provider, Outcome::of(&finished), visit.now);
         let mut way_back = attempt.way_back;
         way_back.form = attempt.goal.and_then(|goal| {
@@ -110,7 +113,8 @@ impl SignIn {
             });
         }
         let code = query.get("code").filter(|code| !code.is_empty()).ok_or(SignInRefusal::Malformed)?;
-        let conversation = Conversation::with(provider, &metadata, &self.redirect_uri())?;
+        let redirect = self.redirect_uri(&attempt.provider, attempt.own_callback);
+        let conversation = Conversation::with(provider, &metadata, &redirect)?;
         let exchanged = conversation.exchange(code, &attempt.verifier).await?;
         let person = who(&conversation, &exchanged, provider, attempt, code, now).await?;
         if let Some(goal) = &attempt.goal {
@@ -161,6 +165,11 @@ impl SignIn {
             tracing::warn!(%error, "the session before could not be ended");
         }
     }
+}
+
+/// Whether the answer came to the address that the provider of the attempt was given, and not to that of another.
+fn is_addressed_to(attempt: &Attempt, visit: &Visit) -> bool {
+    visit.callback_of.as_deref() == attempt.own_callback.then_some(&*attempt.provider)
 }
 
 /// RFC 9207: an answer is only taken from the provider that was asked.

@@ -1,11 +1,12 @@
 //! What is kept, sealed, with a session at its start.
 
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::secret::Secret;
 
 /// The provider's tokens.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Kept {
     /// Tells the provider whom to sign out (`id_token_hint`).
     pub(super) id_token: String,

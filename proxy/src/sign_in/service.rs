@@ -59,6 +59,8 @@ pub(super) struct Attempt {
     /// Digest of the attempt cookie at the sign-in host.
     pub(super) browser: Digest,
     pub(super) provider: Arc<str>,
+    /// The provider answers to a callback of its own: see [`SignIn::has_own_callback`].
+    pub(super) own_callback: bool,
     pub(super) nonce: Secret<String>,
     pub(super) verifier: Secret<String>,
     pub(super) way_back: WayBack,

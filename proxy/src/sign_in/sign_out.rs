@@ -13,6 +13,7 @@ use super::visit::{Endpoint, PageKind, Reply, Visit};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::inventory::{LiveSession, SessionId};
+use crate::secret::Secret;
 use crate::store::{Actor, SessionError, SessionsOf};
 
 impl SignIn {
@@ -35,7 +36,9 @@ impl SignIn {
             Ok(_) | Err(SessionError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let Some(location) = self.provider_sign_out(&live, id_token.as_deref()) else { return Ok(signed_out(visit)) };
+        let Some(location) = self.provider_sign_out(&live, id_token.as_ref().map(|token| token.expose().as_str())) else {
+            return Ok(signed_out(visit));
+        };
         let clear = Cookie::Session.clear();
         Ok(Reply { status: StatusCode::SEE_OTHER, ..Reply::redirect(location) }.with_cookie([clear]))
     }
@@ -55,12 +58,12 @@ impl SignIn {
         }
     }
 
-    async fn id_token_of(&self, session: &SessionId) -> Option<String> {
+    async fn id_token_of(&self, session: &SessionId) -> Option<Secret<String>> {
         let kept = self.registrar.kept_with(session).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the provider's tokens cannot be read; the provider may ask whom to sign out");
             None
         })?;
-        Kept::from_bytes(&kept).map(|kept| kept.id_token)
+        Kept::from_bytes(&kept).map(|mut kept| Secret::new(std::mem::take(&mut kept.id_token)))
     }
 
     /// Where the browser is sent so that the provider forgets it too (OpenID Connect RP-Initiated Logout 1.0).

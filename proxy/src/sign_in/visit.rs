@@ -1,5 +1,7 @@
 //! What comes in from a browser, and what goes back to it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
@@ -8,12 +10,17 @@ use super::step_up::Way;
 use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::identify_device::KnownDevice;
+use crate::identify_user::cookie::Cookie;
 
 /// A request for one of the addresses that signing in and out use, `/.sekisho/…`.
-#[derive(Clone, Debug)]
+///
+/// Shown without cookies, queries and bodies: sessions, codes and states are in them.
+#[derive(Clone)]
 pub struct Visit {
     /// Which of them.
     pub endpoint: Endpoint,
+    /// Of [`Endpoint::Callback`] at the sign-in host: whose own callback it is, by the path; `None` for the one that providers share.
+    pub callback_of: Option<String>,
     /// The method.
     pub method: Method,
     /// The host: the sign-in host or an app's.
@@ -49,7 +56,8 @@ pub enum Endpoint {
 
 /// What the browser gets. Sent with `Cache-Control: no-store` and `Referrer-Policy: no-referrer`; the page that asks
 /// before signing out with `same-origin`, so that its form names where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Shown without cookies, and without the query of where it leads: codes and states are in them.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// 302 or 303 with a location, 200 with a page.
     pub status: StatusCode,
@@ -99,10 +107,32 @@ pub struct Choice {
     pub location: String,
 }
 
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Visit");
+        shown.field("endpoint", &self.endpoint).field("method", &self.method).field("host", &self.host);
+        shown.field("device", &self.device).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = self.location.as_deref().map(|location| location.split('?').next().unwrap_or_default());
+        let mut shown = f.debug_struct("Reply");
+        shown.field("status", &self.status).field("location", &location).field("page", &self.page).finish_non_exhaustive()
+    }
+}
+
 impl Reply {
     /// Leads on, with GET.
     pub(super) fn redirect(location: String) -> Self {
         Self { status: StatusCode::FOUND, location: Some(location), set_cookies: Vec::new(), page: None }
+    }
+
+    /// The same, and the browser is told to forget its session cookie here, `if_so`.
+    #[must_use]
+    pub fn forgetting(self, if_so: bool) -> Self {
+        self.with_cookie(if_so.then(|| Cookie::Session.clear()))
     }
 
     /// Leads to a fresher or stronger sign-in.
@@ -129,5 +159,10 @@ impl Endpoint {
             Self::SignOut => "/.sekisho/sign-out",
             Self::SendAgain => "/.sekisho/send-again",
         }
+    }
+
+    /// Whose own callback `path` is.
+    pub fn callback_of(path: &str) -> Option<String> {
+        path.strip_prefix(Self::Callback.path())?.strip_prefix('/').map(str::to_owned)
     }
 }

@@ -145,6 +145,13 @@ impl App {
                 reply
             }
             ("trailers", _) => trailers(),
+            ("cached", _) => {
+                let mut reply = reply(StatusCode::OK, whole("for everybody\n"));
+                let headers = reply.headers_mut();
+                headers.insert("cache-control", "public, max-age=600, s-maxage=600".parse().unwrap());
+                headers.insert("cdn-cache-control", "max-age=600".parse().unwrap());
+                reply
+            }
             ("never", _) => std::future::pending().await,
             _ => reply(StatusCode::OK, whole(seen.to_json())),
         }

@@ -219,6 +219,14 @@ impl Connection {
         true
     }
 
+    /// A request just as it is; `None` if the connection has been closed.
+    pub(crate) async fn send_as_is(&mut self, request: Request<Full<Bytes>>) -> Option<Reply> {
+        let url = Url::parse(&self.host).unwrap();
+        self.sender.ready().await.ok()?;
+        let reply = self.sender.send_request(request).await.ok()?;
+        Some(self.client.finish(url, reply).await)
+    }
+
     /// Any request without a body, likewise.
     pub(crate) async fn send(&mut self, method: Method, path: &str) -> Option<Reply> {
         let url = Url::parse(&format!("{}{path}", self.host)).unwrap();

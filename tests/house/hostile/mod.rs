@@ -12,6 +12,7 @@ mod framing;
 mod headers;
 mod http2;
 mod knock;
+mod liar;
 mod pulse;
 mod sessions;
 mod sign_in;

@@ -1,1 +1,620 @@
 //! The way to the provider and back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+use super::liar::Liar;
+use crate::harness::{Client, House, Laptop, NAVIGATION, Plan, Reply, allowed, refused};
+
+/// A house with stand-ins for providers beside its own, and a device.
+struct Scene {
+    house: House,
+    laptop: Laptop,
+    liars: Vec<Arc<Liar>>,
+}
+
+impl Scene {
+    /// With providers of these names, and what each says of itself beside the usual.
+    async fn with(liars: &[(&'static str, Value)]) -> Self {
+        Self::of(House::plan(), liars).await
+    }
+
+    async fn of(plan: Plan, names: &[(&'static str, Value)]) -> Self {
+        let mut house = plan.open().await;
+        let laptop = house.laptop("kiosk", "shared").await;
+        let mut liars = Vec::new();
+        for (name, metadata) in names {
+            let liar = Liar::open(&house, name, metadata.clone()).await;
+            house.set("end", &liar.section());
+            liars.push(liar);
+        }
+        house.must(&["reload"]).await;
+        Self { house, laptop, liars }
+    }
+
+    /// A browser that has been nowhere.
+    fn browser(&self) -> Client {
+        self.laptop.client(&self.house)
+    }
+
+    /// On the way to the provider `at`; gives the address there.
+    async fn to_provider(&self, browser: &Client, at: usize) -> String {
+        let begin = self.house.url("gate", &format!("/.sekisho/sign-in?provider={}", self.liars[at].name));
+        let reply = browser.click(&begin).await;
+        reply.location().unwrap_or_else(|| panic!("{}", reply.shown()))
+    }
+
+    /// From begin to end at the provider `at`; gives the answer of the gate's callback.
+    async fn answered(&self, browser: &Client, at: usize) -> Reply {
+        let location = self.to_provider(browser, at).await;
+        browser.click(&self.liars[at].back(&location)).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.house.url("gate", path)
+    }
+
+    /// Why the last request for this path was refused.
+    fn reason(&self, path: &str) -> String {
+        let lines = self.house.record().access(path);
+        lines.last().unwrap()["reason"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The browser has a session cookie at the sign-in host.
+fn has_session(browser: &Client) -> bool {
+    browser.jar.of("gate.localhost").iter().any(|(name, _)| name == "__Host-sekisho")
+}
+
+/// The answer signs nobody in.
+#[track_caller]
+fn signs_nobody_in(browser: &Client, reply: &Reply, status: u16, what: &str) {
+    assert_eq!(reply.status.as_u16(), status, "{what}: {}", reply.shown());
+    let gives = reply.headers.get_all("set-cookie").iter().any(|cookie| {
+        let cookie = cookie.to_str().unwrap();
+        cookie.starts_with("__Host-sekisho=") && !cookie.contains("Max-Age=0")
+    });
+    assert!(!gives && !has_session(browser), "{what}: a session");
+}
+
+const CALLBACK: &str = "/.sekisho/callback";
+
+/// Ways to write an address that browsers, servers and their parsers have read in different ways, for a page on `evil.test`.
+fn return_addresses(own: &str) -> BTreeSet<String> {
+    let own_host = own.strip_prefix("https://").unwrap();
+    let bare_host = own_host.split(':').next().unwrap();
+    let slashes = [
+        "/", "//", "///", "////", "\\", "\\\\", "/\\", "\\/", "/\\/", "//\\", "\\/\\/", "/./", "/.//", "/..//", "/%2f", "/%5c",
+        "%2f%2f", "%5c%5c",
+    ];
+    let gaps =
+        ["", "\t", "\n", "\r\n", " ", "\u{b}", "\0", "%00", "%09", "%0a", "%0d%0a", "\u{a0}", "\u{200b}", "\u{3000}", "\u{ff0f}"];
+    let hosts = ["evil.test", "evil%E3%80%82test", "evil\u{3002}test", "127.0.0.1", "0x7f000001", "[::1]", "2130706433"];
+    let schemes = [
+        "https:",
+        "http:",
+        "HTTPS:",
+        "javascript:",
+        "JaVaScRiPt:",
+        "java\tscript:",
+        "data:text/html,",
+        "vbscript:",
+        "ftp:",
+        "file:",
+        "blob:https:",
+        "view-source:https:",
+        "ws:",
+        "https",
+        "//https:",
+        "\u{1}javascript:",
+    ];
+    let mut all = BTreeSet::new();
+    for slash in slashes {
+        for gap in gaps {
+            all.insert(format!("{gap}{slash}{}", hosts[0]));
+            all.insert(format!("/{gap}{slash}{}", hosts[0]));
+            all.insert(format!("{slash}{gap}{}/", hosts[0]));
+        }
+        for host in hosts {
+            all.insert(format!("{slash}{host}/"));
+        }
+        for scheme in schemes {
+            all.insert(format!("{scheme}{slash}{}/", hosts[0]));
+        }
+    }
+    for scheme in schemes {
+        all.insert(format!("{scheme}{}", hosts[0]));
+        all.insert(format!("{scheme}alert(1)//{own}/"));
+    }
+    for (before, after) in [
+        ("", "@"),
+        ("", ":@"),
+        ("", "."),
+        ("", "%2e"),
+        ("evil.test/", ""),
+        ("evil.test?", ""),
+        ("evil.test#", ""),
+        ("evil.test\\", ""),
+        ("evil.test%23@", ""),
+        ("a:b@", "@"),
+        ("x@", ":1@"),
+    ] {
+        for host in [own_host, bare_host] {
+            all.insert(format!("https://{before}{host}{after}evil.test/"));
+            all.insert(format!("https://{before}{host}{after}evil.test"));
+        }
+    }
+    for tail in [
+        "//evil.test/",
+        "/\\evil.test/",
+        "\\evil.test",
+        "/.sekisho/sign-in?to=https://evil.test/",
+        "/.sekisho",
+        "/.sekisho/../..//evil.test",
+        "/%0d%0aSet-Cookie:%20x=1",
+        "/\r\nSet-Cookie: x=1",
+        "/\u{2028}",
+        "/<script>",
+        "/\"onload=",
+        "?x",
+        "#evil",
+        ".evil.test/",
+        "@evil.test/",
+        ":443@evil.test/",
+        ":1/",
+        "evil.test/",
+        "%00.evil.test/",
+        "%2eevil.test/",
+        ";.evil.test/",
+    ] {
+        all.insert(format!("{own}{tail}"));
+        all.insert(format!("https://{bare_host}{tail}"));
+        all.insert(format!("http://{own_host}{tail}"));
+    }
+    all
+}
+
+/// Where a browser would go that gets this `Location`.
+#[track_caller]
+fn leads_home(house: &House, reply: &Reply, what: &str) {
+    let location = reply.header("location").unwrap_or_else(|| panic!("{what:?}: {}", reply.shown()));
+    assert!(location.bytes().all(|byte| byte.is_ascii_graphic()) && !location.contains('\\'), "{what:?}: {location:?}");
+    let url = Url::parse(location).unwrap_or_else(|error| panic!("{what:?}: {location:?}: {error}"));
+    let home = ["gate.localhost", "wiki.localhost"].iter().any(|host| url.host_str() == Some(host));
+    assert!(home && url.scheme() == "https" && url.port() == Some(house.port()), "{what:?} leads to {location:?}");
+    assert!(url.username().is_empty() && url.password().is_none() && !url.path().starts_with("//"), "{what:?}: {location:?}");
+    assert!(
+        reply.headers.get("x").is_none() && !reply.headers.get_all("set-cookie").iter().any(|cookie| cookie == "x=1"),
+        "{what:?}"
+    );
+}
+
+/// Holds: 98.
+#[tokio::test]
+async fn a_return_address_leads_to_our_own_hosts_or_nowhere() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let payloads = return_addresses(&house.url("wiki", ""));
+    assert!(payloads.len() > 500, "{}", payloads.len());
+
+    // Whoever is signed in at the gate is led on at once.
+    let mut signed_in = alice.connect(&house.url("gate", "")).await;
+    let query = |to: &str| form_urlencoded::Serializer::new(String::new()).append_pair("to", to).finish();
+    for to in &payloads {
+        let Some(reply) = signed_in.get(&format!("/.sekisho/sign-in?{}", query(to))).await else {
+            panic!("{to:?} closed the connection")
+        };
+        leads_home(&house, &reply, to);
+    }
+    // Written by hand, as an attacker may: what is allowed in a request line goes into the query as it is.
+    for to in payloads.iter().filter(|to| to.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>".contains(&byte))) {
+        match signed_in.get(&format!("/.sekisho/sign-in?to={to}")).await {
+            Some(reply) if reply.status == 302 => leads_home(&house, &reply, to),
+            Some(reply) => assert_eq!(reply.status, 400, "{to:?}: {}", reply.shown()),
+            None => signed_in = alice.connect(&house.url("gate", "")).await,
+        }
+    }
+    // An honest one is kept to the letter.
+    for page in ["/", "/a/b?c=d&e=%2f%20x", "/a:b@c", "/deep/link?to=https://evil.test/"] {
+        let to = house.url("wiki", page);
+        let reply = signed_in.get(&format!("/.sekisho/sign-in?{}", query(&to))).await.unwrap();
+        assert_eq!(reply.header("location"), Some(to.as_str()));
+    }
+
+    // The page that a person asked for before they were sent to sign in.
+    for target in [
+        "//evil.test/",
+        "/\\evil.test/",
+        "/%5cevil.test/",
+        "/%2f%2fevil.test/",
+        "/.//evil.test",
+        "/..//evil.test/",
+        "/a/%0d%0ax:y",
+    ] {
+        let client = laptop.client(&house);
+        let mut request = client.connect(&house.url("wiki", "")).await;
+        let url = Url::parse(&house.url("wiki", "/")).unwrap();
+        let headers: Vec<_> = NAVIGATION.to_vec();
+        let mut asked = client.request(Method::GET, &url, &headers, bytes::Bytes::new());
+        let Ok(uri) = target.parse::<http::Uri>() else { continue };
+        *asked.uri_mut() = uri;
+        let Some(reply) = request.send_as_is(asked).await else { continue };
+        if reply.status == 302 {
+            leads_home(&house, &reply, target);
+            let to = Url::parse(&reply.location().unwrap()).unwrap();
+            let to = to.query_pairs().find(|(name, _)| name == "to").unwrap().1.into_owned();
+            let end = alice.click(&house.url("gate", &format!("/.sekisho/sign-in?{}", query(&to)))).await;
+            leads_home(&house, &end, target);
+        } else {
+            assert_eq!(reply.status, 400, "{target}: {}", reply.shown());
+        }
+    }
+
+    // Signing out leads to the provider, and from there to the gate: nothing that a request says is in it.
+    let origin = house.url("wiki", "");
+    let at = format!(
+        "{origin}/.sekisho/sign-out?rd=https://evil.test/&to=https://evil.test/&post_logout_redirect_uri=https://evil.test/"
+    );
+    let out = alice.send(Method::POST, &at, &[("origin", origin.as_str())], "").await;
+    let to = Url::parse(&out.location().unwrap_or_else(|| panic!("{}", out.shown()))).unwrap();
+    assert!(to.as_str().starts_with(&house.idp.issuer) && !to.as_str().contains("evil"), "{to}");
+    let back = to.query_pairs().find(|(name, _)| name == "post_logout_redirect_uri").unwrap().1.into_owned();
+    assert_eq!(back, house.url("gate", "/.sekisho/sign-out"));
+}
+
+/// Holds: 101.
+#[tokio::test]
+async fn an_answer_of_the_provider_is_for_the_browser_that_asked() {
+    let scene = Scene::with(&[("honest", json!({}))]).await;
+    let attacker = scene.browser();
+    let location = scene.to_provider(&attacker, 0).await;
+    let back = scene.liars[0].back(&location);
+    let path = format!("{CALLBACK}/honest");
+
+    // The attacker's code and state, in the browser of somebody else: without a cookie, and with one of their own attempt.
+    let victim = scene.browser();
+    signs_nobody_in(&victim, &victim.click(&back).await, 400, "no attempt");
+    assert_eq!(scene.reason(&path), "sign_in_other_browser");
+    let mine = scene.to_provider(&victim, 0).await;
+    signs_nobody_in(&victim, &victim.click(&back).await, 400, "an attempt of their own");
+    // On another device, even with the attacker's cookies.
+    let other = scene.house.laptop("lap-2", "shared").await;
+    let elsewhere = other.client(&scene.house).with_cookies(attacker.jar.copied());
+    signs_nobody_in(&elsewhere, &elsewhere.click(&back).await, 400, "another device");
+    signs_nobody_in(
+        &scene.house.stranger().with_cookies(attacker.jar.copied()),
+        &scene.house.stranger().click(&back).await,
+        403,
+        "none",
+    );
+
+    // States that were never given, and none at all.
+    let state = Url::parse(&back).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let shorter = &state[..42];
+    for query in [
+        "code=x".to_owned(),
+        "code=x&state=".to_owned(),
+        format!("code=x&state={shorter}"),
+        format!("code=x&state={state}x"),
+        format!("code=x&state={}", state.to_ascii_uppercase()),
+        format!("code=x&state={state}&state={state}"),
+        format!("code=x&STATE={state}"),
+        format!("code=x;state={state}"),
+    ] {
+        let reply = attacker.click(&scene.url(&format!("{path}?{query}"))).await;
+        signs_nobody_in(&attacker, &reply, 400, &query);
+    }
+    assert!(scene.liars[0].lies().exchanges.is_empty(), "no code was shown to the provider");
+
+    // Each in their own browser comes in; once.
+    for (browser, back) in [(&attacker, back), (&victim, scene.liars[0].back(&mine))] {
+        let reply = browser.click(&back).await;
+        assert!(reply.status == 302 && has_session(browser), "{}", reply.shown());
+        let before = browser.jar.copied();
+        let again = browser.click(&back).await;
+        assert_eq!((again.status.as_u16(), scene.reason(&path).as_str()), (400, "sign_in_unknown_attempt"));
+        assert_eq!(before.of("gate.localhost"), browser.jar.of("gate.localhost"));
+    }
+}
+
+/// Holds: 101, 129.
+#[tokio::test]
+async fn a_hand_over_code_is_for_one_browser_at_one_app() {
+    let house = House::plan().app("files", "upstream = [\"{wiki}\"]").open().await;
+    let laptop = house.laptop("kiosk", "shared").await;
+    let attacker = laptop.client(&house);
+    // Up to the step before the last: the code that opens the session at the app.
+    let hand_over = async |browser: &Client| {
+        let mut reply = browser.click(&house.url("wiki", "/a")).await;
+        while let Some(to) = reply.location() {
+            if to.contains("localhost") && to.starts_with(&house.url("wiki", "/.sekisho/callback?code=")) {
+                return to;
+            }
+            reply = browser.click(&to).await;
+        }
+        panic!("{}", reply.shown());
+    };
+    house.idp.sign_in(&attacker, &house.url("gate", "/.sekisho/sign-in"), "alice").await;
+    let link = hand_over(&attacker).await;
+
+    let victim = laptop.client(&house);
+    victim.click(&house.url("wiki", "/")).await;
+    let other = house.laptop("lap-2", "shared").await;
+    let elsewhere = other.client(&house).with_cookies(attacker.jar.copied());
+    let other_app = link.replace("wiki.localhost", "files.localhost");
+    attacker.click(&house.url("files", "/")).await;
+    for (who, client, link) in [
+        ("another browser", &victim, &link),
+        ("one without a cookie", &laptop.client(&house), &link),
+        ("another device", &elsewhere, &link),
+        ("another app", &attacker, &other_app),
+    ] {
+        let reply = client.click(link).await;
+        refused(&reply, 400);
+        let app = Url::parse(link).unwrap().host_str().unwrap().to_owned();
+        assert!(!client.jar.of(&app).iter().any(|(name, _)| name == "__Host-sekisho"), "{who}");
+    }
+    assert_eq!(house.record().access(CALLBACK).last().unwrap()["reason"], "sign_in_hand_over");
+    let reply = attacker.click(&link).await;
+    assert_eq!(reply.location().as_deref(), Some(house.url("wiki", "/a").as_str()), "{}", reply.shown());
+    allowed(&attacker.get(&house.url("wiki", "/a")).await);
+    refused(&attacker.click(&link).await, 400);
+}
+
+/// Holds: 104, 128.
+#[tokio::test]
+async fn an_id_token_is_of_this_attempt_and_userinfo_of_the_same_person() {
+    let scene = Scene::with(&[("honest", json!({}))]).await;
+    let liar = &scene.liars[0];
+    let path = format!("{CALLBACK}/honest");
+    let earlier = {
+        let browser = scene.browser();
+        assert!(scene.answered(&browser, 0).await.status == 302 && has_session(&browser));
+        liar.lies().given.remove(0)
+    };
+    for nonce in [Value::Null, json!(""), json!("another"), json!(7), json!([]), json!({})] {
+        liar.lies().claims = json!({ "nonce": nonce });
+        let browser = scene.browser();
+        signs_nobody_in(&browser, &scene.answered(&browser, 0).await, 403, &format!("nonce {nonce}"));
+        assert_eq!(scene.reason(&path), "sign_in_id_token");
+    }
+    liar.lies().claims = Value::Null;
+    // The token of another attempt, with its nonce and the provider's own signature.
+    liar.lies().id_token = Some(earlier);
+    let browser = scene.browser();
+    signs_nobody_in(&browser, &scene.answered(&browser, 0).await, 403, "a replayed ID token");
+    liar.lies().id_token = None;
+
+    // The ID token says nothing of an e-mail address, so userinfo is asked.
+    for userinfo in
+        [json!({"sub": "bob"}), json!({"sub": null}), json!({"sub": ""}), json!({"sub": ["alice"]}), json!({"sub": "Alice"})]
+    {
+        liar.lies().userinfo = userinfo.clone();
+        let browser = scene.browser();
+        signs_nobody_in(&browser, &scene.answered(&browser, 0).await, 403, &format!("userinfo {userinfo}"));
+    }
+    liar.lies().userinfo = json!({});
+    let browser = scene.browser();
+    assert!(scene.answered(&browser, 0).await.status == 302 && has_session(&browser));
+}
+
+/// Holds: 105.
+#[tokio::test]
+async fn an_answer_is_taken_from_the_provider_that_was_asked() {
+    let promises = json!({"authorization_response_iss_parameter_supported": true});
+    let scene = Scene::with(&[("first", promises.clone()), ("second", promises), ("silent", json!({}))]).await;
+    let [first, second, silent] = [&scene.liars[0], &scene.liars[1], &scene.liars[2]];
+
+    // Who promises `iss` sends it, once, to the letter.
+    let attempt = async || {
+        let browser = scene.browser();
+        let asked = first.asked(&scene.to_provider(&browser, 0).await);
+        assert_eq!(asked.redirect_uri, scene.url(CALLBACK));
+        let fields = format!("code={}&state={}", first.code(&asked), asked.state);
+        (browser, format!("{}?{fields}", asked.redirect_uri))
+    };
+    let issuer = |of: &str| format!("&iss={}", form_urlencoded::byte_serialize(of.as_bytes()).collect::<String>());
+    let (own, other) = (issuer(&first.issuer), issuer(&second.issuer));
+    let slash = issuer(&format!("{}/", first.issuer));
+    let upper = issuer(&first.issuer.to_ascii_uppercase());
+    for (iss, status) in [
+        ("", 403),
+        ("&iss=", 403),
+        (&other, 403),
+        (&slash, 403),
+        (&upper, 403),
+        (&format!("{own}{own}"), 400),
+        (&format!("{own}{other}"), 400),
+    ] {
+        let (browser, back) = attempt().await;
+        signs_nobody_in(&browser, &browser.click(&format!("{back}{iss}")).await, status, iss);
+        assert!(first.lies().exchanges.is_empty() && second.lies().exchanges.is_empty(), "{iss}: the code was shown to somebody");
+    }
+    let (browser, back) = attempt().await;
+    assert!(browser.click(&format!("{back}{own}")).await.status == 302 && has_session(&browser));
+    first.lies().exchanges.clear();
+
+    // The code of the second, brought to an attempt with the first, goes to nobody, or is of no use.
+    let browser = scene.browser();
+    let at_first = first.asked(&scene.to_provider(&browser, 0).await);
+    let at_second = second.asked(&scene.to_provider(&browser, 1).await);
+    let stolen = second.code(&at_second);
+    let crossed = scene.url(&format!("{CALLBACK}?code={stolen}&state={}{other}", at_first.state));
+    signs_nobody_in(&browser, &browser.click(&crossed).await, 403, "the second's answer for the first");
+    assert!(first.lies().exchanges.is_empty(), "the second's code was shown to the first");
+
+    // Who promises nothing has a callback of their own.
+    let at_silent = async |to: &str| {
+        let browser = scene.browser();
+        let asked = silent.asked(&scene.to_provider(&browser, 2).await);
+        assert_eq!(asked.redirect_uri, scene.url(&format!("{CALLBACK}/silent")));
+        let reply = browser.click(&scene.url(&format!("{to}?code={}&state={}", silent.code(&asked), asked.state))).await;
+        (browser, reply)
+    };
+    for to in [CALLBACK, "/.sekisho/callback/first", "/.sekisho/callback/", "/.sekisho/callback/Silent"] {
+        let (browser, reply) = at_silent(to).await;
+        signs_nobody_in(&browser, &reply, 403, to);
+    }
+    assert!(silent.lies().exchanges.is_empty(), "its code was shown to somebody");
+    let (browser, reply) = at_silent("/.sekisho/callback/silent").await;
+    assert!(reply.status == 302 && has_session(&browser), "{}", reply.shown());
+    let (browser, back) = attempt().await;
+    let elsewhere = format!("{back}{own}").replace(CALLBACK, "/.sekisho/callback/silent");
+    signs_nobody_in(&browser, &browser.click(&elsewhere).await, 403, "the first's answer at the callback of the silent one");
+
+    // Keys count for their own issuer only.
+    let nonce_of = |location: &str| first.asked(location).nonce;
+    for (what, token) in [
+        (
+            "of the second, by the first's key",
+            Box::new(|nonce: &str| first.sign(&second.claims(nonce))) as Box<dyn Fn(&str) -> String>,
+        ),
+        ("of the first, by the second's key", Box::new(|nonce: &str| second.sign(&first.claims(nonce)))),
+        ("of the second, by its own key", Box::new(|nonce: &str| second.sign(&second.claims(nonce)))),
+    ] {
+        let browser = scene.browser();
+        let location = scene.to_provider(&browser, 0).await;
+        first.lies().id_token = Some(token(&nonce_of(&location)));
+        signs_nobody_in(&browser, &browser.click(&first.back(&location)).await, 403, what);
+        first.lies().id_token = None;
+    }
+}
+
+/// Holds: 106.
+#[tokio::test]
+async fn every_attempt_has_a_verifier_of_its_own_that_nobody_sees() {
+    let none = json!({"code_challenge_methods_supported": Value::Null});
+    let plain = json!({"code_challenge_methods_supported": ["plain"]});
+    let empty = json!({"code_challenge_methods_supported": []});
+    let scene = Scene::with(&[("silent", none), ("plain", plain), ("empty", empty)]).await;
+    let browser = scene.browser();
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let location = scene.to_provider(&browser, 0).await;
+        let asked = scene.liars[0].asked(&location);
+        assert_eq!((asked.method.as_str(), asked.challenge.len()), ("S256", 43), "{location}");
+        assert!(seen.insert(asked.challenge));
+    }
+    assert!(scene.answered(&browser, 0).await.status == 302 && has_session(&browser));
+    let verifier = scene.liars[0].lies().exchanges[0]["code_verifier"].clone();
+    assert_eq!(verifier.len(), 43, "256 bits");
+    let jar = format!("{:?}", browser.jar);
+    assert!(!jar.contains(&verifier), "{jar}");
+    // The code of one attempt, with the verifier of another.
+    let other = scene.browser();
+    let (first, second) = (scene.to_provider(&other, 0).await, scene.to_provider(&other, 0).await);
+    let code = scene.liars[0].code(&scene.liars[0].asked(&first));
+    let state = scene.liars[0].asked(&second).state;
+    let swapped = scene.url(&format!("{CALLBACK}/silent?code={code}&state={state}"));
+    signs_nobody_in(&other, &other.click(&swapped).await, 403, "another attempt's verifier");
+
+    for unfit in &scene.liars[1..] {
+        let reply = scene.browser().click(&scene.url(&format!("/.sekisho/sign-in?provider={}", unfit.name))).await;
+        refused(&reply, 503);
+        assert_eq!(scene.reason("/.sekisho/sign-in"), "sign_in_provider_unfit");
+    }
+}
+
+/// Holds: 101.
+#[tokio::test]
+async fn a_flood_of_callbacks_signs_nobody_in_and_puts_nobody_out() {
+    let scene = Scene::with(&[("honest", json!({}))]).await;
+    let liar = &scene.liars[0];
+    let browser = scene.browser();
+    let back = liar.back(&scene.to_provider(&browser, 0).await);
+    // Somebody else's device begins and answers without end.
+    let other = scene.house.laptop("lap-2", "shared").await;
+    let mut flood = other.client(&scene.house).connect(&scene.url("")).await;
+    for number in 0..200 {
+        let begun = flood.get("/.sekisho/sign-in?provider=honest").await.unwrap();
+        assert_eq!(begun.status, 302, "{}", begun.shown());
+        let state = format!("{number:0>43}");
+        let reply = flood.get(&format!("{CALLBACK}/honest?code=c{number}&state={state}")).await.unwrap();
+        assert_eq!(reply.status, 400, "{}", reply.shown());
+    }
+    assert!(liar.lies().exchanges.is_empty(), "no code of them was shown to the provider");
+
+    // The same answer, many times at once: one session.
+    let answers = futures_util::future::join_all((0..16).map(|_| browser.click(&back))).await;
+    let through = answers.iter().filter(|reply| reply.status == 302).count();
+    assert_eq!(
+        (through, liar.lies().exchanges.len()),
+        (1, 1),
+        "{:?}",
+        answers.iter().map(|reply| reply.status).collect::<Vec<_>>()
+    );
+    let sessions = scene.house.json(&["session", "list"]).await;
+    assert_eq!(sessions.as_array().map(Vec::len), Some(1), "{sessions}");
+}
+
+/// Holds: 124.
+#[tokio::test]
+async fn nothing_that_a_callback_says_is_on_the_page() {
+    let scene = Scene::with(&[("honest", json!({}))]).await;
+    let evil = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'`{{7*7}}\r\nSet-Cookie: evil=1\r\n\r\nlevel=ERROR forged line\u{1b}[31m\u{202e}";
+    let encoded: String = form_urlencoded::byte_serialize(evil.as_bytes()).collect();
+    for (known, status) in [(true, 503), (false, 400)] {
+        let browser = scene.browser();
+        let asked = scene.liars[0].asked(&scene.to_provider(&browser, 0).await);
+        let state = if known { asked.state } else { encoded.clone() };
+        for extra in ["", "&code=x"] {
+            let query = format!("error={encoded}&error_description={encoded}&error_uri={encoded}&state={state}{extra}");
+            let reply = browser.click(&scene.url(&format!("{CALLBACK}/honest?{query}"))).await;
+            signs_nobody_in(&browser, &reply, if extra.is_empty() { status } else { 400 }, &query);
+            let text = reply.text();
+            for word in ["<script>alert", "onerror", "{{7*7}}", "evil=1", "forged", "alert(", "\u{1b}", "\u{202e}"] {
+                assert!(!text.contains(word), "{word:?}: {text}");
+            }
+            assert!(!reply.headers.get_all("set-cookie").iter().any(|cookie| cookie.to_str().unwrap().contains("evil")));
+            let policy = reply.header("content-security-policy").unwrap();
+            assert!(policy.contains("default-src 'none'"), "{policy}");
+            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        }
+    }
+    // One line of the log for each, with everything escaped.
+    for line in scene.house.gate.said().lines() {
+        assert!(!line.starts_with("level=ERROR") && !line.contains('\u{1b}') && !line.contains('\u{202e}'), "{line:?}");
+    }
+    assert!(!scene.house.record().text().contains("forged"));
+
+    // What the provider may say in its own name is said in ours.
+    let browser = scene.browser();
+    let asked = scene.liars[0].asked(&scene.to_provider(&browser, 0).await);
+    let reply = browser.click(&scene.url(&format!("{CALLBACK}/honest?error=access_denied&state={}", asked.state))).await;
+    signs_nobody_in(&browser, &reply, 403, "declined");
+    assert!(reply.text().contains("did not let you in"), "{}", reply.shown());
+}
+
+/// Holds: 129.
+#[tokio::test]
+async fn a_session_at_one_app_is_decided_on_anew_at_another() {
+    let policies =
+        "@id(\"wiki-only\") permit (principal in Group::\"staff\", action in Action::\"use\", resource == App::\"wiki\");\n";
+    let house = House::plan().app("files", "upstream = [\"{wiki}\"]").policies(policies).open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let cookie =
+        |host: &str, name: &str| alice.jar.of(host).into_iter().find(|(known, _)| known == name).map(|(_, value)| value).unwrap();
+    // A cookie is for the host that it was given to.
+    for (host, name) in
+        [("wiki.localhost", "__Host-sekisho"), ("gate.localhost", "__Host-sekisho"), ("wiki.localhost", "__Host-sekisho-attempt")]
+    {
+        let carried = laptop.client(&house).with_header("cookie", format!("__Host-sekisho={}", cookie(host, name)));
+        refused(&carried.get(&house.url("files", "/carried")).await, 401);
+        if host != "wiki.localhost" {
+            refused(&carried.get(&house.url("wiki", "/carried")).await, 401);
+        }
+    }
+    // Signed in at the one, they are known at the other, and may not.
+    let reply = alice.browse(&house.url("files", "/denied")).await;
+    refused(&reply, 403);
+    let line = house.record().access("/denied").pop().unwrap();
+    assert_eq!((&line["app"], &line["reason"]), (&"files".into(), &"policy_no_permit".into()), "{line}");
+    assert!(!house.wiki.has_seen("/carried") && !house.wiki.has_seen("/denied"));
+    allowed(&alice.get(&house.url("wiki", "/mine")).await);
+}

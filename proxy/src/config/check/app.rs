@@ -6,7 +6,7 @@ use super::checker::Checker;
 use super::gate::MAX_BODY;
 use super::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, files, paths, upstream};
 use crate::config::checked::{
-    App, ClientCertificate, CorsPreflight, HealthCheck, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
+    App, ClientCertificate, CorsPreflight, CrossSite, HealthCheck, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
 };
 use crate::config::problem::Problem;
 use crate::config::raw;
@@ -28,6 +28,7 @@ fn one(raw: &raw::App, checker: &mut Checker) -> Option<App> {
     let host = raw.host.as_ref().and_then(|host| checker.host(host));
     let upstreams = upstreams(raw, checker);
     let preflights = [("answer", CorsPreflight::Answer), ("forward", CorsPreflight::Forward), ("refuse", CorsPreflight::Refuse)];
+    let cross_site = [("refuse", CrossSite::Refuse), ("allow", CrossSite::Allow)];
     let protocols = [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
     let public = raw.public.iter().flat_map(|list| &list.items);
     let app = App {
@@ -35,6 +36,7 @@ fn one(raw: &raw::App, checker: &mut Checker) -> Option<App> {
         public: public.filter_map(|text| paths::public(text, checker)).collect(),
         cors_preflight: checker.choice(raw.cors_preflight.as_ref(), CorsPreflight::Refuse, &preflights),
         allowed_origins: origins(raw, checker),
+        cross_site: checker.choice(raw.cross_site.as_ref(), CrossSite::Refuse, &cross_site),
         ca: ca(raw, &upstreams, checker),
         client_certificate: client_certificate(raw, &upstreams, checker),
         protocol: checker.choice(raw.protocol.as_ref(), UpstreamProtocol::Http1, &protocols),

@@ -12,6 +12,7 @@ sections! {
         public: List<Text>,
         cors_preflight: Text,
         allowed_origins: List<Text>,
+        cross_site: Text,
         ca: Text,
         client_certificate: ClientCertificate,
         protocol: Text,

@@ -9,8 +9,8 @@ use crate::config::document::{self, Node, Value};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 use crate::config::{
-    Admit, Approval, AuditSync, Config, CorsPreflight, DeviceAuthorityKind, DeviceIdSource, KeySource, Landlock, PublicPath,
-    SyslogAddress, UpstreamProtocol, UpstreamScheme,
+    Admit, Approval, AuditSync, Config, CorsPreflight, CrossSite, DeviceAuthorityKind, DeviceIdSource, KeySource, Landlock,
+    PublicPath, SyslogAddress, UpstreamProtocol, UpstreamScheme,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -142,7 +142,7 @@ fn the_app_is_as_written() {
     assert_eq!((first.scheme, &*first.host, first.port), (UpstreamScheme::Https, "10.0.0.5", 443));
     assert_eq!((second.scheme, &*second.host, second.port), (UpstreamScheme::Https, "wiki_b", 8444));
     assert_eq!(app.public, [PublicPath::Exact("/healthz".to_owned()), PublicPath::Below("/hooks".to_owned())]);
-    assert_eq!(app.cors_preflight, CorsPreflight::Answer);
+    assert_eq!((app.cors_preflight, app.cross_site), (CorsPreflight::Answer, CrossSite::Allow));
     assert_eq!(app.protocol, UpstreamProtocol::Http2);
     assert_eq!(app.timeouts.connect, Duration::from_millis(500));
     assert_eq!(app.health.as_ref().unwrap().interval, Duration::from_secs(5));
@@ -192,7 +192,8 @@ fn what_is_not_written_has_its_default() {
     assert!(config.cores >= 1);
     let app = &config.apps[0];
     assert_eq!((&*app.upstreams[0].host, app.upstreams[0].port), ("::1", 8080));
-    assert_eq!((app.cors_preflight, app.protocol), (CorsPreflight::Refuse, UpstreamProtocol::Http1));
+    assert_eq!((app.cors_preflight, app.cross_site), (CorsPreflight::Refuse, CrossSite::Refuse));
+    assert_eq!(app.protocol, UpstreamProtocol::Http1);
     assert!(app.assertion && !app.pass_authorization && app.health.is_none() && app.device_authorities.is_none());
     let provider = &config.identity_providers[0];
     assert_eq!(provider.client.as_ref().unwrap().scopes, ["profile", "email"]);

@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Timestamp};
+use crate::config::CrossSite;
 use crate::config::{App, CorsPreflight, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme};
 use crate::decide::{Allowed, Permit};
 use crate::forward::body::AppBody;
@@ -58,6 +59,7 @@ pub(super) fn app_at(addresses: &[SocketAddr]) -> App {
         tags: Default::default(),
         public: Vec::new(),
         cors_preflight: CorsPreflight::Refuse,
+        cross_site: CrossSite::Refuse,
         allowed_origins: Default::default(),
         ca: Vec::new(),
         client_certificate: None,

@@ -2,9 +2,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{CorsPreflight, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme};
+use crate::config::{CorsPreflight, CrossSite, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme};
 
-fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
+pub(in crate::route) fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
     let second = Duration::from_secs(1);
     Arc::new(App {
         name: name.into(),
@@ -14,6 +14,7 @@ fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
         public,
         cors_preflight: CorsPreflight::Refuse,
         allowed_origins: BTreeSet::new(),
+        cross_site: CrossSite::Refuse,
         ca: Vec::new(),
         client_certificate: None,
         protocol: UpstreamProtocol::Http1,
@@ -34,7 +35,7 @@ fn router() -> Router {
     Router {
         gate: "gate.corp.example".parse().unwrap(),
         apps: apps.into_iter().map(|app| (app.host.clone(), app)).collect(),
-        port: 443,
+        port_suffix: String::new(),
     }
 }
 
@@ -76,6 +77,8 @@ fn our_addresses_are_ours_on_every_host() {
         ("wiki.corp.example", "/.sekisho/backchannel-logout", "unknown@wiki"),
         ("gate.corp.example", "/.sekisho/backchannel-logout", "backchannel_logout@gate"),
         ("gate.corp.example", "/", "home@gate"),
+        ("gate.corp.example", "/.sekisho/callback/corp", "callback@gate"),
+        ("wiki.corp.example", "/.sekisho/callback/corp", "unknown@wiki"),
         ("gate.corp.example", "/anything", "unknown@gate"),
         ("wiki.corp.example", "/.sekishoo/whoami", "wiki"),
         ("wiki.corp.example", "/x/.sekisho/whoami", "wiki"),
@@ -110,32 +113,4 @@ fn methods_are_the_usual_ones_and_those_that_the_app_lists() {
     for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] {
         assert_eq!(place("wiki.corp.example", "/", method).as_deref(), Ok("wiki"), "{method}");
     }
-}
-
-#[test]
-fn web_sockets_are_for_the_apps_own_pages_and_those_it_lists() {
-    let wiki = App {
-        allowed_origins: ["https://portal.example".to_owned()].into(),
-        ..Arc::into_inner(app("wiki", Vec::new(), &[])).unwrap()
-    };
-    let at = |port: u16, origins: &[&str]| {
-        let mut headers = HeaderMap::new();
-        for origin in origins {
-            headers.append(ORIGIN, origin.parse().unwrap());
-        }
-        Router { port, ..router() }.is_welcome(&wiki, &headers)
-    };
-    assert!(at(443, &["https://wiki.corp.example"]) && at(8443, &["https://wiki.corp.example:8443"]));
-    assert!(at(443, &["https://portal.example"]) && at(443, &[]));
-    for foreign in [
-        "https://evil.example",
-        "null",
-        "http://wiki.corp.example",
-        "https://wiki.corp.example:8443",
-        "https://dav.corp.example",
-        "",
-    ] {
-        assert!(!at(443, &[foreign]), "{foreign}");
-    }
-    assert!(!at(443, &["https://wiki.corp.example", "https://evil.example"]), "two of them name nobody");
 }

@@ -179,6 +179,7 @@ impl Browser {
     pub(super) fn visit(&self, house: &House, host: &str, endpoint: Endpoint, query: &str) -> Visit {
         Visit {
             endpoint,
+            callback_of: None,
             method: Method::GET,
             host: host.parse::<Host>().unwrap(),
             query: Some(query.to_owned()),

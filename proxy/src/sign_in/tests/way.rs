@@ -303,8 +303,19 @@ async fn several_providers_are_a_choice() {
 
     let (path, query) = providers[0].location.split_once('?').unwrap();
     assert_eq!(path, Endpoint::SignIn.path());
+    // This provider does not promise to say who it is, and so answers to an address of its own.
+    for (at, takes) in [(None, false), (Some("partner"), false), (Some("Corp"), false), (Some("corp"), true)] {
+        let reply = browser.get(&house, GATE, Endpoint::SignIn, query).await.unwrap();
+        let mut visit = browser.visit(&house, GATE, Endpoint::Callback, &house.liar.sign_in(&reply.location.unwrap()));
+        visit.callback_of = at.map(str::to_owned);
+        let reply = browser.send(&house, visit).await;
+        assert_eq!(reply.is_ok(), takes, "{at:?}: {reply:?}");
+        assert!(takes || matches!(reply, Err(SignInRefusal::OtherIssuer)));
+        if takes {
+            break;
+        }
+    }
     let reply = browser.get(&house, GATE, Endpoint::SignIn, query).await.unwrap();
-    let reply = browser.get(&house, GATE, Endpoint::Callback, &house.liar.sign_in(&reply.location.unwrap())).await.unwrap();
     let reply = browser.follow(&house, &reply).await.unwrap();
     assert_eq!(reply.location.as_deref(), Some("https://wiki.example:8443/page"));
 
