@@ -45,6 +45,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("policy_tests", rules::policy_tests, 20),
     target("proxy_protocol", wire::proxy_protocol, 2000),
     target("request", request::way, 100),
+    target("request_http2", request::way_of_http2, 50),
     target("segment", record::segment, 20),
     target("summary", record::summary, 200),
 ];

@@ -49,7 +49,8 @@ pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
                 if let Some(facts) = turn.facts()
                     && let Ok(clean) = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0))
                 {
-                    let (message, body) = judge(clean, facts);
+                    asked(&clean, facts);
+                    let (message, body) = judge(clean);
                     sent.borrow_mut().extend(message);
                     if let Content::Streaming(body) = body {
                         let _broken = body.collect().await;
@@ -74,9 +75,129 @@ pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
     sent.take()
 }
 
-/// What would be sent to the app; `None` if it is for none.
-fn judge(clean: Clean, facts: &HeadFacts) -> (Option<Vec<u8>>, Content) {
-    // What was asked for, by a reading of our own.
+/// The same for HTTP/2: header lists as a client may put them on the wire, whatever its library would say.
+pub(crate) fn way_of_http2(bytes: &[u8]) {
+    let lists: Vec<Vec<(&[u8], &[u8])>> = lists(bytes);
+    let paths = lists.iter().flatten().filter(|(name, _)| *name == b":path").map(|(_, value)| *value);
+    // hyper's types cut a fragment off.
+    let whole = |path: &[u8]| path.split(|byte| *byte == b'#').next().unwrap_or_default().to_vec();
+    let paths: Vec<Vec<u8>> = paths.map(whole).collect();
+    for (path, query) in read_http2(&lists) {
+        let fits = |asked: &Vec<u8>| {
+            let asked = std::str::from_utf8(asked).unwrap_or_default();
+            let (raw, rest) = asked.split_once('?').map_or((asked, None), |(raw, rest)| (raw, Some(rest)));
+            canonical_path(raw).as_deref() == Ok(&*path) && rest == query.as_deref()
+        };
+        assert!(paths.iter().any(fits), "nobody asked for {path} {query:?}");
+    }
+}
+
+/// A line for each field, a blank line between requests.
+fn lists(bytes: &[u8]) -> Vec<Vec<(&[u8], &[u8])>> {
+    let mut lists = vec![Vec::new()];
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let colon = line.iter().skip(1).position(|byte| *byte == b':');
+        match (colon, lists.last_mut()) {
+            (Some(colon), Some(list)) => {
+                let (name, value) = line.split_at(colon + 1);
+                let value = value.get(1..).unwrap_or_default();
+                list.push((name, value.strip_prefix(b" ").unwrap_or(value)));
+            }
+            _ => lists.push(Vec::new()),
+        }
+    }
+    lists.retain(|list| !list.is_empty());
+    lists
+}
+
+/// Frames (RFC 9113) with literal fields (RFC 7541, section 6.2.2); `None` if a list needs more than a frame.
+fn wire(lists: &[Vec<(&[u8], &[u8])>]) -> Option<Vec<u8>> {
+    let mut wire = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for (index, list) in lists.iter().enumerate() {
+        let mut block = Vec::new();
+        for (name, value) in list {
+            block.push(0);
+            for text in [name, value] {
+                match text.len().checked_sub(127) {
+                    None => block.push(text.len() as u8),
+                    Some(rest) => {
+                        block.push(127);
+                        let mut rest = rest;
+                        while rest >= 128 {
+                            block.push((rest % 128) as u8 | 128);
+                            rest /= 128;
+                        }
+                        block.push(rest as u8);
+                    }
+                }
+                block.extend_from_slice(text);
+            }
+        }
+        let length = u32::try_from(block.len()).ok().filter(|length| *length <= 16384)?;
+        wire.extend_from_slice(length.to_be_bytes().get(1..)?);
+        // HEADERS, with END_STREAM and END_HEADERS.
+        wire.extend_from_slice(&[1, 5]);
+        wire.extend_from_slice(&(2 * u32::try_from(index).ok()? + 1).to_be_bytes());
+        wire.extend_from_slice(&block);
+    }
+    Some(wire)
+}
+
+/// Path and query of all that reaches an app.
+pub(crate) fn read_http2(lists: &[Vec<(&[u8], &[u8])>]) -> Vec<(String, Option<String>)> {
+    let Some(wire) = wire(lists) else { return Vec::new() };
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let serve = async {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let service = service_fn(|request: Request<Incoming>| {
+            let sent = Rc::clone(&sent);
+            async move {
+                if let Ok(clean) = reader().clean(request, None, RequestId([7; 16]), Timestamp(0)) {
+                    let said = (clean.path.to_string(), clean.query.as_deref().map(str::to_owned));
+                    if judge(clean).0.is_some() {
+                        sent.borrow_mut().push(said);
+                    }
+                }
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let mut builder = hyper::server::conn::http2::Builder::new(Here);
+        let connection = builder.enable_connect_protocol().serve_connection(TokioIo::new(server), service);
+        let talk = async {
+            client.write_all(&wire).await?;
+            // Each request is answered, or reset, or the connection is over.
+            let mut answered = 0;
+            while answered < lists.len() {
+                let mut head = [0; 9];
+                client.read_exact(&mut head).await?;
+                let mut rest = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+                client.read_exact(&mut rest).await?;
+                match head[3] {
+                    1 | 3 => answered += 1,
+                    7 => break,
+                    _ => {}
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        tokio::select! { _ended = connection => {}, _done = talk => {} }
+    };
+    RUNTIME.with(|runtime| tokio::task::LocalSet::new().block_on(runtime, serve));
+    sent.take()
+}
+
+/// Streams of a connection run on its own thread.
+#[derive(Clone, Copy, Debug)]
+struct Here;
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Here {
+    fn execute(&self, stream: F) {
+        tokio::task::spawn_local(stream);
+    }
+}
+
+/// What an HTTP/1 client asked for, by a reading of our own, is what was understood.
+fn asked(clean: &Clean, facts: &HeadFacts) {
     let target = &*facts.target;
     let rest = match facts.form {
         TargetForm::Absolute => {
@@ -90,6 +211,11 @@ fn judge(clean: Clean, facts: &HeadFacts) -> (Option<Vec<u8>>, Content) {
         assert_eq!(query, clean.query.as_deref(), "{target}");
     }
     assert_eq!(*facts.method, *clean.method.as_str());
+    assert_eq!(clean.kind == Kind::WebSocket, facts.asks_tunnel);
+}
+
+/// What would be sent to the app; `None` if it is for none.
+fn judge(clean: Clean) -> (Option<Vec<u8>>, Content) {
     assert_eq!(canonical_path(&clean.path).as_deref(), Ok(&*clean.path));
     assert_eq!(clean.host.as_str().parse::<Host>().as_ref(), Ok(&clean.host));
     assert_ne!(clean.method, Method::CONNECT);
@@ -105,7 +231,7 @@ fn judge(clean: Clean, facts: &HeadFacts) -> (Option<Vec<u8>>, Content) {
             assert!(path != "/.sekisho" && !path.starts_with("/.sekisho/"));
             let segments: Vec<&str> = path.split('/').collect();
             assert_eq!(routed.public, path == "/healthz" || segments.get(1) == Some(&"hooks"), "{path}");
-            (Some(forwarded(&routed.request, facts)), routed.request.body)
+            (Some(forwarded(&routed.request)), routed.request.body)
         }
         Ok(RouteOutcome::Own(own)) => (None, own.request.body),
         Err(unrouted) => (None, unrouted.request.body),
@@ -113,7 +239,7 @@ fn judge(clean: Clean, facts: &HeadFacts) -> (Option<Vec<u8>>, Content) {
 }
 
 /// The message to the app, read once more as a stranger's would be: it says what was decided on, and nothing follows it.
-fn forwarded(request: &Clean, facts: &HeadFacts) -> Vec<u8> {
+fn forwarded(request: &Clean) -> Vec<u8> {
     let (uri, headers) = fuzzing::clients_part(request).expect("what was routed can be sent");
     assert_eq!((uri.path(), uri.query()), (&*request.path, request.query.as_deref()));
     let mut message = format!("{} {uri} HTTP/1.1\r\nhost: {}\r\n", request.method, request.host).into_bytes();
@@ -133,7 +259,6 @@ fn forwarded(request: &Clean, facts: &HeadFacts) -> Vec<u8> {
     assert_eq!((len, again.body, again.form), (message.len(), BodyFraming::None, TargetForm::Origin));
     assert_eq!((&*again.method, &*again.target), (request.method.as_str(), &*uri.to_string()));
     assert!(!again.asks_tunnel);
-    assert_eq!(request.kind == Kind::WebSocket, facts.asks_tunnel);
     message
 }
 

@@ -72,7 +72,7 @@ macro_rules! replay {
 
 replay! {
     audit_line bearer callback certificate checkpoint config cookie crl csr device_id discovery enrol framing frames host jwks
-    operator path policies policy_tests proxy_protocol request segment summary
+    operator path policies policy_tests proxy_protocol request request_http2 segment summary
 }
 
 /// Data that may lie beside the project; whole cases only, since there are many.
@@ -92,6 +92,13 @@ fn requests_that_others_collected_have_one_meaning_or_none() {
     }
     for case in beside("llhttp/cases.json").iter().flat_map(|cases| cases["cases"].as_array().unwrap()) {
         all.push(case["raw_latin1"].as_str().unwrap().chars().filter_map(|c| u8::try_from(u32::from(c)).ok()).collect());
+    }
+    let lists = beside("h2-headers/open.json");
+    let cases = lists.iter().flat_map(|value| value.as_array().or_else(|| value["cases"].as_array()).unwrap());
+    for case in cases {
+        let fields = case["headers"].as_array().unwrap().iter();
+        let lines = fields.map(|field| format!("{}: {}\n", field[0].as_str().unwrap(), field[1].as_str().unwrap()));
+        properties::play("request_http2", lines.collect::<String>().as_bytes());
     }
     for bytes in all {
         properties::play("framing", &bytes);
@@ -223,4 +230,8 @@ fn the_pieces_reach_an_app_often_enough_to_mean_something() {
     });
     let reached = reached.count();
     assert!(reached > 20, "{reached} of 400");
+    let fields = [(":method", "GET"), (":scheme", "https"), (":authority", "app.test"), (":path", "/a?b")];
+    let list = fields.map(|(name, value)| (name.as_bytes(), value.as_bytes())).to_vec();
+    let sent = properties::request::read_http2(&[list.clone(), list]);
+    assert_eq!(sent, [("/a".to_owned(), Some("b".to_owned())), ("/a".to_owned(), Some("b".to_owned()))]);
 }

@@ -23,6 +23,8 @@ pub use memory::seal as seal_memory;
 #[derive(Clone, Debug)]
 pub(super) struct Posture {
     layers: Vec<Standing>,
+    /// Whether anything was to be given up: else there is nothing to warn of.
+    asked: bool,
 }
 
 impl Posture {
@@ -41,7 +43,7 @@ impl Posture {
         if config.process.landlock == Landlock::Require && !landlock.in_force {
             return Err(format!("process.landlock: it is required, and {}", landlock.words));
         }
-        Ok(Self { layers: vec![account, memory::look(), privileges, landlock] })
+        Ok(Self { layers: vec![account, memory::look(), privileges, landlock], asked: true })
     }
 
     /// How this process stands, with nothing given up.
@@ -51,7 +53,7 @@ impl Posture {
             Ok(false) | Err(_) => Standing::missing(Layer::NoNewPrivileges, NOT_SERVE),
         };
         let landlock = Standing::missing(Layer::Landlock, NOT_SERVE);
-        Self { layers: vec![account::look(), memory::look(), privileges, landlock] }
+        Self { layers: vec![account::look(), memory::look(), privileges, landlock], asked: false }
     }
 
     /// Says it in the log, in one line, and in a metric.
@@ -68,7 +70,7 @@ impl Posture {
             words.collect::<Vec<_>>().join(", ")
         };
         let (has, lacks) = (list(true), list(false));
-        if lacks.is_empty() {
+        if lacks.is_empty() || !self.asked {
             tracing::info!("hardening in force: {has}");
         } else {
             tracing::warn!("hardening in force: {has}; not in force: {lacks}");

@@ -31,7 +31,7 @@ impl Paths {
         paths.read.extend(SYSTEM.iter().map(PathBuf::from));
         let environment = config::environment();
         let named = environment.iter().filter(|(name, _)| NAMING.iter().any(|naming| name == naming));
-        paths.read.extend(named.map(|(_, value)| PathBuf::from(value)));
+        paths.read.extend(named.flat_map(|(_, value)| places(Path::new(value))));
         paths.run.extend(config.process.readable.iter().cloned());
         paths.write.extend([config.state.clone(), config.audit.dir.clone(), folder(&config.listen.admin)]);
         paths.write.extend(config.process.writable.iter().cloned());
