@@ -15,4 +15,5 @@ pub mod server;
 pub mod trust;
 
 mod entropy;
+mod strength;
 mod x509;

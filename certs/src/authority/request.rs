@@ -4,14 +4,10 @@ use rcgen::SubjectPublicKeyInfo;
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject as _;
 use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
-};
 use x509_parser::prelude::FromDer as _;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo as ParsedKey;
 
 use crate::fingerprint;
+use crate::strength::{self, KeyRefusal};
 
 /// A request that is not signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +39,16 @@ pub(super) struct ProvedKey {
     pub(super) fingerprint: [u8; 32],
 }
 
+impl From<KeyRefusal> for RequestError {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::RsaSize { bits } => Self::RsaSize { bits },
+            KeyRefusal::Kind => Self::KeyKind,
+            KeyRefusal::Malformed => Self::Malformed,
+        }
+    }
+}
+
 /// Reads a request in PEM or DER and checks proof of possession and the kind of key.
 pub(super) fn read(request: &[u8]) -> Result<ProvedKey, RequestError> {
     if request.len() > MAX_BYTES {
@@ -55,40 +61,10 @@ pub(super) fn read(request: &[u8]) -> Result<ProvedKey, RequestError> {
     };
     let Ok(([], parsed)) = X509CertificationRequest::from_der(&der) else { return Err(RequestError::Malformed) };
     let key = &parsed.certification_request_info.subject_pki;
-    is_strong(key)?;
+    strength::check(key)?;
     parsed.verify_signature().map_err(|_details| RequestError::NotProved)?;
     let spki = SubjectPublicKeyInfo::from_der(key.raw).map_err(|_details| RequestError::KeyKind)?;
     Ok(ProvedKey { spki, fingerprint: fingerprint::spki(key.raw) })
-}
-
-fn is_strong(key: &ParsedKey<'_>) -> Result<(), RequestError> {
-    let algorithm = &key.algorithm.algorithm;
-    if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
-        let curve = key.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
-        return if curve.is_some_and(|curve| curve == OID_EC_P256 || curve == OID_NIST_EC_P384) {
-            Ok(())
-        } else {
-            Err(RequestError::KeyKind)
-        };
-    }
-    if *algorithm == OID_SIG_ED25519 {
-        return Ok(());
-    }
-    if *algorithm != OID_PKCS1_RSAENCRYPTION {
-        return Err(RequestError::KeyKind);
-    }
-    let Ok(PublicKey::RSA(rsa)) = key.parsed() else { return Err(RequestError::Malformed) };
-    match modulus_bits(rsa.modulus) {
-        2048..=4096 => Ok(()),
-        bits => Err(RequestError::RsaSize { bits }),
-    }
-}
-
-/// Exact, unlike the length of its octets: a modulus of 2047 bits is one of 256 octets.
-fn modulus_bits(modulus: &[u8]) -> usize {
-    let begin = modulus.iter().position(|&byte| byte != 0).unwrap_or(modulus.len());
-    let zeros = modulus.get(begin).map_or(0, |first| first.leading_zeros() as usize);
-    (modulus.len() - begin) * 8 - zeros
 }
 
 /// A request with an RSA key of 4096 bits has about 1.7 kB in PEM.

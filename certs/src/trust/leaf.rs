@@ -3,13 +3,18 @@
 use x509_parser::certificate::X509Certificate;
 
 use super::refusal::CertificateRefusal;
+use crate::strength;
 
 /// A device's certificate says that it is for clients (`clientAuth` itself, not merely "any"), may sign handshakes if it limits
-/// its key's use, and is not an authority's.
+/// its key's use, is not an authority's, and has a key of a kind that
+/// we would certify, too.
 pub(super) fn is_for_clients(leaf: &X509Certificate<'_>) -> Result<(), CertificateRefusal> {
     let malformed = |_twice_or_broken| CertificateRefusal::Malformed;
     if leaf.is_ca() {
         return Err(CertificateRefusal::IsAuthority);
+    }
+    if strength::check(leaf.public_key()).is_err() {
+        return Err(CertificateRefusal::WeakAlgorithm);
     }
     let purposes = leaf.extended_key_usage().map_err(malformed)?;
     if !purposes.is_some_and(|purposes| purposes.value.client_auth) {

@@ -59,8 +59,8 @@ pub enum CertificateRefusal {
     /// It cannot be read.
     #[error("the certificate cannot be read")]
     Malformed,
-    /// It is signed by a method that is not accepted.
-    #[error("the certificate is signed with an algorithm that is not accepted")]
+    /// It is signed by a method that is not accepted, or its key is of a kind that is not.
+    #[error("the certificate is signed with an algorithm, or has a key, that is not accepted")]
     WeakAlgorithm,
 }
 

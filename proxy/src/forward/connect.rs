@@ -20,6 +20,8 @@ pub(super) struct Route {
     pub(super) upstream: Upstream,
     /// For https: the client's side of TLS, and the name that the certificate must have.
     pub(super) tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// Where the gate itself listens. No upstream is there, whatever its name resolves to.
+    pub(super) ours: Arc<[SocketAddr]>,
 }
 
 impl Route {
@@ -41,6 +43,10 @@ impl Route {
 pub(super) async fn connect(route: &Route, deadline: Instant) -> Result<AppIo, ForwardError> {
     timeout_at(deadline, async {
         let tcp = connect_tcp(&route.upstream, deadline).await?;
+        if is_the_gate(&tcp, &route.ours) {
+            tracing::error!(host = %route.upstream.host, port = route.upstream.port, "the upstream is the gate itself");
+            return Err(ForwardError::ConnectFailed);
+        }
         // Requests and answers are written whole; waiting to fill a segment would only delay them.
         if tcp.set_nodelay(true).is_err() {
             return Err(ForwardError::ConnectFailed);
@@ -77,6 +83,15 @@ async fn connect_tcp(upstream: &Upstream, deadline: Instant) -> Result<TcpStream
     Err(if timed_out { ForwardError::ConnectTimedOut } else { ForwardError::ConnectFailed })
 }
 
+/// Whether a connection ends at one of the gate's own listeners. The configuration is looked through for that, too; but only who
+/// has connected knows what a name stood for, and which addresses are this machine's: there both ends are the same.
+fn is_the_gate(stream: &TcpStream, ours: &[SocketAddr]) -> bool {
+    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return true };
+    let (to, from) = (peer.ip().to_canonical(), local.ip().to_canonical());
+    let here = to.is_loopback() || to == from;
+    ours.iter().any(|ours| ours.port() == peer.port() && (ours.ip().to_canonical() == to || (here && ours.ip().is_unspecified())))
+}
+
 /// The addresses of an upstream, the first to try last.
 async fn resolve(upstream: &Upstream) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = upstream.host.parse::<IpAddr>() {
@@ -97,6 +112,23 @@ fn tls_problem(route: &Route, problem: &io::Error) -> ForwardError {
 mod tests {
     use super::*;
     use crate::config::UpstreamScheme;
+
+    #[tokio::test]
+    async fn who_connects_to_the_gate_itself_knows_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 1], address.port() ^ 1));
+        for (ours, hit) in [
+            (address, true),
+            (SocketAddr::from(([0, 0, 0, 0], address.port())), true),
+            (SocketAddr::from(([0; 16], address.port())), true),
+            (other, false),
+            (SocketAddr::from(([192, 0, 2, 7], address.port())), false),
+        ] {
+            assert_eq!(is_the_gate(&stream, &[other, ours]), hit, "{ours}");
+        }
+    }
 
     #[tokio::test]
     async fn literals_are_taken_as_they_are_and_names_get_the_port() {

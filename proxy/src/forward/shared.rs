@@ -1,6 +1,7 @@
 //! What forwarding needs of the configuration, built once per load and shared by all cores.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ pub(super) struct Settings<'a> {
     pub(super) state: &'a Path,
     pub(super) sign_in_host: &'a Host,
     pub(super) public_port: u16,
+    /// Where the gate listens.
+    pub(super) ours: Arc<[SocketAddr]>,
     pub(super) max_body: u64,
     pub(super) body_pace: BodyPace,
 }
@@ -75,6 +78,7 @@ impl ForwardShared {
             state: &config.state,
             sign_in_host: &config.sign_in.host,
             public_port: config.listen.public_port,
+            ours: [Some(config.listen.https), config.listen.http, config.listen.metrics].into_iter().flatten().collect(),
             max_body: config.limits.body,
             body_pace: BodyPace {
                 rate: config.limits.body_rate,
@@ -95,7 +99,7 @@ impl ForwardShared {
         let mut system = SystemRoots::default();
         let mut targets = HashMap::with_capacity(settings.apps.len());
         for app in settings.apps {
-            match Target::build(app, settings.public_port, metrics, previous, &mut system) {
+            match Target::build(app, settings, metrics, previous, &mut system) {
                 Ok(target) => {
                     targets.insert(Arc::clone(&app.name), Arc::new(target));
                 }
@@ -150,12 +154,12 @@ impl ForwardShared {
 impl Target {
     fn build(
         app: &Arc<App>,
-        public_port: u16,
+        settings: &Settings<'_>,
         metrics: &ForwardMetrics,
         previous: Option<&ForwardShared>,
         system: &mut SystemRoots,
     ) -> Result<Self, String> {
-        let text = match public_port {
+        let text = match settings.public_port {
             443 => app.host.as_str().to_owned(),
             port => format!("{}:{port}", app.host),
         };
@@ -166,7 +170,7 @@ impl Target {
         let mut endpoints = Vec::with_capacity(app.upstreams.len());
         for upstream in &app.upstreams {
             let standing = previous.and_then(|previous| previous.standing_of(app, upstream));
-            endpoints.push(Arc::new(Endpoint::build(app, upstream, trust.as_ref(), standing)?));
+            endpoints.push(Arc::new(Endpoint::build(app, upstream, trust.as_ref(), standing, &settings.ours)?));
         }
         let metrics = metrics.of(&app.name);
         metrics.upstreams.set(i64::try_from(endpoints.len()).unwrap_or(i64::MAX));
@@ -194,7 +198,13 @@ impl Target {
 }
 
 impl Endpoint {
-    fn build(app: &App, upstream: &Upstream, trust: Option<&Trust>, standing: Option<Arc<Standing>>) -> Result<Self, String> {
+    fn build(
+        app: &App,
+        upstream: &Upstream,
+        trust: Option<&Trust>,
+        standing: Option<Arc<Standing>>,
+        ours: &Arc<[SocketAddr]>,
+    ) -> Result<Self, String> {
         let (usual, http1) = match (upstream.scheme, trust) {
             (UpstreamScheme::Http, _) => (None, None),
             (UpstreamScheme::Https, Some(trust)) => {
@@ -206,8 +216,8 @@ impl Endpoint {
             (UpstreamScheme::Https, None) => return Err(format!("app `{}`: no TLS settings for an https upstream", app.name)),
         };
         Ok(Self {
-            usual: Route { upstream: upstream.clone(), tls: usual },
-            http1: Route { upstream: upstream.clone(), tls: http1 },
+            usual: Route { upstream: upstream.clone(), tls: usual, ours: Arc::clone(ours) },
+            http1: Route { upstream: upstream.clone(), tls: http1, ours: Arc::clone(ours) },
             standing: standing.unwrap_or_else(|| Arc::new(Standing::new())),
         })
     }

@@ -21,6 +21,8 @@ use crate::contain::{Crowd, Crowded, InFlight, Place};
 pub(super) struct Calls {
     open: RefCell<Vec<Rc<Note>>>,
     idle_since: Cell<Instant>,
+    /// How long the first call may be waited for, until it has come.
+    first: Cell<Option<Duration>>,
     /// The HTTP/2 stream whose future is being polled.
     polled: RefCell<Option<Rc<Stream>>>,
     broken_off: Cell<u32>,
@@ -82,6 +84,7 @@ impl Calls {
         Rc::new(Self {
             open: RefCell::default(),
             idle_since: Cell::new(now),
+            first: Cell::new(None),
             polled: RefCell::default(),
             broken_off: Cell::new(0),
             broken_off_since: Cell::new(now),
@@ -89,8 +92,15 @@ impl Calls {
         })
     }
 
+    /// The first request has to come within `limit`: who shakes hands and then says nothing is not waited for as long as somebody
+    /// between two requests.
+    pub(super) fn expect_first_within(&self, limit: Duration) {
+        self.first.set(Some(limit));
+    }
+
     /// A request has come.
     pub(super) fn begin(self: &Rc<Self>) -> Call {
+        self.first.set(None);
         let note = Rc::<Note>::default();
         self.open.borrow_mut().push(Rc::clone(&note));
         Call { calls: Rc::clone(self), note, answered: Cell::new(false), in_flight: OnceCell::new() }
@@ -117,6 +127,7 @@ impl Calls {
         if let Some(idle) = idle
             && self.open.borrow().is_empty()
         {
+            let idle = self.first.get().map_or(idle, |first| first.min(idle));
             let end = self.idle_since.get().max(began) + idle;
             return if now >= end { Err(Trouble::Idle) } else { Ok(end) };
         }
@@ -328,6 +339,18 @@ mod tests {
         assert_eq!(trouble_after(&calls, IDLE / 2), None);
         assert_eq!(trouble_after(&calls, IDLE), Some(Trouble::Idle));
         assert_eq!(calls.trouble(Some(Duration::ZERO), STALL).await, Trouble::Idle);
+    }
+
+    #[tokio::test]
+    async fn the_first_request_is_not_waited_for_as_long_as_the_next() {
+        let calls = Calls::new();
+        calls.expect_first_within(IDLE / 6);
+        assert_eq!(trouble_after(&calls, IDLE / 12), None);
+        assert_eq!(trouble_after(&calls, IDLE / 6), Some(Trouble::Idle));
+        drop(calls.begin());
+        assert_eq!(trouble_after(&calls, IDLE / 6), None);
+        calls.expect_first_within(IDLE * 2);
+        assert_eq!(trouble_after(&calls, IDLE), Some(Trouble::Idle), "never longer than an idle one");
     }
 
     #[tokio::test]

@@ -322,6 +322,7 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
     let cut = client.is_cut();
     tokio::pin!(cut);
     let idle = limits.idle_timeout;
+    client.calls.expect_first_within(limits.header_timeout);
     let mut ending = false;
     let ended = loop {
         tokio::select! {

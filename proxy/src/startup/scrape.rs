@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -37,10 +38,15 @@ pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
         if open.len() >= ROOM {
             open.pop_front();
         }
+        // Where it really came to: the address that is listened on may stand for several.
+        let local = socket.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
         let scrape = Arc::clone(&scrape);
         open.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = answer(&scrape, request.method(), request.uri().path());
+                let response = match foreign(request.headers(), local) {
+                    Some(why) => text(StatusCode::FORBIDDEN, why),
+                    None => answer(&scrape, request.method(), request.uri().path()),
+                };
                 async move { Ok::<_, Infallible>(response) }
             });
             let connection = http1::Builder::new()
@@ -61,6 +67,27 @@ pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
             }
         })));
     }
+}
+
+/// Why a request is not answered: a page in somebody's browser sent it, from wherever it came. On loopback nobody else is kept out,
+/// so there the name that was asked for has to be this machine's: a page that has its own name point here would read the answer.
+fn foreign(headers: &HeaderMap, local: bool) -> Option<&'static str> {
+    let site = headers.get("sec-fetch-site").map(header::HeaderValue::as_bytes);
+    if headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != b"none" && site != b"same-origin") {
+        return Some("not for pages of other sites\n");
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    (local && host.is_some_and(|host| !is_this_machine(host))).then_some("not by this name\n")
+}
+
+/// Whether `host`, which may have a port, is an address or a name that is always this machine.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    bare.parse::<IpAddr>().is_ok() || name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
 }
 
 fn answer(scrape: &Scrape, method: &Method, path: &str) -> Response<Full<Bytes>> {
@@ -126,6 +153,26 @@ mod tests {
         assert_eq!(answer(&scrape(Ok(())), &Method::GET, "/readyz").status(), StatusCode::OK);
         let not = answer(&scrape(Err("the record cannot be written".into())), &Method::GET, "/readyz");
         assert_eq!(not.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn pages_and_borrowed_names_get_nothing() {
+        let asked = |fields: &[(&'static str, &'static str)], local| {
+            let headers = fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            foreign(&headers.collect::<HeaderMap>(), local).is_none()
+        };
+        for host in ["127.0.0.1:9464", "localhost:9464", "gate.localhost", "[::1]:9464", "10.0.0.5"] {
+            assert!(asked(&[("host", host)], true), "{host}");
+        }
+        assert!(asked(&[], true) && asked(&[("host", "gate.corp.example:9464")], false));
+        assert!(asked(&[("host", "127.0.0.1"), ("sec-fetch-site", "none")], true), "somebody who types it");
+        for host in ["evil.test", "evil.test:9464", "localhost.evil.test", ""] {
+            assert!(!asked(&[("host", host)], true), "{host}");
+        }
+        for local in [true, false] {
+            assert!(!asked(&[("host", "127.0.0.1"), ("origin", "https://evil.test")], local));
+            assert!(!asked(&[("host", "127.0.0.1"), ("sec-fetch-site", "cross-site")], local));
+        }
     }
 
     #[test]

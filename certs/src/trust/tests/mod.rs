@@ -184,6 +184,8 @@ fn every_accepted_kind_of_key_works_in_a_leaf() {
     }
     let rsa = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
     assert!(trust(&ca).verify(&[ca.sign_key(&device_params(), &rsa)], at(NOW)).is_ok());
+    let other = ca.sign_key(&device_params(), &pki::key(&rcgen::PKCS_ECDSA_P521_SHA512));
+    assert_eq!(trust(&ca).verify(&[other], at(NOW)), Err(Refusal::WeakAlgorithm), "not one that we would certify");
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn share(
         state: state.path(),
         sign_in_host: &"gate.corp.example".parse().unwrap(),
         public_port: 8443,
+        ours: Arc::new([]),
         max_body: 1 << 30,
         body_pace: BodyPace::ANY,
     };

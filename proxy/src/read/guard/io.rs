@@ -20,7 +20,8 @@ use crate::config::Limits;
 /// How long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardTimes {
-    /// From a head's first byte to its last (`limits.header_timeout`). Then the request is refused with 408.
+    /// From a head's first byte to its last (`limits.header_timeout`). Then the request is refused with 408. Also for the first byte of
+    /// the first request: then the connection is closed.
     pub head: Duration,
     /// With no request open (`limits.idle_timeout`). Then the connection is closed.
     pub idle: Duration,
@@ -39,6 +40,8 @@ pub struct GuardedIo<S> {
     ready: Bytes,
     times: GuardTimes,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The client has said something.
+    begun: bool,
     /// When the first byte of a head came that is not whole yet.
     head_since: Option<Instant>,
     /// hyper wrote something since the idle deadline was last looked at.
@@ -104,6 +107,7 @@ impl<S> GuardedIo<S> {
             ready: Bytes::new(),
             times,
             timer: None,
+            begun: false,
             head_since: None,
             wrote: false,
             discarded: 0,
@@ -184,6 +188,7 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
             }
         }
         let fresh = buf.filled().get(before..).unwrap_or_default();
+        self.begun |= !fresh.is_empty();
         if fresh.is_empty() {
             self.ended = true;
         } else if self.kept.is_empty() {
@@ -222,8 +227,10 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
             } else if self.judge.machine.in_body() {
                 return Poll::Pending;
             } else {
+                // Who shakes hands and then says nothing is not waited for as long as somebody between two requests.
+                let idle = if self.begun { self.times.idle } else { self.times.idle.min(self.times.head) };
                 match self.judge.shared.idle_since(cx.waker()) {
-                    Some(since) => (since + self.times.idle, Late::Idle),
+                    Some(since) => (since + idle, Late::Idle),
                     None => return Poll::Pending,
                 }
             };
