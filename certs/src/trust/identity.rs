@@ -33,7 +33,14 @@ impl IdSource {
     pub(super) fn read(&self, leaf: &X509Certificate<'_>) -> Result<String, CertificateRefusal> {
         let id = match self {
             Self::Builtin { trust_domain } => builtin(leaf, trust_domain)?,
-            Self::SanUri => last_segment(only(uris(leaf)?)?).to_owned(),
+            Self::SanUri => {
+                let uri = only(uris(leaf)?)?;
+                // Only its end is the name; but a list that somebody wrote into one name must not end in another's.
+                if !is_plain(uri) {
+                    return Err(CertificateRefusal::ForeignIdentity);
+                }
+                last_segment(uri).to_owned()
+            }
             Self::SanDns => only(dns_names(leaf)?)?.to_ascii_lowercase(),
             Self::SubjectCn => only(common_names(leaf)?)?.to_owned(),
             Self::Serial => serial(leaf)?,

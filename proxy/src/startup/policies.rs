@@ -48,7 +48,12 @@ pub(super) fn load_from(config: &Config, dir: &Path) -> Result<Loaded, Vec<Strin
     if texts.policies.is_empty() {
         return Err(vec![format!("policies: {} has no *.cedar file; without a policy nobody may do anything", dir.display())]);
     }
-    check(config, texts)
+    let loaded = check(config, texts)?;
+    if loaded.decider.set().len() == 0 {
+        // What an editor or a copy has emptied, more likely than what somebody means: `forbid (principal, action, resource);` says that.
+        return Err(vec![format!("policies: no file of {} has a policy; without one nobody may do anything", dir.display())]);
+    }
+    Ok(loaded)
 }
 
 /// What is wrong with the policies of a configuration that is wrong itself, as far as that can be told: so that both are named at

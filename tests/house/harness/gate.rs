@@ -27,12 +27,27 @@ use super::record::Record;
 pub(crate) struct Plan {
     provider: Kind,
     provider_runs: bool,
-    apps: Vec<(String, String)>,
+    apps: Vec<Site>,
     settings: BTreeMap<String, Vec<String>>,
-    files: Vec<(String, String)>,
+    files: Vec<File>,
     policies: String,
     limits: String,
     hosts: Vec<String>,
+}
+
+/// An app of a plan.
+struct Site {
+    name: String,
+    host: String,
+    settings: String,
+}
+
+/// A file beside the configuration.
+struct File {
+    name: String,
+    text: String,
+    /// Only its owner may read it.
+    private: bool,
 }
 
 /// A house that stands. Everything in it ends with it.
@@ -72,6 +87,10 @@ impl House {
 
     pub(crate) fn port(&self) -> u16 {
         self.https.number
+    }
+
+    pub(crate) fn metrics_port(&self) -> u16 {
+        self.metrics.number
     }
 
     pub(crate) fn roots(&self) -> [CertificateDer<'static>; 1] {
@@ -167,6 +186,13 @@ impl House {
         self.write_config();
     }
 
+    /// Writes the configuration again with other lines, wherever those stand.
+    pub(crate) fn change(&mut self, lines: &str, others: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        assert!(text.contains(lines), "not in the configuration: {lines}");
+        std::fs::write(self.config(), text.replace(lines, others)).unwrap();
+    }
+
     /// Writes the policies again.
     pub(crate) fn set_policies(&mut self, policies: &str) {
         policies.clone_into(&mut self.plan.policies);
@@ -182,6 +208,12 @@ impl House {
     pub(crate) async fn start_again(&mut self) {
         self.gate = start(&self.config(), self.path(), &self.plan.limits);
         self.wait_until_ready().await;
+    }
+
+    /// The same, for a gate that cannot get ready.
+    pub(crate) async fn start_unready(&mut self) {
+        self.gate = start(&self.config(), self.path(), &self.plan.limits);
+        eventually("its metrics listener", async || self.operators_page("/healthz").await).await;
     }
 
     /// Ends the gate as an operator does, and starts it again.
@@ -235,9 +267,9 @@ impl House {
             section("identity_provider"),
         );
         let _ = write!(text, "[[device_authority]]\nname = \"house\"\nbuiltin = true\n{}\n", section("device_authority"));
-        for (name, lines) in &plan.apps {
-            let lines = lines.replace("{wiki}", &self.wiki.url());
-            let _ = write!(text, "[[app]]\nname = \"{name}\"\nhost = \"{name}.localhost\"\n{lines}\n");
+        for Site { name, host, settings } in &plan.apps {
+            let lines = settings.replace("{wiki}", &self.wiki.url());
+            let _ = write!(text, "[[app]]\nname = \"{name}\"\nhost = \"{host}\"\n{lines}\n");
         }
         text.push_str(&section("end"));
         std::fs::write(self.config(), text).unwrap();
@@ -267,15 +299,21 @@ impl Plan {
 
     /// A further app, with its settings; `{wiki}` stands for the address of the wiki's stand-in.
     #[must_use]
-    pub(crate) fn app(mut self, name: &str, settings: &str) -> Self {
-        self.apps.push((name.to_owned(), settings.to_owned()));
+    pub(crate) fn app(self, name: &str, settings: &str) -> Self {
+        self.app_at(name, &format!("{name}.localhost"), settings)
+    }
+
+    /// The same at any host. The gate's own certificate is for those below `localhost`; others need one of their own.
+    #[must_use]
+    pub(crate) fn app_at(mut self, name: &str, host: &str, settings: &str) -> Self {
+        self.apps.push(Site { name: name.to_owned(), host: host.to_owned(), settings: settings.to_owned() });
         self
     }
 
     /// Further lines of the app `wiki`.
     #[must_use]
     pub(crate) fn wiki(mut self, lines: &str) -> Self {
-        let (_, settings) = &mut self.apps[0];
+        let Site { settings, .. } = &mut self.apps[0];
         settings.push('\n');
         settings.push_str(lines);
         self
@@ -291,7 +329,14 @@ impl Plan {
     /// A file beside the configuration.
     #[must_use]
     pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
-        self.files.push((name.to_owned(), text.to_owned()));
+        self.files.push(File { name: name.to_owned(), text: text.to_owned(), private: false });
+        self
+    }
+
+    /// A file beside the configuration that only the gate may read.
+    #[must_use]
+    pub(crate) fn private_file(mut self, name: &str, text: &str) -> Self {
+        self.files.push(File { name: name.to_owned(), text: text.to_owned(), private: true });
         self
     }
 
@@ -329,16 +374,15 @@ impl Plan {
             let roots = house.roots();
             house.idp.start(&path, &roots).await;
         }
-        let hosts = std::iter::once("gate.localhost".to_owned())
-            .chain(house.plan.apps.iter().map(|(name, _)| format!("{name}.localhost")))
-            .chain(house.plan.hosts.clone());
-        let identity = house.authority.server(hosts.collect::<Vec<_>>().iter().map(String::as_str));
+        let apps = house.plan.apps.iter().map(|site| site.host.as_str()).filter(|host| host.ends_with(".localhost"));
+        let hosts = std::iter::once("gate.localhost").chain(apps).chain(house.plan.hosts.iter().map(String::as_str));
+        let identity = house.authority.server(hosts);
         std::fs::write(path.join("root.pem"), house.authority.pem()).unwrap();
         std::fs::write(path.join("gate.pem"), identity.chain).unwrap();
         private(&path.join("gate.key"), &identity.key);
         private(&path.join("oidc-secret"), &house.idp.client_secret);
-        for (name, text) in &house.plan.files {
-            house.write(name, text);
+        for File { name, text, private: is_private } in &house.plan.files {
+            if *is_private { private(&path.join(name), text) } else { house.write(name, text) }
         }
         house.write_config();
         house.write_policies();
@@ -353,7 +397,11 @@ impl Default for Plan {
         Self {
             provider: Kind::Demo,
             provider_runs: true,
-            apps: vec![("wiki".to_owned(), "upstream = [\"{wiki}\"]\ntags = [\"internal\"]".to_owned())],
+            apps: vec![Site {
+                name: "wiki".to_owned(),
+                host: "wiki.localhost".to_owned(),
+                settings: "upstream = [\"{wiki}\"]\ntags = [\"internal\"]".to_owned(),
+            }],
             settings: BTreeMap::new(),
             files: Vec::new(),
             policies: POLICIES.to_owned(),

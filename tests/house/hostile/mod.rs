@@ -2,6 +2,7 @@
 //! `/// Holds: 61, 63.`
 
 mod catalogue;
+mod certificates;
 mod control;
 mod corpora;
 mod document;
@@ -18,4 +19,6 @@ mod sessions;
 mod sign_in;
 mod target;
 mod tls;
+mod tls_corpus;
 mod tokens;
+mod trust;

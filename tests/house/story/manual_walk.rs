@@ -51,7 +51,7 @@ impl Walk {
         let house = House::plan()
             .app("tickets", &format!("{upstream}\ntags = [\"internal\"]"))
             .app("payroll", &format!("{upstream}\ntags = [\"confidential\"]"))
-            .policies("// Nobody may do anything yet.\n")
+            .policies("@id(\"nobody-yet\") forbid (principal, action, resource);\n")
             .open()
             .await;
         let (ana, bob) = (managed(&house, "ana-7k2q", "ana").await, managed(&house, "bob-x3f9", "bob").await);
