@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::{App, Authority, Client, House, Identity, POLICIES, Plan, ReservedPort, allowed, eventually, refused};
+use crate::harness::{App, Authority, Client, House, Identity, allowed, eventually, refused};
 
 const EVERYBODY: &str = "@id(\"everybody\") permit (principal, action, resource);";
 
