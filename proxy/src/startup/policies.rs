@@ -49,7 +49,7 @@ pub(super) fn load_from(config: &Config, dir: &Path) -> Result<Loaded, Vec<Strin
         return Err(vec![format!("policies: {} has no *.cedar file; without a policy nobody may do anything", dir.display())]);
     }
     let loaded = check(config, texts)?;
-    if loaded.decider.set().len() == 0 {
+    if loaded.decider.set().is_empty() {
         // What an editor or a copy has emptied, more likely than what somebody means: `forbid (principal, action, resource);` says that.
         return Err(vec![format!("policies: no file of {} has a policy; without one nobody may do anything", dir.display())]);
     }

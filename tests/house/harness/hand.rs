@@ -1,6 +1,7 @@
 //! A client that shakes hands as it is told to: any name or none, any certificate or none, sessions carried from one name to another.
 //! It believes every server; what is tried is the gate.
 
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -34,7 +35,7 @@ pub(crate) struct Hand {
 }
 
 /// What came of an attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Attempt {
     /// The answer; `None` if there was no connection, or none that lived to answer.
     pub(crate) status: Option<u16>,
@@ -257,6 +258,16 @@ impl Attempt {
     pub(crate) fn reason(&self) -> String {
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         problem["reason"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let resumed = if self.resumed { "resumed, " } else { "" };
+        match self.status {
+            Some(status) => write!(f, "{resumed}{status}: {}", String::from_utf8_lossy(&self.body)),
+            None => write!(f, "{resumed}no answer: {}", self.trouble),
+        }
     }
 }
 

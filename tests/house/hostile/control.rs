@@ -277,7 +277,7 @@ async fn a_request_never_sees_half_of_each() {
 /// Holds: 151.
 #[tokio::test]
 async fn operators_pages_are_on_no_public_side() {
-    let mut house = House::plan().policies(EVERYBODY).open().await;
+    let house = House::plan().policies(EVERYBODY).open().await;
     let alice = alice(&house).await;
     // On apps' hosts these are the app's; on ours there is nothing of the kind.
     for path in ["/metrics", "/healthz", "/readyz", "/debug/pprof/", "/config", "/v1/reload", "/reload", "/stats", "/admin.sock"]
@@ -396,7 +396,7 @@ async fn an_app_that_is_not_certified_gets_nothing() {
     ] {
         plan = plan.app(&format!("app-{name}"), &format!("upstream = [\"{upstream}\"]\nca = \"{ca}\""));
     }
-    let mut house = plan.open().await;
+    let house = plan.open().await;
     let alice = alice(&house).await;
     // The good one first, so that there is a connection and a session that others could use.
     for (name, app, status) in &cases {
