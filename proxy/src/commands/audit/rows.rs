@@ -165,3 +165,26 @@ const HEADINGS: [&str; COLUMNS] = ["TIME", "USER", "DEVICE", "APP", "DECISION", 
 const FIRST_ROWS: usize = 200;
 /// A cell that is wider moves the rest of its row.
 const WIDEST: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_about_a_session_names_it() {
+        let event = |session: &str| EventLine {
+            at: "2026-11-20T08:00:00.000Z".into(),
+            event: "session_ended".into(),
+            by: Some("uid:0".into()),
+            why: None,
+            device: None,
+            user: Some("corp/ana".into()),
+            session: Some(session.into()),
+            app: None,
+            request: None,
+            detail: None,
+        };
+        let words = |session| event_cells(&event(session), &TimeZone::UTC)[COLUMNS - 1].clone();
+        assert_eq!([words("s-1"), words("s-2")], ["session_ended s-1 by uid:0", "session_ended s-2 by uid:0"]);
+    }
+}

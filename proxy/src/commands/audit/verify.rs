@@ -118,3 +118,18 @@ fn text(found: &Verified) -> String {
 fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::verify::ChainSeen;
+
+    #[test]
+    fn words_say_what_is_there_and_what_is_not() {
+        let chain = |first, last| ChainSeen { chain: "0".into(), first, last };
+        let of = |chain, checkpoints| text(&Verified { chains: vec![chain], checkpoints, ..Verified::default() });
+        assert!(of(chain(1, 0), 0).contains("chain 0: no line is there\n"));
+        assert!(of(chain(8, 7), 0).contains("chain 0: all lines up to 7 were deleted in order\n"));
+        assert!(of(chain(1, 7), 3).contains("checkpoints: 3, and none of them can be believed\n"));
+    }
+}

@@ -531,3 +531,66 @@ fn letters_from_right_to_left_do_not_move_the_slashes() {
     let (found, made) = found(&story, device(), "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
     assert!(as_html(&found, &made).contains("/<bdi>a</bdi>/<bdi>קובץ</bdi>/<bdi>4614.pdf</bdi>"));
 }
+
+#[test]
+fn the_last_steps_are_told_and_what_holds_when_the_record_ends() {
+    let mut story = Story::default();
+    let (core, control) = (story.file("07:00:00", 1, "0", None), story.file("07:00:00", 1, "control", None));
+    story.whole(core, "08:00:00", 1, &json!({}));
+    for hour in [9, 10, 11] {
+        for (minute, event) in [(0, "device_quarantined"), (30, "device_released")] {
+            let fields = json!({ "event": event, "by": "uid:0", "why": format!("why {hour}"), "device": "lap-7" });
+            story.line(control, "event", &format!("{hour:02}:{minute:02}:00"), &fields);
+        }
+    }
+    let last = json!({ "event": "device_quarantined", "by": "uid:0", "why": "for good", "device": "lap-7" });
+    story.line(control, "event", "12:00:00", &last);
+    let of = |until: &str| {
+        let (found, made) = found(&story, device(), "2026-11-13T00:00:00Z", until);
+        super::summary::sentences(&found, &made).join("\n")
+    };
+    let told = of("2026-11-20T13:00:00Z");
+    for words in [
+        "The record begins only at 2026-11-20 08:00:00; of the time before, it says nothing.",
+        "3 earlier steps that were taken",
+        "The quarantine of the device lap-7 was taken back at 2026-11-20 12:30:00, by the administrator (account 0 on the gate’s machine): “why 11”.",
+        "The device lap-7 was quarantined at 2026-11-20 13:00:00, by the administrator (account 0 on the gate’s machine): “for good”.",
+        "After the quarantine, at 2026-11-20 13:00:00.000, nothing was let through.",
+        "When the record ends, the device lap-7 is in quarantine, since 2026-11-20 13:00:00.",
+    ] {
+        assert!(told.contains(words), "{words}:\n{told}");
+    }
+    assert!(!told.contains("why 9"), "{told}");
+    // Of a time that ends before it, the last step was taken back; what holds now is told all the same.
+    let told = of("2026-11-20T11:45:00Z");
+    assert!(!told.contains("nothing was let through") && told.contains("is in quarantine, since 2026-11-20 13:00:00"), "{told}");
+}
+
+#[test]
+fn what_is_long_or_says_nothing_does_not_stand_in_the_way() {
+    let mut story = Story::default();
+    let (core, control) = (story.file("07:00:00", 1, "0", None), story.file("07:00:00", 1, "control", None));
+    let socket = story.access(core, "08:00:00", &json!({ "path": "/live", "status": 101, "length": 0 }));
+    story.end(&socket, "08:00:09", 70, 0, "cut");
+    story.whole(core, "08:01:00", 1, &json!({ "decision": "deny", "reason": "no_credential" }));
+    let hash = "3f0c9a7d11aa".repeat(6).chars().take(64).collect::<String>();
+    for (event, detail) in [("policies_loaded", hash.as_str()), ("reload_refused", "a.cedar:3: no\n\n  b.cedar:4: no\n")] {
+        story.line(control, "event", "08:02:00", &json!({ "event": event, "by": "uid:1000 (ben)", "detail": detail }));
+    }
+    story.line(control, "event", "08:03:00", &json!({ "event": "device_owned", "by": "user:corp/ana", "device": "lap-7" }));
+    story.line(control, "gap", "08:04:00", &json!({ "lost": 0 }));
+    let (found, made) = found(&story, device(), "2026-11-20T07:00:00Z", "2026-11-21T00:00:00Z");
+    assert_eq!((found.cuts[0].length, found.paths[0].length), (None, None));
+    for page in [as_html(&found, &made), as_text(&found, &made)] {
+        for words in [
+            "nobody was signed in",
+            "(3f0c9a7d11aa…)",
+            "(a.cedar:3: no / b.cedar:4: no)",
+            "became that of its owner, who signed in",
+            "no line is lost",
+        ] {
+            assert!(page.contains(words), "{words}:\n{page}");
+        }
+        assert!(!page.contains(&hash) && !page.contains('\u{fffd}') && !page.contains("(unknown)"), "{page}");
+    }
+}
