@@ -9,6 +9,7 @@ use tokio_rustls::client::TlsStream;
 use url::Url;
 
 use super::client::Client;
+use super::recorder::contains;
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -37,8 +38,10 @@ async fn said(mut stream: TlsStream<TcpStream>, bytes: &[u8], half_close: bool) 
     let _shut = stream.write_all(bytes).await;
     let _shut = if half_close { stream.shutdown().await } else { stream.flush().await };
     let mut raw = Raw { bytes: Vec::new(), closed: false };
+    // Who asks for the end gets it, and everything before it.
+    let ends = contains(&bytes.to_ascii_lowercase(), b"connection: close");
     loop {
-        let patience = if raw.statuses().is_empty() { PATIENCE } else { QUIET };
+        let patience = if ends || raw.statuses().is_empty() { PATIENCE } else { QUIET };
         match tokio::time::timeout(patience, stream.read_buf(&mut raw.bytes)).await {
             Ok(Ok(1..)) => {}
             Ok(Ok(0) | Err(_)) => {

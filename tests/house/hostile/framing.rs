@@ -234,7 +234,7 @@ async fn a_chunk_that_is_not_sound_is_no_body() {
     let (road_ref, tail) = (&road, &tail);
     let all = bodies.iter().map(|body| async move {
         let road = road_ref;
-        let head = [road.lines(&road.alice, "POST /closed/outer"), b"Transfer-Encoding: chunked\r\n\r\n".to_vec()].concat();
+        let head = [road.lines(&road.alice, "POST /closed/broken"), b"Transfer-Encoding: chunked\r\n\r\n".to_vec()].concat();
         let raw = road.alice.client.raw(&road.url(), [head, body.to_vec(), tail.clone()].concat()).await;
         let shown = String::from_utf8_lossy(body);
         assert!(matches!(raw.statuses()[..], [400] | []) && raw.closed, "{shown:?}: {}", raw.text());
@@ -242,7 +242,7 @@ async fn a_chunk_that_is_not_sound_is_no_body() {
     join_all(all).await;
     // The heads may be there: they were sound. No body is whole, and nothing of the tail was ever a request.
     let heard = road.notes.take();
-    assert!(heard.lines().iter().all(|line| line == "POST /closed/outer HTTP/1.1"), "{:?}", heard.lines());
+    assert!(heard.lines().iter().all(|line| line == "POST /closed/broken HTTP/1.1"), "{:?}", heard.lines());
     assert!(!contains(&heard.bytes, b"0\r\n\r\n") && !heard.has("smuggled"), "{}", String::from_utf8_lossy(&heard.bytes));
     for body in [
         "5\r\nhello\r\n0\r\n\r\n",
@@ -250,7 +250,14 @@ async fn a_chunk_that_is_not_sound_is_no_body() {
         "5;x=y;z=\"a b\"\r\nhello\r\n000\r\n\r\n",
         "5\r\nhello\r\n0\r\nX: y\r\n\r\n",
     ] {
-        road.passes_body(format!("Transfer-Encoding: chunked\r\n\r\n{body}"), "hello").await;
+        let bytes =
+            [road.lines(&road.alice, "POST /closed/sound"), format!("Transfer-Encoding: chunked\r\n\r\n{body}").into_bytes()];
+        let raw = road.alice.client.raw(&road.url(), bytes.concat()).await;
+        assert_eq!(raw.statuses(), [200], "{body:?}: {}", raw.text());
+        // The head of a broken one may be late.
+        let mut lines = road.notes.take().lines();
+        lines.retain(|line| !line.contains("/closed/broken"));
+        assert_eq!(lines, ["POST /closed/sound HTTP/1.1"], "{body:?}");
     }
 }
 
@@ -359,6 +366,7 @@ async fn no_byte_goes_through_before_the_app_has_opened_the_tunnel() {
     .await;
     let road = Road::planned(House::plan(), "", notes).await;
     let unknown = road.head(&road.visitor, "GET /closed/smuggled", "");
+    let last = road.head(&road.visitor, "GET /closed/smuggled", "Connection: close\r\n");
     let known = road.head(&road.alice, "GET /closed/second", "Connection: close\r\n");
     let upgrade = road.head(&road.alice, "GET /closed/ws", format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}"));
     for (number, answer) in answers.iter().enumerate() {
@@ -384,11 +392,8 @@ async fn no_byte_goes_through_before_the_app_has_opened_the_tunnel() {
         "Connection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",
         "Upgrade: foo\r\n",
     ] {
-        let raw = road
-            .alice
-            .client
-            .raw(&road.url(), [road.head(&road.alice, "GET /closed/plain", lines), unknown.clone()].concat())
-            .await;
+        let raw =
+            road.alice.client.raw(&road.url(), [road.head(&road.alice, "GET /closed/plain", lines), last.clone()].concat()).await;
         assert_eq!(raw.statuses(), [200, 401], "{lines}: {}", raw.text());
         let heard = road.notes.take();
         assert!(!heard.has("upgrade") && heard.heads.len() == 1, "{lines}: {}", String::from_utf8_lossy(&heard.bytes));
@@ -432,7 +437,7 @@ async fn a_tunnel_that_the_app_opened_passes_bytes() {
 #[tokio::test]
 async fn nothing_upgrades_to_http2() {
     let road = Road::open().await;
-    let tail = road.head(&road.visitor, "GET /closed/smuggled", "");
+    let tail = road.head(&road.visitor, "GET /closed/smuggled", "Connection: close\r\n");
     for lines in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
         "Connection: upgrade, http2-settings\r\nUpgrade: H2C\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
@@ -616,7 +621,7 @@ async fn what_an_app_says_too_much_reaches_nobody() {
 async fn trailers_end_here() {
     let road = Road::open().await;
     for trailer in [
-        "Content-Length: 999",
+        "Content-Length: 99999999999",
         "Transfer-Encoding: chunked",
         "Host: evil.example",
         "Authorization: Bearer evil",
@@ -631,7 +636,7 @@ async fn trailers_end_here() {
         let heard =
             road.passes(&road.alice, [road.lines(&road.alice, "POST /closed"), message.clone().into_bytes()].concat()).await;
         assert!(
-            heard.has("hello") && !heard.has("evil") && !heard.has("999") && !heard.has("6.6.6.6"),
+            heard.has("hello") && !heard.has("evil") && !heard.has("99999999999") && !heard.has("6.6.6.6"),
             "{trailer}: {}",
             String::from_utf8_lossy(&heard.bytes)
         );

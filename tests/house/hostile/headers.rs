@@ -130,6 +130,14 @@ async fn what_apps_believe_comes_from_us_alone() {
         allowed(&http2.send(Method::GET, &road.house.url("notes", path), &fields, "").await);
         assert!(!road.notes.take().has("EVIL"), "{path}");
     }
+    // A WebSocket of HTTP/2: this app does not open one, and has heard who asks.
+    let (host, cookie) = (road.host(), road.alice.line.trim().strip_prefix("Cookie: ").unwrap().to_owned());
+    let mut connect = vec![(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"), (":authority", &*host)];
+    connect.extend([(":path", "/closed/ws"), ("sec-websocket-version", "13"), ("cookie", &*cookie)]);
+    connect.extend(&fields);
+    assert_eq!(over_http2(&road.alice.client, &road.url(), &connect, None).await, Fate::Refused);
+    let heard = road.notes.take();
+    assert!(!heard.has("EVIL") && heard.has("\r\nx-forwarded-user: corp/alice\r\n"), "{}", String::from_utf8_lossy(&heard.bytes));
     // Nobody's word makes anybody somebody, and the app does not even hear it.
     let asked = BELIEVED.iter().map(|name| road.ask(&road.visitor, "GET /closed", format!("{name}: corp/alice\r\n")));
     for raw in futures_util::future::join_all(asked).await {
