@@ -693,6 +693,7 @@ async fn who_asks_is_asked_again_with_every_request() {
     let nobody = |path: &str| road.head(&road.visitor, format!("GET {path}"), "");
     let by =
         |token: &str, path: &str| road.head(&road.visitor, format!("GET {path}"), format!("Authorization: Bearer {token}\r\n"));
+    let last = road.head(&road.visitor, "GET /8", "Connection: close\r\n");
     let all = [
         alice("/1"),
         nobody("/2"),
@@ -701,7 +702,7 @@ async fn who_asks_is_asked_again_with_every_request() {
         by(&theirs, "/5"),
         alice("/6"),
         nobody("/open/7"),
-        nobody("/8"),
+        last,
     ];
     let raw = road.alice.client.raw(&road.url(), all.concat()).await;
     assert_eq!(raw.statuses(), [200, 401, 200, 401, 403, 200, 200, 401], "{}", raw.text());
