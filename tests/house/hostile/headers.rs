@@ -153,7 +153,7 @@ async fn who_is_in_no_group_is_in_none_whatever_it_says() {
     let road = Road::planned(House::plan().policies(policies), "", Recorder::open().await).await;
     let key = Key::new();
     let road = with_partner(road, &key).await;
-    let token = key.sign(&road, json!({ "groups": [] }));
+    let token = key.sign(&road, &json!({ "groups": [] }));
     let lines = "X-Forwarded-Groups: admins\r\nX-Forwarded-Email: evil@corp.example\r\nX_Forwarded_Groups: admins\r\n";
     let head = road.head(&road.visitor, "GET /closed", format!("Authorization: Bearer {token}\r\n{lines}"));
     let heard = road.passes(&road.visitor, head).await;
@@ -520,7 +520,7 @@ async fn a_claim_of_another_shape_is_no_membership() {
     let key = Key::new();
     let road = with_partner(Road::planned(House::plan().policies(policies), "", Recorder::open().await).await, &key).await;
     let ask = async |claims: Value| {
-        let token = key.sign(&road, claims);
+        let token = key.sign(&road, &claims);
         road.ask(&road.visitor, "GET /closed", format!("Authorization: Bearer {token}\r\n")).await.statuses()
     };
     for email in [
@@ -580,7 +580,7 @@ async fn what_a_provider_says_is_one_value_of_one_header() {
     let plan = House::plan().policies("@id(\"all\") permit (principal, action, resource);");
     let road = with_partner(Road::planned(plan, "", Recorder::open().await).await, &key).await;
     let ask = async |claims: Value| {
-        let token = key.sign(&road, claims);
+        let token = key.sign(&road, &claims);
         let raw = road.ask(&road.visitor, "GET /closed", format!("Authorization: Bearer {token}\r\n")).await;
         (raw.statuses(), road.notes.take())
     };
@@ -630,7 +630,7 @@ impl Key {
     }
 
     /// A good token of `guest` on this road's laptop, but for `claims`.
-    fn sign(&self, road: &Road, claims: Value) -> String {
+    fn sign(&self, road: &Road, claims: &Value) -> String {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let mut all = json!({
             "iss": "https://partner.example", "aud": "sekisho", "sub": "guest", "iat": now, "nbf": now, "exp": now + 300,
