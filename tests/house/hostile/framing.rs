@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::future::join_all;
-
-use super::knock::{Fate, Person, Road, over_http2};
+use super::knock::{Fate, Person, Road, over_http2, side_by_side};
 use crate::harness::{House, Recorder, contains, ok};
 
 impl Road {
@@ -21,7 +19,7 @@ impl Road {
             assert!(reasons.contains(&&*raw.reason().unwrap_or_default()), "{shown:?}: {}", raw.text());
             assert!(raw.closed, "{shown:?} leaves the connection open");
         });
-        join_all(all).await;
+        side_by_side(all).await;
         self.silent(reasons[0]);
     }
 
@@ -239,7 +237,7 @@ async fn a_chunk_that_is_not_sound_is_no_body() {
         let shown = String::from_utf8_lossy(body);
         assert!(matches!(raw.statuses()[..], [400] | []) && raw.closed, "{shown:?}: {}", raw.text());
     });
-    join_all(all).await;
+    side_by_side(all).await;
     // The heads may be there: they were sound. No body is whole, and nothing of the tail was ever a request.
     let heard = road.notes.take();
     assert!(heard.lines().iter().all(|line| line == "POST /closed/broken HTTP/1.1"), "{:?}", heard.lines());

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::knock::{Fate, Road, over_http2};
+use super::knock::{Fate, Road, over_http2, side_by_side};
 use crate::harness::{House, Recorder, allowed};
 
 /// Every way on which something reaches an app, as a method with its target, and the lines that make it.
@@ -140,7 +140,7 @@ async fn what_apps_believe_comes_from_us_alone() {
     assert!(!heard.has("EVIL") && heard.has("\r\nx-forwarded-user: corp/alice\r\n"), "{}", String::from_utf8_lossy(&heard.bytes));
     // Nobody's word makes anybody somebody, and the app does not even hear it.
     let asked = BELIEVED.iter().map(|name| road.ask(&road.visitor, "GET /closed", format!("{name}: corp/alice\r\n")));
-    for raw in futures_util::future::join_all(asked).await {
+    for raw in side_by_side(asked).await {
         assert_eq!((raw.statuses(), raw.reason().as_deref()), (vec![401], Some("no_credential")), "{}", raw.text());
     }
     road.silent("believed names");

@@ -1,5 +1,6 @@
 //! A gate before an app that believes everything, and people who knock with bytes of their own.
 
+use futures_util::stream::{self, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
@@ -81,7 +82,7 @@ impl Road {
             let raw = self.ask(who, format!("GET {target}"), "").await;
             assert_eq!((raw.statuses(), raw.reason().as_deref()), (vec![status], Some(reason)), "{target}: {}", raw.text());
         });
-        futures_util::future::join_all(all).await;
+        side_by_side(all).await;
         self.silent(&targets.concat());
     }
 
@@ -107,6 +108,11 @@ impl Road {
         let heard = self.notes.take();
         assert!(heard.bytes.is_empty(), "{what}: {}", String::from_utf8_lossy(&heard.bytes));
     }
+}
+
+/// All of these, some at a time: an address has a share of connections and handshakes.
+pub(super) async fn side_by_side<T>(all: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    stream::iter(all).buffered(16).collect().await
 }
 
 /// What became of an HTTP/2 stream.

@@ -1,8 +1,6 @@
 //! What a request asks for: paths, queries, hosts in the request line.
 
-use futures_util::future::join_all;
-
-use super::knock::{Fate, Road, over_http2};
+use super::knock::{Fate, Road, over_http2, side_by_side};
 use crate::harness::{House, NAVIGATION, Recorder};
 
 /// Holds: 1, 19.
@@ -181,7 +179,7 @@ async fn a_target_is_made_of_what_it_may_be_made_of() {
             assert_eq!(raw.statuses(), [400], "{byte:#x}: {}", raw.text());
         }
     });
-    join_all(raw).await;
+    side_by_side(raw).await;
     let query = [0, 9, 0x0b, 0x1f, 0x7f, 0x80, 0xff, b'<', b'"'].into_iter().map(|byte| {
         let road = &road;
         async move {
@@ -189,7 +187,7 @@ async fn a_target_is_made_of_what_it_may_be_made_of() {
             assert_eq!(road.alice.client.raw(&road.url(), head).await.statuses(), [400], "{byte:#x}");
         }
     });
-    join_all(query).await;
+    side_by_side(query).await;
     road.silent("raw bytes");
     road.passes_target(&road.visitor, "/open/a-._~!$&'()*+,=:@%20%C3%BC?%00%zz=[]|^`{}'").await;
 }
