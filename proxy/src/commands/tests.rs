@@ -20,7 +20,7 @@ use crate::contain::{Usage, UsageMetrics};
 use crate::inventory::samples::{self, key, user};
 use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, Platform};
 use crate::secret::{Digest, Sealer};
-use crate::store::{Enrolment, InviteCode, Registrar};
+use crate::store::{Enrolment, FromProvider, InviteCode, Registrar};
 
 const START: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -126,7 +126,7 @@ impl Gate {
 
     async fn session(&self, id: &str, subject: &str, device: &str) {
         let session = samples::session(id, subject, device, self.clock.now());
-        self.registrar.start_session(session, None, "").await.unwrap();
+        self.registrar.start_session(session, FromProvider::default(), "").await.unwrap();
     }
 
     /// Everything that goes over the socket, word for word.

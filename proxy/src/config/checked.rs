@@ -166,6 +166,10 @@ pub struct IdentityProvider {
     pub keys_refresh: Duration,
     /// Known keys serve this long while the provider is down. Default 24 h (`keys_max_age`).
     pub keys_max_age: Duration,
+    /// Bearer tokens that are valid for longer than this from now on are refused; `None`: as long as they say.
+    pub max_token_lifetime: Option<Duration>,
+    /// Hosts, beside the issuer's own, that its discovery document may lead the gate to; lower case.
+    pub hosts: Vec<String>,
 }
 
 impl IdentityProvider {

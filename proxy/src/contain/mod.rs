@@ -5,7 +5,8 @@
 //! A lever is pulled after its fact was published: whoever is told then finds the new fact when asking again. Who asks, and how an
 //! access is cut, is the hallway's business (`journey`).
 //!
-//! Beside them, what everybody has had lately: [`Usage`]; and how many requests are under way, and whose: [`Crowd`].
+//! Beside them, what everybody has had lately: [`Usage`]; how many requests are under way, and whose: [`Crowd`]; and how often strangers may
+//! try: [`Throttle`].
 
 mod cause;
 mod change;
@@ -15,6 +16,7 @@ mod leases;
 mod levers;
 mod mark;
 mod metrics;
+mod throttle;
 mod usage;
 
 pub use cause::Cause;
@@ -24,6 +26,7 @@ pub use leases::{Kind, Lease, Leases, Place, Terms};
 pub use levers::{Levers, Way};
 pub use mark::Mark;
 pub use metrics::{ContainMetrics, Tally};
+pub use throttle::{Rate, Throttle};
 pub use usage::{
     Credit, Figures, Heads, Hold, Holder, Rebuild, Restored, SnapshotError, StreamId, Usage, UsageMetrics, Used, UsedUp, Whose,
 };

@@ -11,10 +11,10 @@ use sekisho_certs::fingerprint;
 
 use super::metrics::{EnrolMetrics, EnrolOutcome};
 use super::refusal::EnrolRefusal;
-use super::throttle::Throttle;
 use super::wire::{EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Approval;
+use crate::contain::{Rate, Throttle};
 use crate::inventory::{Device, DeviceId, DeviceStatus, KeyProtection, LiveDevice};
 use crate::secret::Digest;
 use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar};
@@ -50,7 +50,7 @@ impl Enrolment {
         clock: Clock,
         metrics: EnrolMetrics,
     ) -> Self {
-        let throttle = Throttle::new(clock.now());
+        let throttle = Throttle::new(EACH, ALL, clock.now());
         Self { registrar, authority, settings: ArcSwap::from_pointee(settings), clock, throttle, metrics }
     }
 
@@ -197,6 +197,12 @@ fn unix_time(at: Timestamp) -> UnixTime {
 
 /// How long after its enrolment a device may ask for the lost answer.
 pub(super) const REPEAT: Duration = Duration::from_secs(10 * 60);
+
+/// Ten at once, then one each six seconds.
+const EACH: Rate = Rate { tokens: 10, refill: Duration::from_secs(6) };
+
+/// A hundred at once, then ten a second.
+const ALL: Rate = Rate { tokens: 100, refill: Duration::from_millis(100) };
 
 /// Names made up for one device: two of 40 random bits hardly ever meet.
 const ATTEMPTS: u32 = 3;

@@ -12,7 +12,6 @@ mod metrics;
 mod refusal;
 #[cfg(test)]
 mod tests;
-mod throttle;
 mod wire;
 
 pub use code::{EnrolmentCode, InvalidEnrolmentCode, pin_of};

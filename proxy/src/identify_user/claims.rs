@@ -42,6 +42,9 @@ pub enum ClaimProblem {
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
+    /// `exp` is further ahead than is taken.
+    #[error("the token is valid for longer than this gate takes")]
+    TooLong,
     /// `nbf`, `iat` or `auth_time` lies in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -104,6 +107,19 @@ impl Validity {
     }
 }
 
+impl Validity {
+    /// Whether it ends within `longest` from now, if there is such a bound.
+    ///
+    /// # Errors
+    /// [`ClaimProblem::TooLong`].
+    pub fn check_length(&self, longest: Option<Duration>, now: Timestamp) -> Result<(), ClaimProblem> {
+        match longest {
+            Some(longest) if self.expires_at > now.plus(longest).plus(LEEWAY) => Err(ClaimProblem::TooLong),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Person {
     /// Reads `claims`; what they lack is looked for in `userinfo`, if there was any. Where both speak, the signed one counts.
     ///
@@ -145,12 +161,23 @@ impl Person {
 /// [`ClaimProblem::Malformed`].
 pub fn subject(claims: &Map<String, Value>) -> Result<&str, ClaimProblem> {
     match claims.get("sub") {
-        Some(Value::String(subject))
-            if (1..=255).contains(&subject.len()) && subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)) =>
-        {
-            Ok(subject)
-        }
+        Some(Value::String(subject)) if is_name(subject) => Ok(subject),
         _ => Err(ClaimProblem::Malformed("sub")),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// `sid`: the provider's name for the sign-in, which is plain text as `sub` is (OpenID Connect Front-Channel Logout 1.0, section 3).
+///
+/// # Errors
+/// [`ClaimProblem::Malformed`].
+pub fn session_id(claims: &Map<String, Value>) -> Result<Option<&str>, ClaimProblem> {
+    match text(claims, "sid")? {
+        Some(sid) if !is_name(sid) => Err(ClaimProblem::Malformed("sid")),
+        sid => Ok(sid),
     }
 }
 

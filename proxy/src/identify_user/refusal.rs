@@ -88,6 +88,7 @@ impl UserRefusal {
             Self::Issuer => "token_issuer",
             Self::Audience => "token_audience",
             Self::Claims(ClaimProblem::Expired) => "token_expired",
+            Self::Claims(ClaimProblem::TooLong) => "token_lifetime",
             Self::Claims(ClaimProblem::NotYetValid) => "token_not_yet_valid",
             Self::Claims(ClaimProblem::Malformed(_)) => "token_claims",
             Self::Claims(ClaimProblem::Groups(_)) | Self::Groups(_) => "token_groups",

@@ -110,6 +110,8 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         refresh: Duration::from_secs(15 * 60),
         keys_refresh: Duration::from_secs(600),
         keys_max_age: Duration::from_secs(24 * 3600),
+        max_token_lifetime: None,
+        hosts: Vec::new(),
     }
 }
 

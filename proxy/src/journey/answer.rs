@@ -14,7 +14,7 @@ use crate::identify_user::UserRefusal;
 use crate::inventory::SessionOver;
 use crate::read::ReadRefusal;
 use crate::route::RouteRefusal;
-use crate::sign_in::{FormFate, Needed, SignInRefusal, StepUpRefusal};
+use crate::sign_in::{FormFate, LogoutRefusal, Needed, SignInRefusal, StepUpRefusal};
 
 use super::refusal::Refusal;
 use super::words;
@@ -56,6 +56,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
         Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
         Refusal::SignIn(why) => sign_in(why),
+        Refusal::Logout(why) => logout(why),
         Refusal::StepUp(why) => step_up(why),
         Refusal::Enrol(why) => {
             row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
@@ -269,6 +270,25 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         | SignInRefusal::NoRandomness(_) => (StatusCode::SERVICE_UNAVAILABLE, RETRY_LATER),
     };
     row(status, why.as_str(), "You could not be signed in", sentence(&why.to_string()), remedy)
+}
+
+/// A provider hears 400 for whatever is not done (OpenID Connect Back-Channel Logout 1.0, section 2.8).
+fn logout(why: &LogoutRefusal) -> Answer {
+    let status = match why {
+        LogoutRefusal::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        LogoutRefusal::Malformed
+        | LogoutRefusal::Token(_)
+        | LogoutRefusal::Kind(_)
+        | LogoutRefusal::Issuer
+        | LogoutRefusal::Audience
+        | LogoutRefusal::Claims(_)
+        | LogoutRefusal::Stale
+        | LogoutRefusal::Nobody
+        | LogoutRefusal::Replayed
+        | LogoutRefusal::NoKeys(_)
+        | LogoutRefusal::Store(_) => StatusCode::BAD_REQUEST,
+    };
+    row(status, why.as_str(), "Nobody was signed out", sentence(&why.to_string()), RETRY_CLIENT)
 }
 
 fn step_up(why: &StepUpRefusal) -> Answer {

@@ -19,11 +19,14 @@ use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
+use crate::identify_user::claims::ClaimProblem;
+use crate::identify_user::jws::JwsProblem;
+use crate::identify_user::keys::NoKeys;
 use crate::inventory::{DeviceId, SessionOver};
 use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
-use crate::sign_in::{Asked, FormFate, Needed, SignInRefusal, StepUpProblem, StepUpRefusal, Way};
+use crate::sign_in::{Asked, FormFate, LogoutRefusal, Needed, SignInRefusal, StepUpProblem, StepUpRefusal, Way};
 
 fn all() -> Vec<Refusal> {
     let device: DeviceId = "lap-7".parse().unwrap();
@@ -114,6 +117,7 @@ fn all() -> Vec<Refusal> {
             UserRefusal::Issuer,
             UserRefusal::Audience,
             UserRefusal::Confirmation,
+            UserRefusal::Claims(ClaimProblem::TooLong),
         ]
         .map(Refusal::User),
     );
@@ -196,6 +200,22 @@ fn all() -> Vec<Refusal> {
         ]
         .map(Refusal::SignIn),
     );
+    all.extend(
+        [
+            LogoutRefusal::Malformed,
+            LogoutRefusal::Token(JwsProblem::Signature),
+            LogoutRefusal::Kind("events"),
+            LogoutRefusal::Issuer,
+            LogoutRefusal::Audience,
+            LogoutRefusal::Claims(ClaimProblem::Malformed("jti")),
+            LogoutRefusal::Stale,
+            LogoutRefusal::Nobody,
+            LogoutRefusal::Replayed,
+            LogoutRefusal::Throttled { retry_after: Duration::from_secs(1) },
+            LogoutRefusal::NoKeys(NoKeys::Stale),
+        ]
+        .map(Refusal::Logout),
+    );
     all.extend([StepUpRefusal::NotAgain, StepUpRefusal::CannotAsk].map(Refusal::StepUp));
     let way = Way { location: "https://gate.example/.sekisho/sign-in?step_up=x".to_owned(), set_cookies: Vec::new() };
     let asked = |max_age, acr: &[&str]| Asked { max_age, acr_values: acr.iter().map(|&acr| acr.to_owned()).collect() };
@@ -277,6 +297,7 @@ fn the_manual_explains_every_refusal() {
         include_str!("../route/router.rs"),
         include_str!("../identify_user/refusal.rs"),
         include_str!("../sign_in/refusal.rs"),
+        include_str!("../sign_in/logout.rs"),
         include_str!("../forward/error.rs"),
         include_str!("../enrol/refusal.rs"),
     ]

@@ -13,6 +13,7 @@ use super::body::Body;
 use super::calls::Call;
 use super::connection::Client;
 use super::gate::{Core, World};
+use super::logout;
 use super::manner::Manner;
 use super::refusal::Refusal;
 use super::reply;
@@ -121,7 +122,11 @@ impl Finish<'_> {
         {
             self.core.gate.signals.refused(device.as_str(), story.at());
         }
-        let mut response = self.refusal_response(&answer, needed, &story.id().to_string());
+        let id = story.id().to_string();
+        let mut response = match refusal {
+            Refusal::Logout(why) => logout::refusal(why, &answer, &id),
+            _ => self.refusal_response(&answer, needed, &id),
+        };
         match refusal {
             Refusal::User(why) => self.credential_headers(*why, &mut response),
             Refusal::Decide(why) => {
@@ -131,6 +136,12 @@ impl Finish<'_> {
             }
             Refusal::TooOften { wait } => retry_after(&mut response, *wait),
             Refusal::Crowded(Crowded::Address | Crowded::Device | Crowded::User) => retry_after(&mut response, CROWDED),
+            Refusal::Logout(why) => {
+                tracing::info!(request = %id, reason = answer.reason, error = %why, "a provider's logout was refused");
+                if let Some(wait) = why.retry_after() {
+                    retry_after(&mut response, wait);
+                }
+            }
             Refusal::Enrol(why) => {
                 if let Some(after) = why.retry_after() {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));

@@ -18,6 +18,7 @@ mod enrolling;
 mod finish;
 mod gate;
 mod landing;
+mod logout;
 mod manner;
 mod metrics;
 mod own;

@@ -17,6 +17,7 @@ use super::enrolling;
 use super::finish::{HTML, own_response};
 use super::gate::{Core, World};
 use super::landing;
+use super::logout;
 use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
@@ -60,7 +61,8 @@ pub(super) async fn handle(
         OwnPath::Jwks => reads(&own.request).map(|()| jwks(world))?,
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
         OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor).await?,
-        OwnPath::BackchannelLogout | OwnPath::Unknown => return Err(Refusal::NothingHere),
+        OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,
+        OwnPath::Unknown => return Err(Refusal::NothingHere),
     };
     Ok(Outcome::Own(response))
 }

@@ -12,7 +12,7 @@ use crate::identify_user::UserRefusal;
 use crate::read::{FramingRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
-use crate::sign_in::{SignInRefusal, StepUpRefusal};
+use crate::sign_in::{LogoutRefusal, SignInRefusal, StepUpRefusal};
 
 use super::control::ControlError;
 
@@ -49,6 +49,9 @@ pub enum Refusal {
     /// Signing in did not work.
     #[error(transparent)]
     SignIn(#[from] SignInRefusal),
+    /// A provider's logout was not done.
+    #[error(transparent)]
+    Logout(#[from] LogoutRefusal),
     /// Another sign-in is needed.
     #[error(transparent)]
     StepUp(#[from] StepUpRefusal),

@@ -20,7 +20,7 @@ use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Metadata, Provider};
 use crate::inventory::{LiveSession, Session, SessionId, UserId};
 use crate::secret::{self, Digest};
-use crate::store::{Actor, SessionsOf};
+use crate::store::{Actor, FromProvider, SessionsOf};
 
 impl SignIn {
     /// The provider's answer.
@@ -116,13 +116,13 @@ impl SignIn {
         let redirect = self.redirect_uri(&attempt.provider, attempt.own_callback);
         let conversation = Conversation::with(provider, &metadata, &redirect)?;
         let exchanged = conversation.exchange(code, &attempt.verifier).await?;
-        let person = who(&conversation, &exchanged, provider, attempt, code, now).await?;
+        let (person, sid) = who(&conversation, &exchanged, provider, attempt, code, now).await?;
         if let Some(goal) = &attempt.goal {
             goal.wanted.met_by(&person, now).map_err(|problem| goal.failed(problem))?;
         }
         let session = self.new_session(person, provider, device, now)?;
         let kept = Kept { id_token: exchanged.id_token.expose().clone() }.to_bytes();
-        Ok(self.registrar.start_session(session, kept, "signed in").await?)
+        Ok(self.registrar.start_session(session, FromProvider { kept, sid }, "signed in").await?)
     }
 
     fn new_session(
@@ -181,7 +181,7 @@ fn check_issuer(query: &Query, provider: &Provider, metadata: &Metadata) -> Resu
     }
 }
 
-/// Who signed in, by the ID token and, for what it lacks, by userinfo.
+/// Who signed in, by the ID token and, for what it lacks, by userinfo; and what the provider calls the sign-in.
 async fn who(
     conversation: &Conversation<'_>,
     exchanged: &Exchanged,
@@ -189,7 +189,7 @@ async fn who(
     attempt: &Attempt,
     code: &str,
     now: Timestamp,
-) -> Result<Person, SignInRefusal> {
+) -> Result<(Person, Option<String>), SignInRefusal> {
     let settings = &provider.settings;
     let expected = Expected {
         client_id: settings.client.as_ref().map(|client| client.id.as_str()).ok_or(SignInRefusal::UnknownProvider)?,
@@ -208,7 +208,8 @@ async fn who(
     } else {
         None
     };
-    Ok(Person::read(&claims, userinfo.as_ref(), settings, now)?)
+    let sid = claims::session_id(&claims)?.map(str::to_owned);
+    Ok((Person::read(&claims, userinfo.as_ref(), settings, now)?, sid))
 }
 
 /// Whether the ID token leaves something open that userinfo may say.

@@ -36,6 +36,7 @@ pub(super) async fn verify(
     Ok(token.payload)
 }
 
+/// Whether the provider signed it: if need be, with keys that are fetched now.
 async fn check_signature(token: &Jws<'_>, provider: &Provider, now: Timestamp) -> Result<(), SignInRefusal> {
     let verify = || match provider.ring.keys(now) {
         Ok(keys) => token.verify(&keys.set).map_err(|problem| SignInRefusal::from(IdTokenProblem::from(problem))),
@@ -59,15 +60,7 @@ fn check_claims(
     if claims::text(payload, "iss")? != Some(issuer) {
         return Err(IdTokenProblem::Issuer.into());
     }
-    let audience = claims::audience(payload)?;
-    if !audience.contains(&expected.client_id) {
-        return Err(IdTokenProblem::Audience.into());
-    }
-    match claims::text(payload, "azp")? {
-        Some(party) if party == expected.client_id => {}
-        None if audience.len() == 1 => {}
-        _ => return Err(IdTokenProblem::AuthorizedParty.into()),
-    }
+    check_party(payload, expected.client_id)?;
     let validity = Validity::of(payload)?;
     validity.check(expected.now)?;
     if validity.issued_at.is_none() {
@@ -81,6 +74,19 @@ fn check_claims(
     check_hash(payload, "c_hash", algorithm, expected.code)?;
     claims::subject(payload)?;
     Ok(())
+}
+
+/// It is for this client, and was made for it.
+pub(super) fn check_party(payload: &Map<String, Value>, client_id: &str) -> Result<(), IdTokenProblem> {
+    let audience = claims::audience(payload).map_err(IdTokenProblem::Claims)?;
+    if !audience.contains(&client_id) {
+        return Err(IdTokenProblem::Audience);
+    }
+    match claims::text(payload, "azp").map_err(IdTokenProblem::Claims)? {
+        Some(party) if party == client_id => Ok(()),
+        None if audience.len() == 1 => Ok(()),
+        _ => Err(IdTokenProblem::AuthorizedParty),
+    }
 }
 
 /// The left half of the hash of what came with the token; optional in this flow, and checked where it is there.

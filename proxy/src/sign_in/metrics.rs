@@ -2,6 +2,7 @@
 
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
 
+use super::logout::LogoutRefusal;
 use super::refusal::SignInRefusal;
 use crate::clock::Timestamp;
 
@@ -11,6 +12,49 @@ pub struct SignInMetrics {
     sign_ins: IntCounterVec,
     last_success: GaugeVec,
     step_ups: IntCounterVec,
+    logouts: IntCounterVec,
+}
+
+/// What came of a provider's word that somebody left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutOutcome {
+    /// Sessions were ended.
+    Ended,
+    /// There was none (any more).
+    NothingToEnd,
+    /// The request or its token is not right.
+    Refused,
+    /// The token was used before.
+    Replayed,
+    /// Too many were refused.
+    Throttled,
+    /// The gate could not do it.
+    Failed,
+}
+
+impl LogoutOutcome {
+    /// Label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::NothingToEnd => "nothing_to_end",
+            Self::Refused => "refused",
+            Self::Replayed => "replayed",
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(super) fn of<T>(result: &Result<Vec<T>, LogoutRefusal>) -> Self {
+        match result {
+            Ok(ended) if ended.is_empty() => Self::NothingToEnd,
+            Ok(_) => Self::Ended,
+            Err(LogoutRefusal::Replayed) => Self::Replayed,
+            Err(LogoutRefusal::Throttled { .. }) => Self::Throttled,
+            Err(LogoutRefusal::NoKeys(_) | LogoutRefusal::Store(_)) => Self::Failed,
+            Err(_) => Self::Refused,
+        }
+    }
 }
 
 /// What came of a denial that a fresher or stronger sign-in would turn into a permit.
@@ -115,14 +159,23 @@ impl SignInMetrics {
             Opts::new("sekisho_step_up_total", "Denials that another sign-in would turn into a permit, and what came of them."),
             &["app", "outcome"],
         )?;
+        let logouts = IntCounterVec::new(
+            Opts::new("sekisho_backchannel_logouts_total", "Logout tokens that identity providers sent, by outcome."),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(logouts.clone()))?;
         registry.register(Box::new(step_ups.clone()))?;
         registry.register(Box::new(sign_ins.clone()))?;
         registry.register(Box::new(last_success.clone()))?;
-        Ok(Self { sign_ins, last_success, step_ups })
+        Ok(Self { sign_ins, last_success, step_ups, logouts })
     }
 
     pub(super) fn step_up(&self, app: &str, outcome: StepUpOutcome) {
         self.step_ups.with_label_values(&[app, outcome.as_str()]).inc();
+    }
+
+    pub(super) fn logged_out(&self, outcome: LogoutOutcome) {
+        self.logouts.with_label_values(&[outcome.as_str()]).inc();
     }
 
     pub(super) fn ended(&self, provider: &str, outcome: Outcome, now: Timestamp) {

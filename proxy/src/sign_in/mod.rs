@@ -14,6 +14,8 @@ mod form;
 pub mod fuzzing;
 mod id_token;
 mod kept;
+mod logout;
+mod logout_token;
 mod metrics;
 mod provider;
 mod query;
@@ -29,7 +31,8 @@ mod visit;
 mod wanted;
 
 pub use form::{Field, FormId, MAX_FORM, NewForm, OpenForm};
-pub use metrics::{Outcome, SignInMetrics, StepUpOutcome};
+pub use logout::{LogoutRefusal, LogoutRequest};
+pub use metrics::{LogoutOutcome, Outcome, SignInMetrics, StepUpOutcome};
 pub use query::BadQuery;
 pub use refusal::{IdTokenProblem, SignInRefusal};
 pub use service::SignIn;

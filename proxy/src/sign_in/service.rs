@@ -8,6 +8,7 @@ use http::Method;
 
 use super::address::{Addresses, ReturnTo};
 use super::form::{FormId, Forms};
+use super::logout::Logouts;
 use super::metrics::SignInMetrics;
 use super::query;
 use super::refusal::SignInRefusal;
@@ -49,6 +50,8 @@ pub(super) struct UnderWay {
     pub(super) tried: Shelf<()>,
     /// Forms that are to be sent again.
     pub(super) forms: Forms,
+    /// Logouts that providers ask for.
+    pub(super) logouts: Logouts,
     /// Names tickets; `None` if there was no randomness.
     pub(super) ticket_key: Option<hmac::Key>,
 }
@@ -207,6 +210,7 @@ impl UnderWay {
             tickets: Shelf::new(ATTEMPT),
             tried: Shelf::new(QUIET),
             forms: Forms::new(),
+            logouts: Logouts::new(),
             ticket_key: hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new()).ok(),
         }
     }

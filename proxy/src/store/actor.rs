@@ -18,6 +18,8 @@ pub enum Actor {
     },
     /// A person, for what belongs to them: signing in and out.
     Person(UserId),
+    /// An identity provider, for the sessions of its people; by its configured name.
+    Provider(Arc<str>),
     /// A device, for what belongs to it: enrolling.
     Device(DeviceId),
     /// The gate itself; which part of it.
@@ -45,6 +47,7 @@ impl fmt::Display for Actor {
             Self::Operator { uid, name: Some(name) } => write!(f, "uid:{uid} ({name})"),
             Self::Operator { uid, name: None } => write!(f, "uid:{uid}"),
             Self::Person(user) => write!(f, "user:{user}"),
+            Self::Provider(name) => write!(f, "provider:{name}"),
             Self::Device(device) => write!(f, "device:{device}"),
             Self::System(part) => write!(f, "system:{part}"),
         }

@@ -34,4 +34,4 @@ pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvi
 pub use near::{did_you_mean, near};
 pub use people::{PersonError, canonical_email};
 pub use registrar::Registrar;
-pub use sessions::{SessionError, SessionsOf};
+pub use sessions::{FromProvider, Meant, SessionError, SessionsOf};

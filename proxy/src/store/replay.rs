@@ -7,7 +7,7 @@ use sqlx::SqlitePool;
 
 use super::follow::Follower;
 use super::tests::{Bench, picture};
-use super::{Actor, NewDevice, Registrar, SessionsOf};
+use super::{Actor, FromProvider, NewDevice, Registrar, SessionsOf};
 use crate::clock::Timestamp;
 use crate::contain::Levers;
 use crate::inventory::samples::{self, key, user};
@@ -85,7 +85,7 @@ async fn perform(registrar: &Registrar, deed: &Deed) {
         Deed::Retire(n) => drop(registrar.retire_device(&device(*n), &by, "").await),
         Deed::Begin { session: s, user: u, device: d } => {
             let facts = samples::session(&format!("s{s}"), &format!("u{u}"), device(*d).as_str(), Timestamp(0));
-            drop(registrar.start_session(facts, None, "").await);
+            drop(registrar.start_session(facts, FromProvider::default(), "").await);
         }
         Deed::Cookie { session: s, host } => {
             let host = format!("app{host}.example").parse().unwrap();

@@ -24,6 +24,28 @@ pub enum SessionsOf {
     User(UserId),
     /// All on a device.
     Device(DeviceId),
+    /// Those that a provider says are over.
+    AtProvider(Meant),
+}
+
+/// Whom a provider means by a logout (OpenID Connect Back-Channel Logout 1.0, section 2.4). Without `sid` and `subject` it is nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// The provider.
+    pub provider: Arc<str>,
+    /// Its name for the sign-in.
+    pub sid: Option<String>,
+    /// The person.
+    pub subject: Option<String>,
+}
+
+/// What comes with a session from its provider.
+#[derive(Debug, Default)]
+pub struct FromProvider {
+    /// Its tokens; kept sealed.
+    pub kept: Option<Secret<Vec<u8>>>,
+    /// Its name for the sign-in (`sid`), by which it can end it.
+    pub sid: Option<String>,
 }
 
 /// A session that cannot be begun, used or ended.
@@ -63,19 +85,19 @@ impl Registrar {
     /// Begins a session. Judged in the same moment as it is stored: its device is in use, its person not suspended.
     ///
     /// A device that waits for its owner by e-mail address becomes this person's if the provider vouched for that address. What
-    /// is `kept` (the provider's tokens) is sealed; [`Registrar::kept_with`] gives it back.
+    /// is kept of the provider's tokens is sealed; [`Registrar::kept_with`] gives it back.
     ///
     /// # Errors
     /// [`SessionError::DeviceNotInUse`], [`SessionError::Suspended`], [`SessionError::Taken`].
     pub async fn start_session(
         &self,
         session: Session,
-        kept: Option<Secret<Vec<u8>>>,
+        provided: FromProvider,
         why: &str,
     ) -> Result<Arc<LiveSession>, SessionError> {
         let (me, note) = (self.clone(), Note::new(&Actor::Person(session.user.clone()), why));
         self.run(async move {
-            let kept = kept.map(|kept| me.inner.sealer.seal(&purpose(&session.id), kept.expose())).transpose();
+            let kept = provided.kept.map(|kept| me.inner.sealer.seal(&purpose(&session.id), kept.expose())).transpose();
             let kept = kept.map_err(|_| StoreError::Sealing("sealing the provider's tokens failed"))?;
             let mut turn = me.begin(note).await?;
             let w = &mut turn.writing;
@@ -88,7 +110,7 @@ impl Registrar {
             }
             pin_owner(w, device, &session).await?;
             end_oldest(w, &session).await?;
-            insert(w, &session, kept).await?;
+            insert(w, &session, kept, provided.sid).await?;
             people::remember(w, &session).await?;
             let id = session.id.clone();
             me.commit(turn).await?;
@@ -147,6 +169,7 @@ impl Registrar {
                 }
                 SessionsOf::User(user) => of_user(w.db(), user).await?,
                 SessionsOf::Device(device) => on_device(w.db(), device).await?,
+                SessionsOf::AtProvider(meant) => at_provider(w.db(), meant).await?,
             };
             end(w, &ids, "ended").await?;
             me.commit(turn).await?;
@@ -236,9 +259,10 @@ async fn end_oldest(w: &mut Writing, session: &Session) -> Result<(), StoreError
     end(w, &named(ids), "ended for a newer one").await
 }
 
-async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>) -> Result<(), StoreError> {
+async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>, sid: Option<String>) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, facts, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, facts, kept, sid) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&*session.id.0)
     .bind(&*session.user.provider)
@@ -248,6 +272,7 @@ async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>) -> Re
     .bind(session.created_at.0)
     .bind(session.facts_json())
     .bind(kept)
+    .bind(sid)
     .execute(w.db())
     .await?;
     w.changed(&Subject::Session(session.id.clone()), BEGUN).await
@@ -279,6 +304,26 @@ async fn of_user(db: &mut SqliteConnection, user: &UserId) -> Result<Vec<Session
 async fn on_device(db: &mut SqliteConnection, device: &DeviceId) -> Result<Vec<SessionId>, StoreError> {
     let ids = sqlx::query_scalar("SELECT id FROM sessions WHERE device = ? ORDER BY id");
     Ok(named(ids.bind(device.as_str()).fetch_all(db).await?))
+}
+
+/// A session whose name at the provider is not known may be the one that is meant, if the person is.
+async fn at_provider(db: &mut SqliteConnection, meant: &Meant) -> Result<Vec<SessionId>, StoreError> {
+    let ids = match (&meant.sid, &meant.subject) {
+        (None, None) => return Ok(Vec::new()),
+        (Some(sid), None) => {
+            sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND sid = ? ORDER BY id").bind(&*meant.provider).bind(sid)
+        }
+        (None, Some(subject)) => sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND subject = ? ORDER BY id")
+            .bind(&*meant.provider)
+            .bind(subject),
+        (Some(sid), Some(subject)) => sqlx::query_scalar(
+            "SELECT id FROM sessions WHERE provider = ? AND subject = ? AND (sid = ? OR sid IS NULL) ORDER BY id",
+        )
+        .bind(&*meant.provider)
+        .bind(subject)
+        .bind(sid),
+    };
+    Ok(named(ids.fetch_all(db).await?))
 }
 
 fn named(ids: Vec<String>) -> Vec<SessionId> {

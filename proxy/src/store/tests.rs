@@ -93,7 +93,7 @@ async fn device_in_use(registrar: &Registrar, name: &str) {
 }
 
 async fn begin(registrar: &Registrar, name: &str, subject: &str, device: &str) -> Arc<LiveSession> {
-    registrar.start_session(samples::session(name, subject, device, START), None, "sign-in").await.unwrap()
+    registrar.start_session(samples::session(name, subject, device, START), FromProvider::default(), "sign-in").await.unwrap()
 }
 
 async fn cookie(registrar: &Registrar, session: &str, app: &str) -> Digest {
@@ -221,8 +221,8 @@ async fn codes_are_not_in_the_database() {
     let registrar = bench.open().await;
     let issued = registrar.invite(invite(), HOUR, &ADMIN, "").await.unwrap();
     device_in_use(&registrar, "lap-1").await;
-    let kept = Some(Secret::new(b"refresh-token-of-ana".to_vec()));
-    registrar.start_session(samples::session("s1", "ana", "lap-1", START), kept, "").await.unwrap();
+    let provided = FromProvider { kept: Some(Secret::new(b"refresh-token-of-ana".to_vec())), sid: None };
+    registrar.start_session(samples::session("s1", "ana", "lap-1", START), provided, "").await.unwrap();
     let token = registrar.issue_app_cookie(&SessionId("s1".into()), &host("wiki.corp.example")).await.unwrap();
     let code = issued.code.expose();
     let plain_code = code.expose().replace('-', "");
@@ -334,7 +334,7 @@ async fn a_session_needs_a_device_in_use_and_a_person_who_is_not_suspended() {
     let registrar = bench.open().await;
     device_in_use(&registrar, "lap-1").await;
     let start = async |name: &str, device: &str| {
-        registrar.start_session(samples::session(name, "ana", device, START), None, "").await.map(|_| ())
+        registrar.start_session(samples::session(name, "ana", device, START), FromProvider::default(), "").await.map(|_| ())
     };
     start("s1", "lap-1").await.unwrap();
     assert!(matches!(start("s1", "lap-1").await, Err(SessionError::Taken(_))));
@@ -361,13 +361,13 @@ async fn the_first_sign_in_with_the_right_address_makes_the_owner() {
     assert_eq!(owner(), Owner::Email("ana@corp.example".to_owned()));
     let mut unverified = samples::session("s2", "ana", "lap-1", START);
     unverified.email = None;
-    registrar.start_session(unverified, None, "").await.unwrap();
+    registrar.start_session(unverified, FromProvider::default(), "").await.unwrap();
     assert_eq!(owner(), Owner::Email("ana@corp.example".to_owned()));
     begin(&registrar, "s3", "ana", "lap-1").await;
     assert_eq!(owner(), Owner::User(user("ana")));
     let mut heir = samples::session("s4", "zoe", "lap-1", START);
     heir.email = Some("ana@corp.example".to_owned());
-    registrar.start_session(heir, None, "").await.unwrap();
+    registrar.start_session(heir, FromProvider::default(), "").await.unwrap();
     assert_eq!(owner(), Owner::User(user("ana")), "an address that is given to somebody else does not take the device along");
 }
 
@@ -448,7 +448,7 @@ async fn sessions_and_cookies_left_behind_are_bounded() {
     for n in 0..20 {
         bench.clock.advance(Duration::from_secs(1));
         let session = samples::session(&format!("s{n:02}"), "ana", "lap-1", bench.clock.now());
-        registrar.start_session(session, None, "").await.unwrap();
+        registrar.start_session(session, FromProvider::default(), "").await.unwrap();
     }
     assert_eq!(registrar.inventory().counts().sessions, 16);
     assert!(registrar.inventory().session(&SessionId("s19".into())).is_some());

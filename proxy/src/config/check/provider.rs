@@ -34,6 +34,9 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
     let ca = raw.ca.as_ref().map(|text| files::roots(text, checker)).unwrap_or_default();
     let refresh = checker.duration(raw.refresh.as_ref(), 15 * MINUTE, SECOND..=DAY);
     let (keys_refresh, keys_max_age) = key_ages(raw, checker);
+    let longest = raw.max_token_lifetime.as_ref();
+    let max_token_lifetime = longest.map(|text| checker.duration(Some(text), DAY, MINUTE..=3650 * DAY));
+    let hosts = hosts(raw, checker);
     if let (Some(list), None) = (&raw.known_groups, &raw.groups_claim) {
         checker.wrong(&list.at, "this has no effect without a `groups_claim`, which is where groups come from", "take it out");
     }
@@ -50,6 +53,8 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
         refresh,
         keys_refresh,
         keys_max_age,
+        max_token_lifetime,
+        hosts,
         name: name?,
         issuer: issuer?,
     })
@@ -160,6 +165,22 @@ fn keys(raw: &raw::IdentityProvider, checker: &mut Checker) -> KeySource {
         }
     }
     KeySource::File(checker.path(file))
+}
+
+/// Names as they stand in addresses, without port: a document that names another is not followed.
+fn hosts(raw: &raw::IdentityProvider, checker: &mut Checker) -> Vec<String> {
+    let Some(list) = &raw.hosts else { return Vec::new() };
+    if raw.jwks_file.is_some() {
+        checker.wrong(&list.at, "this has no effect beside `jwks_file`", "take it out");
+    }
+    for text in &list.items {
+        let read = url::Host::parse(&text.value).ok().map(|host| host.to_string());
+        if read.as_deref() != Some(text.value.as_str()) {
+            let what = format!("{:?} is not a host in lower case", text.value);
+            checker.wrong(&text.at, what, "write it without https:// and port, such as \"keys.corp.example\"");
+        }
+    }
+    checker.texts(Some(list))
 }
 
 fn key_ages(raw: &raw::IdentityProvider, checker: &mut Checker) -> (Duration, Duration) {

@@ -21,5 +21,7 @@ sections! {
         refresh: Text,
         keys_refresh: Text,
         keys_max_age: Text,
+        max_token_lifetime: Text,
+        hosts: List<Text>,
     }
 }

@@ -60,6 +60,7 @@ impl Verified {
         }
         let validity = Validity::of(payload)?;
         validity.check(now)?;
+        validity.check_length(provider.settings.max_token_lifetime, now)?;
         let certificate = confirmation(payload)?;
         let person = Person::read(payload, None, &provider.settings, now)?;
         let session = Arc::new(session(person, provider, device, validity, digest, now));

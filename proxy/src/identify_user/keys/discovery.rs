@@ -49,6 +49,14 @@ pub enum MetadataError {
     /// It leads to a place that the gate does not call.
     #[error("`{0}` of the discovery document is not an https address")]
     NotHttps(&'static str),
+    /// It leads to a host that nobody named.
+    #[error("`{member}` of the discovery document is at `{host}`; if that host is right, write it into `hosts`")]
+    OtherHost {
+        /// Which member.
+        member: &'static str,
+        /// Where it leads.
+        host: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -71,21 +79,35 @@ impl Metadata {
         format!("{}/.well-known/openid-configuration", issuer.strip_suffix('/').unwrap_or(issuer))
     }
 
-    /// Reads the document that was found at [`Metadata::address`] of `issuer`.
+    /// Reads the document that was found at [`Metadata::address`] of `issuer`. What the gate itself will call has to be at the
+    /// issuer's host or at one of `hosts`: whoever can write the document shall not choose whom we talk to.
     ///
     /// # Errors
     /// [`MetadataError`], with words for the operator.
-    pub fn parse(document: &[u8], issuer: &str) -> Result<Self, MetadataError> {
+    pub fn parse(document: &[u8], issuer: &str, hosts: &[String]) -> Result<Self, MetadataError> {
         let document: Document = serde_json::from_slice(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
         if document.issuer != issuer {
             return Err(MetadataError::OtherIssuer(document.issuer));
         }
+        let own: Option<Uri> = issuer.parse().ok();
+        let called = |uri: &str, member| {
+            let uri = callable(uri, member)?;
+            let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+            let at_issuer = own.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(&host));
+            if !at_issuer && !hosts.contains(&host) {
+                return Err(MetadataError::OtherHost { member, host });
+            }
+            // Plain http is for a provider on this machine that itself is spoken to so: no other may send us to our neighbours here.
+            let plain = own.as_ref().is_some_and(|own| own.scheme_str() == Some("http"));
+            if uri.scheme_str() == Some("http") && !plain { Err(MetadataError::NotHttps(member)) } else { Ok(uri) }
+        };
+        let called_too = |uri: Option<String>, member| uri.map(|uri| called(&uri, member)).transpose();
         let optional = |uri: Option<String>, name| uri.map(|uri| callable(&uri, name)).transpose();
         Ok(Self {
-            jwks_uri: callable(&document.jwks_uri, "jwks_uri")?,
+            jwks_uri: called(&document.jwks_uri, "jwks_uri")?,
             authorization_endpoint: optional(document.authorization_endpoint, "authorization_endpoint")?,
-            token_endpoint: optional(document.token_endpoint, "token_endpoint")?,
-            userinfo_endpoint: optional(document.userinfo_endpoint, "userinfo_endpoint")?,
+            token_endpoint: called_too(document.token_endpoint, "token_endpoint")?,
+            userinfo_endpoint: called_too(document.userinfo_endpoint, "userinfo_endpoint")?,
             end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
             secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
             pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),
@@ -131,7 +153,7 @@ mod tests {
     }
 
     fn parse(document: &serde_json::Value) -> Result<Metadata, MetadataError> {
-        Metadata::parse(document.to_string().as_bytes(), ISSUER)
+        Metadata::parse(document.to_string().as_bytes(), ISSUER, &["keys.example".to_owned()])
     }
 
     #[test]
@@ -161,6 +183,28 @@ mod tests {
                 assert!(matches!(parse(&document), Err(MetadataError::NotHttps(_))), "{member} {uri}");
             }
         }
+    }
+
+    #[test]
+    fn it_leads_to_the_issuer_and_to_hosts_that_are_named() {
+        for member in ["jwks_uri", "token_endpoint", "userinfo_endpoint"] {
+            for uri in ["https://IDP.example:8443/x", "https://keys.example/x"] {
+                let mut document = document();
+                document[member] = uri.into();
+                assert!(parse(&document).is_ok(), "{member} {uri}");
+            }
+            for uri in ["https://127.0.0.1/x", "https://evil.example/x", "https://keys.example.evil.example/", "https://x.idp.example/"] {
+                let mut document = document();
+                document[member] = uri.into();
+                assert!(matches!(parse(&document), Err(MetadataError::OtherHost { .. })), "{member} {uri}");
+            }
+        }
+        let local = |issuer: &str| {
+            let document = json!({"issuer": issuer, "jwks_uri": "http://localhost:9464/metrics"}).to_string();
+            Metadata::parse(document.as_bytes(), issuer, &["localhost".to_owned()])
+        };
+        assert_eq!(local("https://localhost:1"), Err(MetadataError::NotHttps("jwks_uri")));
+        assert!(local("http://localhost:1").is_ok());
     }
 
     #[test]

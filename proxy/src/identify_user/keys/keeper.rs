@@ -32,6 +32,8 @@ pub(super) enum Source {
     Discovery {
         /// The issuer.
         issuer: String,
+        /// Hosts that the document may lead to, beside the issuer's.
+        hosts: Vec<String>,
         /// Trusts what the provider's https needs.
         client: Box<Outbound>,
     },
@@ -102,7 +104,7 @@ impl Keeper {
 
     async fn attempt(&self) -> Result<(), FetchError> {
         let outcome = match &self.source {
-            Source::Discovery { issuer, client } => self.discover(issuer, client).await,
+            Source::Discovery { issuer, hosts, client } => self.discover(issuer, hosts, client).await,
             Source::File(path) => self.read(path).await,
         };
         self.metrics.refreshed(&self.provider, RefreshOutcome::of(outcome.is_ok()), self.clock.now());
@@ -111,8 +113,8 @@ impl Keeper {
 
     /// The discovery document is asked for each time, since it may lead to other keys; when it cannot be had, the keys are
     /// still fetched from where they were.
-    async fn discover(&self, issuer: &str, client: &Outbound) -> Result<(), FetchError> {
-        match self.metadata(issuer, client).await {
+    async fn discover(&self, issuer: &str, hosts: &[String], client: &Outbound) -> Result<(), FetchError> {
+        match self.metadata(issuer, hosts, client).await {
             Ok(metadata) => self.ring.put_metadata(metadata),
             Err(error) if self.ring.metadata().is_none() => return Err(error),
             Err(error) => tracing::warn!(provider = %self.provider, %error, "the discovery document could not be renewed"),
@@ -124,10 +126,10 @@ impl Keeper {
         Ok(())
     }
 
-    async fn metadata(&self, issuer: &str, client: &Outbound) -> Result<Metadata, FetchError> {
+    async fn metadata(&self, issuer: &str, hosts: &[String], client: &Outbound) -> Result<Metadata, FetchError> {
         let address: Uri = Metadata::address(issuer).parse().map_err(http::Error::from)?;
         let document = get(client, address, "the discovery document").await?;
-        Ok(Metadata::parse(&document, issuer)?)
+        Ok(Metadata::parse(&document, issuer, hosts)?)
     }
 
     async fn read(&self, path: &Path) -> Result<(), FetchError> {

@@ -125,7 +125,11 @@ impl Provider {
         let client = Outbound::new(&settings.ca)?;
         let (source, max_age) = match &settings.keys {
             KeySource::Discovery => (
-                Source::Discovery { issuer: settings.issuer.clone(), client: Box::new(client.clone()) },
+                Source::Discovery {
+                    issuer: settings.issuer.clone(),
+                    hosts: settings.hosts.clone(),
+                    client: Box::new(client.clone()),
+                },
                 Some(settings.keys_max_age),
             ),
             KeySource::File(path) => (Source::File(path.clone()), None),
@@ -168,7 +172,7 @@ impl Drop for AbortOnDrop {
 /// Whether keys that were fetched for `old` are those of `new`.
 fn same_keys(old: &IdentityProvider, new: &IdentityProvider) -> bool {
     matches!((&old.keys, &new.keys), (KeySource::Discovery, KeySource::Discovery))
-        && (&old.name, &old.issuer, &old.ca) == (&new.name, &new.issuer, &new.ca)
+        && (&old.name, &old.issuer, &old.ca, &old.hosts) == (&new.name, &new.issuer, &new.ca, &new.hosts)
         && (old.keys_refresh, old.keys_max_age) == (new.keys_refresh, new.keys_max_age)
 }
 

@@ -148,7 +148,7 @@ fn keep(issuer: &str, on_demand: Duration, clock: &Clock) -> (Arc<KeyRing>, toki
     let client = Box::new(Outbound::new(&[]).unwrap().with_timeout(Duration::from_secs(1)));
     let keeper = Keeper {
         provider: "corp".into(),
-        source: Source::Discovery { issuer: issuer.to_owned(), client },
+        source: Source::Discovery { issuer: issuer.to_owned(), hosts: Vec::new(), client },
         pace: Pace { refresh: Duration::from_secs(600), retry: Duration::from_secs(600), on_demand },
         ring: Arc::clone(&ring),
         clock: clock.clone(),

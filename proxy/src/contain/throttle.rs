@@ -1,4 +1,5 @@
-//! How often somebody may try. Codes cannot be guessed; this bounds what trying costs us, and keeps the record readable.
+//! How often somebody may try what strangers may try. Nothing can be guessed so; this bounds what trying costs us, and keeps the record
+//! readable.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,11 +8,22 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Failed attempts, by address (IPv6: by /64) and in all. An attempt takes a token; one that enrols a device gives it back, so
-/// that a whole office behind one address can enrol in a morning.
+/// Failed attempts, by address (IPv6: by /64) and in all. An attempt takes a token; one that succeeds gives it back, so that a whole
+/// office behind one address can enrol in a morning, and a provider sign everybody out.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub struct Throttle {
+    each: Rate,
+    all: Rate,
     state: Mutex<State>,
+}
+
+/// How many attempts, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// At once.
+    pub tokens: i64,
+    /// Time in which one comes back.
+    pub refill: Duration,
 }
 
 #[derive(Debug)]
@@ -27,50 +39,47 @@ struct Bucket {
     at: Timestamp,
 }
 
-#[derive(Clone, Copy)]
-struct Size {
-    tokens: i64,
-    /// Time in which one comes back.
-    refill: Duration,
-}
-
 impl Throttle {
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self { state: Mutex::new(State { all: Bucket::full(ALL, now), addresses: HashMap::new() }) }
+    /// So many for each address, and so many in all.
+    pub fn new(each: Rate, all: Rate, now: Timestamp) -> Self {
+        Self { each, all, state: Mutex::new(State { all: Bucket::full(all, now), addresses: HashMap::new() }) }
     }
 
-    /// Takes a token, or tells how long until there is one.
-    pub(super) fn take(&self, client: IpAddr, now: Timestamp) -> Result<(), Duration> {
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn take(&self, client: IpAddr, now: Timestamp) -> Result<(), Duration> {
         let key = network(client);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Its own bucket first: who has none left does not use up what belongs to all.
-        let mut own = state.addresses.get(&key).copied().unwrap_or_else(|| Bucket::full(EACH, now));
-        own.take(EACH, now)?;
-        state.all.take(ALL, now)?;
+        let mut own = state.addresses.get(&key).copied().unwrap_or_else(|| Bucket::full(self.each, now));
+        own.take(self.each, now)?;
+        state.all.take(self.all, now)?;
         // Full buckets need no memory. The bucket of all bounds how many others there can be.
         if state.addresses.len() >= SWEEP {
-            state.addresses.retain(|_, bucket| !bucket.is_full(EACH, now));
+            state.addresses.retain(|_, bucket| !bucket.is_full(self.each, now));
         }
         state.addresses.insert(key, own);
         Ok(())
     }
 
     /// Gives the token of a successful attempt back.
-    pub(super) fn give_back(&self, client: IpAddr, now: Timestamp) {
+    pub fn give_back(&self, client: IpAddr, now: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.all.add(ALL, now);
+        state.all.add(self.all, now);
         if let Some(own) = state.addresses.get_mut(&network(client)) {
-            own.add(EACH, now);
+            own.add(self.each, now);
         }
     }
 }
 
 impl Bucket {
-    fn full(size: Size, now: Timestamp) -> Self {
+    fn full(size: Rate, now: Timestamp) -> Self {
         Self { level: size.tokens * TOKEN, at: now }
     }
 
-    fn fill(&mut self, size: Size, now: Timestamp) {
+    fn fill(&mut self, size: Rate, now: Timestamp) {
         let gained = now.since(self.at).as_millis() * u128::from(TOKEN.unsigned_abs()) / size.refill.as_millis().max(1);
         let gained = i64::try_from(gained).unwrap_or(i64::MAX);
         if gained > 0 {
@@ -79,7 +88,7 @@ impl Bucket {
         }
     }
 
-    fn take(&mut self, size: Size, now: Timestamp) -> Result<(), Duration> {
+    fn take(&mut self, size: Rate, now: Timestamp) -> Result<(), Duration> {
         self.fill(size, now);
         if self.level >= TOKEN {
             self.level -= TOKEN;
@@ -89,12 +98,12 @@ impl Bucket {
         Err(size.refill * missing / u32::try_from(TOKEN).unwrap_or(1))
     }
 
-    fn add(&mut self, size: Size, now: Timestamp) {
+    fn add(&mut self, size: Rate, now: Timestamp) {
         self.fill(size, now);
         self.level = (self.level + TOKEN).min(size.tokens * TOKEN);
     }
 
-    fn is_full(mut self, size: Size, now: Timestamp) -> bool {
+    fn is_full(mut self, size: Rate, now: Timestamp) -> bool {
         self.fill(size, now);
         self.level >= size.tokens * TOKEN
     }
@@ -109,10 +118,6 @@ fn network(client: IpAddr) -> IpAddr {
 }
 
 const TOKEN: i64 = 1000;
-/// Ten at once, then one each six seconds.
-const EACH: Size = Size { tokens: 10, refill: Duration::from_secs(6) };
-/// A hundred at once, then ten a second.
-const ALL: Size = Size { tokens: 100, refill: Duration::from_millis(100) };
 /// Addresses to remember before looking for those that need not be.
 const SWEEP: usize = 1024;
 
@@ -120,6 +125,8 @@ const SWEEP: usize = 1024;
 mod tests {
     use super::*;
 
+    const EACH: Rate = Rate { tokens: 10, refill: Duration::from_secs(6) };
+    const ALL: Rate = Rate { tokens: 100, refill: Duration::from_millis(100) };
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn address(text: &str) -> IpAddr {
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn one_address_runs_dry_and_another_does_not() {
-        let throttle = Throttle::new(NOW);
+        let throttle = Throttle::new(EACH, ALL, NOW);
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..10 {
             assert_eq!(throttle.take(one, NOW), Ok(()));
@@ -144,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_successful_attempt_costs_nothing() {
-        let throttle = Throttle::new(NOW);
+        let throttle = Throttle::new(EACH, ALL, NOW);
         for _ in 0..500 {
             assert_eq!(throttle.take(address("192.0.2.1"), NOW), Ok(()));
             throttle.give_back(address("192.0.2.1"), NOW);
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_whole_ipv6_network_is_one() {
-        let throttle = Throttle::new(NOW);
+        let throttle = Throttle::new(EACH, ALL, NOW);
         for host in 0..10 {
             assert_eq!(throttle.take(address(&format!("2001:db8::{host}")), NOW), Ok(()));
         }
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn many_addresses_share_one_bound_and_little_memory() {
-        let throttle = Throttle::new(NOW);
+        let throttle = Throttle::new(EACH, ALL, NOW);
         let taken = (0..100_000_u32).filter(|n| throttle.take(IpAddr::V4((0x0a00_0000 + n).into()), NOW).is_ok()).count();
         assert_eq!(taken, 100);
         for minute in 1..200_i64 {

@@ -1,0 +1,238 @@
+//! `backchannel-logout`: a provider says, to us and past the browser, that a sign-in is over (OpenID Connect Back-Channel Logout 1.0).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::logout_token::LogoutToken;
+use super::metrics::LogoutOutcome;
+use super::query::Query;
+use super::service::SignIn;
+use crate::clock::Timestamp;
+use crate::contain::{Rate, Throttle};
+use crate::identify_user::claims::ClaimProblem;
+use crate::identify_user::jws::JwsProblem;
+use crate::identify_user::keys::NoKeys;
+use crate::inventory::SessionId;
+use crate::secret::Digest;
+use crate::store::{Actor, SessionError, SessionsOf};
+
+/// What came to the address.
+#[derive(Clone, Debug)]
+pub struct LogoutRequest {
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// The body: a form.
+    pub body: Bytes,
+    /// Who sent it.
+    pub from: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// A logout that was not done. Nobody is signed out by it.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutRefusal {
+    /// Not a form with one `logout_token`.
+    #[error("the request is not a form with one logout_token")]
+    Malformed,
+    /// Its form, algorithm, key or signature.
+    #[error(transparent)]
+    Token(#[from] JwsProblem),
+    /// It is another kind of token.
+    #[error("the token is not a logout token: see its `{0}`")]
+    Kind(&'static str),
+    /// No provider that signs people in has this issuer.
+    #[error("the token's issuer is not one that people sign in with")]
+    Issuer,
+    /// It is for, or was made for, another client.
+    #[error("the token is not meant for this gate")]
+    Audience,
+    /// Its claims do not do.
+    #[error(transparent)]
+    Claims(ClaimProblem),
+    /// `iat` is too long ago.
+    #[error("the token is too old")]
+    Stale,
+    /// Neither `sub` nor `sid`.
+    #[error("the token names neither a person nor a session")]
+    Nobody,
+    /// It came before.
+    #[error("the token was used already")]
+    Replayed,
+    /// Too many from there were refused.
+    #[error("too many logout tokens were refused")]
+    Throttled {
+        /// How long until one is looked at again.
+        retry_after: Duration,
+    },
+    /// The provider's keys cannot be had.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
+    /// The sessions could not be ended.
+    #[error(transparent)]
+    Store(#[from] SessionError),
+}
+
+/// What is known of earlier logouts; outlives reloads.
+#[derive(Debug)]
+pub(super) struct Logouts {
+    throttle: Throttle,
+    /// Tokens that were used, until they are too old anyway.
+    used: Mutex<HashMap<Digest, Timestamp>>,
+    /// Places for tokens that wait for newer keys.
+    patience: Semaphore,
+}
+
+impl SignIn {
+    /// Ends the sessions that a provider's logout token means; gives how many. To be called on the control runtime.
+    ///
+    /// # Errors
+    /// [`LogoutRefusal`]. That there is nothing to end is none: whoever is meant is signed out.
+    pub async fn log_out(&self, request: &LogoutRequest) -> Result<usize, LogoutRefusal> {
+        let done = self.try_log_out(request).await;
+        self.metrics.logged_out(LogoutOutcome::of(&done));
+        done.map(|ended| ended.len())
+    }
+
+    async fn try_log_out(&self, request: &LogoutRequest) -> Result<Vec<SessionId>, LogoutRefusal> {
+        let logouts = &self.under_way.logouts;
+        logouts.throttle.take(request.from, request.now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
+        let form = form(request)?;
+        let token = form.get("logout_token").ok_or(LogoutRefusal::Malformed)?;
+        let token = LogoutToken::read(token, &self.providers, request.now)?;
+        self.check_signature(&token, request.now).await?;
+        // Whoever can have this signed is the provider itself: it may sign out a whole company at once.
+        logouts.throttle.give_back(request.from, request.now);
+        if !logouts.is_first(token.id, token.until, request.now) {
+            return Err(LogoutRefusal::Replayed);
+        }
+        let by = Actor::Provider(token.meant.provider.clone());
+        let ended = self.registrar.end_sessions(&SessionsOf::AtProvider(token.meant), &by, WHY).await;
+        // The provider may try once more with the same token.
+        Ok(ended.inspect_err(|_failed| logouts.forget(&token.id))?)
+    }
+
+    /// As for ID tokens, newer keys are asked for if need be; but only so many wait for them, as anybody can send a token.
+    async fn check_signature(&self, token: &LogoutToken<'_>, now: Timestamp) -> Result<(), LogoutRefusal> {
+        match token.verify(now) {
+            Err(refusal @ (LogoutRefusal::NoKeys(_) | LogoutRefusal::Token(JwsProblem::UnknownKey))) => {
+                let Ok(_place) = self.under_way.logouts.patience.try_acquire() else { return Err(refusal) };
+                token.provider.ring.renewed().await;
+                token.verify(now)
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+impl LogoutRefusal {
+    /// Label in the record and in metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Malformed => "logout_malformed",
+            Self::Token(_) => "logout_token",
+            Self::Kind(_) => "logout_kind",
+            Self::Issuer => "logout_issuer",
+            Self::Audience => "logout_audience",
+            Self::Claims(_) | Self::Stale | Self::Nobody => "logout_claims",
+            Self::Replayed => "logout_replayed",
+            Self::Throttled { .. } => "logout_throttled",
+            Self::NoKeys(_) | Self::Store(_) => "logout_failed",
+        }
+    }
+
+    /// What the provider reads (`error`; RFC 6749, section 4.1.2.1).
+    pub fn error(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "temporarily_unavailable",
+            Self::NoKeys(_) | Self::Store(_) => "server_error",
+            _ => "invalid_request",
+        }
+    }
+
+    /// How long to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } => Some((*retry_after).max(Duration::from_secs(1))),
+            _ => None,
+        }
+    }
+}
+
+impl Logouts {
+    pub(super) fn new() -> Self {
+        let throttle = Throttle::new(EACH, ALL, Timestamp::default());
+        Self { throttle, used: Mutex::default(), patience: Semaphore::new(PATIENT) }
+    }
+
+    /// Notes that a token is used, unless it was. Where there is no room, the one that ends next makes it: one that comes twice signs
+    /// out twice, which is better than not at all.
+    fn is_first(&self, token: Digest, until: Timestamp, now: Timestamp) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.contains_key(&token) {
+            return false;
+        }
+        if used.len() >= REMEMBERED {
+            used.retain(|_, until| *until > now);
+        }
+        if used.len() >= REMEMBERED
+            && let Some(next) = used.iter().min_by_key(|(_, until)| **until).map(|(token, _)| *token)
+        {
+            used.remove(&next);
+        }
+        used.insert(token, until);
+        true
+    }
+
+    fn forget(&self, token: &Digest) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+    }
+}
+
+fn form(request: &LogoutRequest) -> Result<Query, LogoutRefusal> {
+    let kind = request.content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(LogoutRefusal::Malformed);
+    }
+    let text = std::str::from_utf8(&request.body).map_err(|_not_text| LogoutRefusal::Malformed)?;
+    Query::parse(Some(text)).map_err(|_repeated_or_long| LogoutRefusal::Malformed)
+}
+
+/// In the change feed and the record.
+const WHY: &str = "signed out at the provider";
+
+/// Refused tokens from one address: sixty at once, then one a second.
+const EACH: Rate = Rate { tokens: 60, refill: Duration::from_secs(1) };
+
+/// In all: a signature costs some hundred microseconds to look at.
+const ALL: Rate = Rate { tokens: 1000, refill: Duration::from_millis(5) };
+
+/// Logouts that may wait for newer keys at a time.
+const PATIENT: usize = 32;
+
+/// About 1 MiB.
+const REMEMBERED: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_used_once_and_memory_is_bounded() {
+        let logouts = Logouts::new();
+        let token = |number: usize| Digest::of(&number.to_le_bytes());
+        let until = |number: usize| Timestamp(1_000 + i64::try_from(number).unwrap());
+        for number in 0..=REMEMBERED {
+            assert!(logouts.is_first(token(number), until(number), Timestamp(0)));
+        }
+        assert!(!logouts.is_first(token(1), until(1), Timestamp(0)) && !logouts.is_first(token(REMEMBERED), until(0), Timestamp(0)));
+        assert_eq!(logouts.used.lock().unwrap().len(), REMEMBERED);
+        logouts.forget(&token(1));
+        assert!(logouts.is_first(token(1), until(1), Timestamp(0)), "one that failed may come again");
+    }
+}
