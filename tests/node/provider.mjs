@@ -1,6 +1,6 @@
 // An OpenID provider (npm oidc-provider) with invented people, for the tests.
 //
-// Arrives: settings as JSON in the first argument: { issuer, port, key, chain, clients, people, jwks? }.
+// Arrives: settings as JSON in the first argument: { issuer, port, key, chain, root, clients, people, jwks? }.
 // Leaves: `ready` on standard output once it listens. People sign in with the password that their entry names.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -16,6 +16,23 @@ function signingKeys() {
   const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const jwk = privateKey.export({ format: 'jwk' });
   return { keys: [{ ...jwk, alg: 'ES256', use: 'sig', kid: crypto.randomUUID() }] };
+}
+
+// Clients are on this machine, under names that browsers know to be here and resolvers may not.
+function toThisMachine(address, { method, headers, body }) {
+  const url = new URL(address);
+  const text = String(body);
+  const ca = `-----BEGIN CERTIFICATE-----\n${settings.root.match(/.{1,64}/g).join('\n')}\n-----END CERTIFICATE-----\n`;
+  const sent = { ...Object.fromEntries(headers), host: url.host, 'content-length': Buffer.byteLength(text) };
+  const target = { host: '127.0.0.1', port: url.port, servername: url.hostname, path: url.pathname, method, headers: sent, ca };
+  return new Promise((resolve, reject) => {
+    const request = https.request(target, (response) => {
+      response.resume();
+      response.on('end', () => resolve({ status: response.statusCode }));
+    });
+    request.on('error', reject);
+    request.end(text);
+  });
 }
 
 // Nobody is asked for consent: the gate is the company's own.
@@ -48,6 +65,7 @@ const provider = new Provider(settings.issuer, {
     claimsParameter: { enabled: true },
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true },
+    backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
     resourceIndicators: {
       enabled: true,
@@ -60,6 +78,7 @@ const provider = new Provider(settings.issuer, {
       getCertificate: (context) => context.req.socket.getPeerX509Certificate?.(),
     },
   },
+  fetch: toThisMachine,
   extraTokenClaims: () => ({ groups: ['machines'] }),
   ttl: { AccessToken: 600, ClientCredentials: 600, IdToken: 300, RefreshToken: 86400, Session: 86400, Grant: 86400, Interaction: 600 },
   findAccount: async (_context, sub) => {
@@ -81,6 +100,7 @@ const provider = new Provider(settings.issuer, {
   },
 });
 provider.on('server_error', (_context, error) => console.error(error));
+provider.on('backchannel.error', (_context, error) => console.error(error));
 
 async function form(request) {
   let text = '';

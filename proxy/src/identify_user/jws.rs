@@ -59,17 +59,22 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`JwsProblem::Malformed`], [`JwsProblem::Algorithm`], [`JwsProblem::Critical`].
     pub fn parse(token: &'a str) -> Result<Self, JwsProblem> {
+        Self::with(token, object)
+    }
+
+    /// The same for any kind of payload, as far as signatures go.
+    pub(super) fn with(token: &'a str, payload: impl FnOnce(&str) -> Result<Map<String, Value>, JwsProblem>) -> Result<Self, JwsProblem> {
         if token.len() > MAX_TOKEN {
             return Err(JwsProblem::Malformed);
         }
         let (message, signature) = token.rsplit_once('.').ok_or(JwsProblem::Malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(JwsProblem::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(JwsProblem::Malformed)?;
         let signature = decode(signature)?;
         if signature.is_empty() {
             return Err(JwsProblem::Malformed);
         }
         let header = Header::parse(&object(header)?)?;
-        Ok(Self { message: message.as_bytes(), signature, header, payload: object(payload)? })
+        Ok(Self { message: message.as_bytes(), signature, header, payload: payload(claims)? })
     }
 
     /// Whether one of `keys` signed it; which one, and how, follows from the keys.

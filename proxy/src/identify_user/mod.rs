@@ -19,6 +19,8 @@ pub mod session;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;
 
 pub use again::Again;
 pub use bearer::StolenToken;

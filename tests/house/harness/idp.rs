@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,7 +41,7 @@ pub(crate) struct Idp {
     pub(crate) client_secret: String,
     kind: Kind,
     port: ReservedPort,
-    back: [String; 2],
+    back: [String; 3],
     identity: Identity,
     running: Running,
 }
@@ -74,7 +76,7 @@ impl Idp {
             client_secret: "a-secret-that-must-never-be-recorded".to_owned(),
             kind,
             port,
-            back: [format!("{gate}/.sekisho/callback"), format!("{gate}/.sekisho/sign-out")],
+            back: [format!("{gate}/.sekisho/callback"), format!("{gate}/.sekisho/sign-out"), format!("{gate}/.sekisho/backchannel-logout")],
             identity: authority.server([HOST]),
             running: Running::Nothing,
         }
@@ -89,7 +91,7 @@ impl Idp {
         let client = Client::new(roots, None);
         match self.kind {
             Kind::Demo => self.start_demo().await,
-            Kind::OidcProvider => self.start_oidc_provider(&chain, &key).await,
+            Kind::OidcProvider => self.start_oidc_provider(&chain, &key, &roots[0]).await,
             Kind::Canaille => self.start_canaille(&chain, &key, &client).await,
         }
     }
@@ -141,6 +143,18 @@ impl Idp {
         panic!("signing in does not end; the last page was {}: {}", reply.url, String::from_utf8_lossy(&reply.body));
     }
 
+    /// Signs out at the provider itself, whoever is signed in there with this client. Only npm `oidc-provider` has a page for it.
+    pub(crate) async fn sign_out(&self, client: &Client) {
+        let page = client.click(&format!("{}/session/end", self.issuer)).await;
+        let mut form = Form::find(page.text()).unwrap_or_else(|| panic!("no form: {}", page.shown()));
+        form.fields.insert("logout".to_owned(), "yes".to_owned());
+        let to = page.url.join(&form.action).unwrap();
+        let mut headers = NAVIGATION.to_vec();
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+        let left = client.send(Method::POST, to.as_str(), &headers, form.encoded()).await;
+        assert!(left.status.is_redirection() || left.status.is_success(), "{}", left.shown());
+    }
+
     async fn start_demo(&mut self) {
         let chain = CertificateDer::pem_slice_iter(self.identity.chain.as_bytes()).map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_slice(self.identity.key.as_bytes()).unwrap();
@@ -160,7 +174,7 @@ impl Idp {
         self.running = Running::Demo { provider, stop, ended };
     }
 
-    async fn start_oidc_provider(&mut self, chain: &Path, key: &Path) {
+    async fn start_oidc_provider(&mut self, chain: &Path, key: &Path, root: &CertificateDer<'static>) {
         let common = json!({ "client_secret": self.client_secret, "redirect_uris": [self.back[0]], "post_logout_redirect_uris": [self.back[1]] });
         let with = |more: Value| {
             let mut client = common.clone();
@@ -169,8 +183,11 @@ impl Idp {
         };
         let settings = json!({
             "issuer": self.issuer, "port": self.port.number, "chain": chain, "key": key, "people": people_as_json(),
+            "root": STANDARD.encode(root),
             "clients": [
-                with(json!({ "client_id": self.client_id })),
+                with(json!({
+                    "client_id": self.client_id, "backchannel_logout_uri": self.back[2], "backchannel_logout_session_required": true,
+                })),
                 with(json!({ "client_id": "robot", "tls_client_certificate_bound_access_tokens": true })),
                 with(json!({ "client_id": "loose-robot" })),
             ],

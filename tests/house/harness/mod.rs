@@ -10,12 +10,14 @@ mod hand;
 mod idp;
 mod jar;
 mod laptop;
+mod liar;
 mod metrics;
 mod port;
 mod program;
 mod raw;
 mod record;
 mod recorder;
+mod signer;
 mod town;
 
 pub(crate) use app::{App, Speaks};
@@ -27,8 +29,10 @@ pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private,
 pub(crate) use hand::{Attempt, Hand, Over, openssl, openssl_get};
 pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
+pub(crate) use liar::{Liar, Page, now};
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Program, sekisho, tool};
 pub(crate) use raw::Raw;
 pub(crate) use recorder::{Heard, Recorder, contains, ok};
+pub(crate) use signer::{Signer, changed, encode, hmac_signed, jwks};
 pub(crate) use town::{Town, WITHDRAWN, authority_lines};

@@ -12,9 +12,13 @@ mod frames;
 mod framing;
 mod headers;
 mod http2;
+<<<<<<< HEAD
 mod knock;
 mod liar;
 mod pulse;
+=======
+mod logouts;
+>>>>>>> 6b4660d (Logouts as stories on the real binary, with the real oidc-provider; other people's vectors for signatures)
 mod sessions;
 mod sign_in;
 mod target;
