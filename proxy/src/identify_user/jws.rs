@@ -63,7 +63,10 @@ impl<'a> Jws<'a> {
     }
 
     /// The same for any kind of payload, as far as signatures go.
-    pub(super) fn with(token: &'a str, payload: impl FnOnce(&str) -> Result<Map<String, Value>, JwsProblem>) -> Result<Self, JwsProblem> {
+    pub(super) fn with(
+        token: &'a str,
+        payload: impl FnOnce(&str) -> Result<Map<String, Value>, JwsProblem>,
+    ) -> Result<Self, JwsProblem> {
         if token.len() > MAX_TOKEN {
             return Err(JwsProblem::Malformed);
         }

@@ -230,7 +230,9 @@ mod tests {
         for number in 0..=REMEMBERED {
             assert!(logouts.is_first(token(number), until(number), Timestamp(0)));
         }
-        assert!(!logouts.is_first(token(1), until(1), Timestamp(0)) && !logouts.is_first(token(REMEMBERED), until(0), Timestamp(0)));
+        assert!(
+            !logouts.is_first(token(1), until(1), Timestamp(0)) && !logouts.is_first(token(REMEMBERED), until(0), Timestamp(0))
+        );
         assert_eq!(logouts.used.lock().unwrap().len(), REMEMBERED);
         logouts.forget(&token(1));
         assert!(logouts.is_first(token(1), until(1), Timestamp(0)), "one that failed may come again");

@@ -310,9 +310,9 @@ async fn on_device(db: &mut SqliteConnection, device: &DeviceId) -> Result<Vec<S
 async fn at_provider(db: &mut SqliteConnection, meant: &Meant) -> Result<Vec<SessionId>, StoreError> {
     let ids = match (&meant.sid, &meant.subject) {
         (None, None) => return Ok(Vec::new()),
-        (Some(sid), None) => {
-            sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND sid = ? ORDER BY id").bind(&*meant.provider).bind(sid)
-        }
+        (Some(sid), None) => sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND sid = ? ORDER BY id")
+            .bind(&*meant.provider)
+            .bind(sid),
         (None, Some(subject)) => sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND subject = ? ORDER BY id")
             .bind(&*meant.provider)
             .bind(subject),

@@ -76,7 +76,11 @@ impl Idp {
             client_secret: "a-secret-that-must-never-be-recorded".to_owned(),
             kind,
             port,
-            back: [format!("{gate}/.sekisho/callback"), format!("{gate}/.sekisho/sign-out"), format!("{gate}/.sekisho/backchannel-logout")],
+            back: [
+                format!("{gate}/.sekisho/callback"),
+                format!("{gate}/.sekisho/sign-out"),
+                format!("{gate}/.sekisho/backchannel-logout"),
+            ],
             identity: authority.server([HOST]),
             running: Running::Nothing,
         }

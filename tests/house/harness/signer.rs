@@ -76,7 +76,7 @@ impl Signer {
 
 /// A token with an HMAC under any bytes.
 pub(crate) fn hmac_signed(algorithm: Algorithm, secret: &[u8], header: &Value, claims: &Value) -> String {
-    let message = format!("{}.{}", encode(&header.to_string()), encode(&claims.to_string()));
+    let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), algorithm).unwrap();
     format!("{message}.{signature}")
 }

@@ -87,7 +87,8 @@ async fn breaks(mut body: Incoming) {
 }
 
 async fn event(house: &House, session: &str) -> Value {
-    let found = async || house.record().lines().into_iter().find(|line| line["event"] == "session_ended" && line["session"] == session);
+    let found =
+        async || house.record().lines().into_iter().find(|line| line["event"] == "session_ended" && line["session"] == session);
     eventually("session_ended", found).await
 }
 

@@ -12,17 +12,15 @@ mod frames;
 mod framing;
 mod headers;
 mod http2;
-<<<<<<< HEAD
 mod knock;
 mod liar;
-mod pulse;
-=======
 mod logouts;
->>>>>>> 6b4660d (Logouts as stories on the real binary, with the real oidc-provider; other people's vectors for signatures)
+mod pulse;
 mod sessions;
 mod sign_in;
 mod target;
 mod tls;
 mod tls_corpus;
+mod token_keys;
 mod tokens;
 mod trust;

@@ -193,7 +193,9 @@ mod tests {
                 document[member] = uri.into();
                 assert!(parse(&document).is_ok(), "{member} {uri}");
             }
-            for uri in ["https://127.0.0.1/x", "https://evil.example/x", "https://keys.example.evil.example/", "https://x.idp.example/"] {
+            for uri in
+                ["https://127.0.0.1/x", "https://evil.example/x", "https://keys.example.evil.example/", "https://x.idp.example/"]
+            {
                 let mut document = document();
                 document[member] = uri.into();
                 assert!(matches!(parse(&document), Err(MetadataError::OtherHost { .. })), "{member} {uri}");
