@@ -96,9 +96,9 @@ pub(crate) fn jwks(bytes: &[u8]) {
     }
 }
 
-/// The provider speaks for itself alone, and leads nowhere but to https.
+/// The provider speaks for itself alone, and leads nowhere but to https; the gate itself only to its host and one that is named.
 pub(crate) fn discovery(bytes: &[u8]) {
-    let Ok(metadata) = Metadata::parse(bytes, ISSUER) else { return };
+    let Ok(metadata) = Metadata::parse(bytes, ISSUER, &["keys.example".to_owned()]) else { return };
     let document: serde_json::Value = serde_json::from_slice(bytes).expect("it was read");
     assert_eq!(document["issuer"], ISSUER);
     let further =
@@ -110,6 +110,11 @@ pub(crate) fn discovery(bytes: &[u8]) {
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         assert!(uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && here), "{uri}");
         assert!(!host.is_empty(), "{uri}");
+    }
+    let called = [&metadata.token_endpoint, &metadata.userinfo_endpoint].into_iter().flatten().chain([&metadata.jwks_uri]);
+    for host in called.filter_map(http::Uri::host) {
+        let issuer: http::Uri = ISSUER.parse().expect("an address");
+        assert!(issuer.host().is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.eq_ignore_ascii_case("keys.example"), "{host}");
     }
     assert!(metadata.issuer_on_callback == (document["authorization_response_iss_parameter_supported"] == true));
 }
