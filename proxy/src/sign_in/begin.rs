@@ -88,11 +88,11 @@ impl SignIn {
             // At the sign-in host the cookie is there already; an app's host that gave no attempt cookie yet will do so.
             _ => return Ok(Reply::redirect(self.addresses.location(&way_back.to))),
         };
-        let code = secret::token()?;
+        let code = Secret::new(secret::token()?);
         let hand_over = HandOver { session: session.clone(), to: way_back.to, app_browser, form: way_back.form };
-        self.under_way.hand_overs.put(Digest::of(code.as_bytes()), &device.device.id, hand_over, now);
+        self.under_way.hand_overs.put(Digest::of(code.expose().as_bytes()), &device.device.id, hand_over, now);
         let callback = self.addresses.endpoint(&app, Endpoint::Callback);
-        Ok(Reply::redirect(format!("{callback}?{}", query::write([("code", code.as_str())]))))
+        Ok(Reply::redirect(format!("{callback}?{}", query::write([("code", code.expose().as_str())]))))
     }
 
     /// Whether a provider answers to an address of its own. Where there are several, each answer has to say whose it is, so that

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Client, House, Kind, allowed, plain, refused};
+use crate::harness::{Client, House, Kind, allowed, eventually, plain, refused};
 
 /// The whole way with a provider: deep link, single sign-on, identity, sign-out.
 async fn the_whole_way(kind: Kind) {
@@ -112,7 +112,8 @@ async fn a_suspended_user_is_refused_everywhere() {
     let lines = house.record().lines();
     let tried: Vec<_> = lines.iter().filter(|line| line["reason"] == "user_suspended").map(|line| &line["user"]).collect();
     assert_eq!(tried, [&Value::from("corp/alice"), &Value::from("corp/alice")], "with a token, and signing in");
-    let failed = lines.iter().find(|line| line["event"] == "sign_in_failed").expect("an event");
+    let failed =
+        eventually("the event", async || house.record().lines().into_iter().find(|line| line["event"] == "sign_in_failed")).await;
     assert_eq!(failed["user"], "corp/alice");
     house.must(&["user", "resume", "corp/alice"]).await;
     allowed(&program.get(&house.url("wiki", "/c")).await);
