@@ -295,7 +295,7 @@ async fn an_answer_of_the_provider_is_for_the_browser_that_asked() {
 
     // States that were never given, and none at all.
     let state = Url::parse(&back).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let shorter = &state[..42];
+    let (shorter, _) = state.split_at(42);
     for query in [
         "code=x".to_owned(),
         "code=x&state=".to_owned(),
