@@ -198,8 +198,9 @@ async fn a_session_ends_however_much_it_is_used() {
     let laptop = house.laptop("lap-7", "alice").await;
     let alice = house.signed_in(&laptop, "alice").await;
     let kept = laptop.client(&house).with_cookies(alice.jar.copied());
+    let mut using = kept.connect(&house.url("wiki", "")).await;
     let over = eventually("the end of the session", async || {
-        let reply = kept.get(&house.url("wiki", "/used")).await;
+        let reply = using.get("/used").await.unwrap();
         (reply.status != StatusCode::OK).then_some(reply)
     })
     .await;
