@@ -148,11 +148,14 @@ async fn what_cannot_be_recorded_is_not_done_until_it_can_be_again() {
     assert_eq!(torn, 0, "no line is half a line");
 
     // What was refused is told when it can be: by the id that its page showed, as a refusal, with its end, and it is not lost.
-    let lines = house.record().lines();
     let shown = refusal.headers["x-request-id"].to_str().unwrap();
-    let late: Vec<_> = lines.iter().filter(|line| line["reason"] == "record_unavailable").collect();
-    assert!(late.iter().any(|line| line["request"] == shown), "{shown}: {late:#?}");
-    assert!(late.iter().any(|line| line["method"] == "POST"), "{late:#?}");
+    let lines = crate::harness::eventually("every core writes again", async || {
+        let lines = house.record().lines();
+        let late = |field: &str, is: &str| lines.iter().any(|line| line["reason"] == "record_unavailable" && line[field] == is);
+        (late("request", shown) && late("method", "POST")).then_some(lines)
+    })
+    .await;
+    let late = lines.iter().filter(|line| line["reason"] == "record_unavailable");
     for line in late {
         assert_eq!((&line["decision"], &line["status"]), (&"deny".into(), &503.into()));
         assert_eq!(house.record().end_of(&line["request"]).await["ending"], "complete");
