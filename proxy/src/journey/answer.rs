@@ -104,7 +104,7 @@ fn read(why: ReadRefusal) -> Answer {
     let status = match why {
         ReadRefusal::Method | ReadRefusal::ServerWide | ReadRefusal::Protocol => StatusCode::NOT_IMPLEMENTED,
         ReadRefusal::TargetTooLong => StatusCode::URI_TOO_LONG,
-        ReadRefusal::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        ReadRefusal::TooManyHeaders | ReadRefusal::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ReadRefusal::Expectation => StatusCode::EXPECTATION_FAILED,
         ReadRefusal::WebSocketVersion => StatusCode::UPGRADE_REQUIRED,
         ReadRefusal::Unguarded

@@ -313,7 +313,8 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(limits.h2_streams)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        // h2 refuses what is larger without our page and our record. So it takes more, and `read` has the say.
+        .max_header_list_size(u32::try_from(limits.head_bytes.saturating_mul(2)).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.header_timeout)

@@ -18,6 +18,7 @@ use crate::config::{Config, Host};
 pub struct Reader {
     public_port: u16,
     target_bytes: usize,
+    head_bytes: usize,
     headers: usize,
 }
 
@@ -36,7 +37,13 @@ struct CleanHead {
 impl Reader {
     /// With the limits and the port of `config`.
     pub fn new(config: &Config) -> Self {
-        Self { public_port: config.listen.public_port, target_bytes: config.limits.target_bytes, headers: config.limits.headers }
+        let limits = &config.limits;
+        Self {
+            public_port: config.listen.public_port,
+            target_bytes: limits.target_bytes,
+            head_bytes: limits.head_bytes,
+            headers: limits.headers,
+        }
     }
 
     /// The one meaning of `request`. For HTTP/1, `facts` is what the guard knows of it
@@ -65,6 +72,10 @@ impl Reader {
         if !target::agrees_with_guard(&parts, facts) {
             return Err(ReadRefusal::Unguarded);
         }
+        // Of HTTP/1, the guard has seen to this.
+        if facts.is_none() && head_bytes(&parts) > self.head_bytes {
+            return Err(ReadRefusal::HeadTooLarge);
+        }
         if parts.headers.len() > self.headers {
             return Err(ReadRefusal::TooManyHeaders);
         }
@@ -90,6 +101,14 @@ impl Reader {
             version: parts.version,
         })
     }
+}
+
+/// How large a head of HTTP/2 is, names and values together.
+fn head_bytes(parts: &Parts) -> usize {
+    let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let host = parts.uri.authority().map_or(0, |host| host.as_str().len());
+    fields + target + host
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ pub enum ReadRefusal {
     /// Longer than `limits.target_bytes`: 414.
     #[error("the request target is too long")]
     TargetTooLong,
+    /// A head of HTTP/2 that is larger than `limits.head`: 431.
+    #[error("the request's head is too large")]
+    HeadTooLarge,
     /// More header lines than `limits.headers`: 431.
     #[error("the request has too many header lines")]
     TooManyHeaders,
@@ -98,6 +101,7 @@ impl ReadRefusal {
             Self::Path(path) => path.as_str(),
             Self::Query => "query",
             Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
             Self::TooManyHeaders => "too_many_headers",
             Self::ConnectionHeader => "connection_header",
             Self::ConnectionNames => "connection_names",

@@ -22,7 +22,7 @@ pub(super) struct Section {
 }
 
 /// Nobody holds these yet. Takes a number out whoever writes its test; empty, it goes.
-pub(super) const OPEN: &[u16] = &[155, 156, 160];
+pub(super) const OPEN: &[u16] = &[];
 
 const fn threat(number: u16, title: &'static str, references: &'static str, answer: &'static str) -> Threat {
     Threat { number, title, references, answer, no_test: None }

@@ -6,7 +6,7 @@ mod http2;
 use super::*;
 
 pub(super) fn reader() -> Reader {
-    Reader { public_port: 443, target_bytes: 256, headers: 32 }
+    Reader { public_port: 443, target_bytes: 256, head_bytes: 8192, headers: 32 }
 }
 
 /// What `reader` makes of an HTTP/2 head.
