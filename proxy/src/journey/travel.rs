@@ -84,7 +84,6 @@ pub(super) async fn travel(
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
     let passage = async {
         random.map_err(|_none| Refusal::NoRandomness)?;
-        call.enter(&core.gate.crowd)?;
         pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
     };
     let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
@@ -115,6 +114,7 @@ async fn pass(
     };
     let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at())?;
     story.read(&clean);
+    call.enter(&core.gate.crowd)?;
 
     // route
     let mut routed = match world.router.route(clean, &client.secure) {

@@ -32,6 +32,7 @@ pub(super) struct Frames {
 
 pub(super) struct Frame {
     pub(super) kind: u8,
+    pub(super) flags: u8,
     pub(super) stream: u32,
     pub(super) payload: Vec<u8>,
 }
@@ -98,7 +99,7 @@ impl Frames {
                 let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
                 if rest.len() >= length {
                     let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                    let read = Frame { kind: head[3], stream, payload: rest[..length].to_vec() };
+                    let read = Frame { kind: head[3], flags: head[4], stream, payload: rest[..length].to_vec() };
                     self.read.drain(..9 + length);
                     return Some(read);
                 }
@@ -108,6 +109,30 @@ impl Frames {
             match count {
                 Ok(0) | Err(_) => return None,
                 Ok(count) => self.read.extend_from_slice(&piece[..count]),
+            }
+        }
+    }
+
+    /// Waits until the gate has read everything so far; `false` if it has ended the connection.
+    pub(super) async fn is_read(&mut self) -> bool {
+        if !self.send(&frame(PING, 0, 0, b"so far..")).await {
+            return false;
+        }
+        while let Some(read) = self.next().await {
+            match read.kind {
+                PING if read.flags & ACK != 0 => return true,
+                GOAWAY => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// Answers pings and does nothing else, until the connection has ended.
+    pub(super) async fn only_answers_pings(mut self) {
+        while let Some(read) = self.next().await {
+            if read.kind == PING && read.flags & ACK == 0 && !self.send(&frame(PING, ACK, 0, &read.payload)).await {
+                return;
             }
         }
     }
