@@ -114,7 +114,10 @@ pub(crate) fn discovery(bytes: &[u8]) {
     let called = [&metadata.token_endpoint, &metadata.userinfo_endpoint].into_iter().flatten().chain([&metadata.jwks_uri]);
     for host in called.filter_map(http::Uri::host) {
         let issuer: http::Uri = ISSUER.parse().expect("an address");
-        assert!(issuer.host().is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.eq_ignore_ascii_case("keys.example"), "{host}");
+        assert!(
+            issuer.host().is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.eq_ignore_ascii_case("keys.example"),
+            "{host}"
+        );
     }
     assert!(metadata.issuer_on_callback == (document["authorization_response_iss_parameter_supported"] == true));
 }
