@@ -304,7 +304,7 @@ async fn what_is_remembered_of_a_token_is_for_its_issuer_and_asked_again() {
         assert_eq!(seen.header("x-forwarded-user"), Some(format!("tokens/{person}").as_str()));
     }
     // What is known of a person and a provider now counts, not what was when the token was first seen.
-    desk.house.must(&["user", "suspend", "tokens/p1"]).await;
+    desk.house.must(&["user", "suspend", "--stranger", "tokens/p1"]).await;
     let suspended =
         desk.program.clone().with_token(&desk.claims(&json!({ "sub": "p1" }))).get(&desk.house.url("wiki", "/p1")).await;
     assert_eq!(suspended.status, 403, "{}", suspended.shown());
