@@ -56,6 +56,6 @@ const fn target(name: &'static str, property: fn(&[u8]), beginnings: usize) -> T
 
 /// Plays the property of this name.
 pub(crate) fn play(name: &str, bytes: &[u8]) {
-    let target = TARGETS.iter().find(|target| target.name == name);
+    let target = TARGETS.iter().find(|target| target.name == name && target.beginnings > 0);
     (target.expect("a target of this name").property)(bytes);
 }

@@ -79,8 +79,12 @@ pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
 pub(crate) fn way_of_http2(bytes: &[u8]) {
     let lists: Vec<Vec<(&[u8], &[u8])>> = lists(bytes);
     let paths = lists.iter().flatten().filter(|(name, _)| *name == b":path").map(|(_, value)| *value);
-    // hyper's types cut a fragment off.
-    let whole = |path: &[u8]| path.split(|byte| *byte == b'#').next().unwrap_or_default().to_vec();
+    // hyper's types cut a fragment off, and nobody behind them can tell; what is left is decided on and forwarded.
+    let whole = |path: &[u8]| match path.iter().position(|byte| *byte == b'#') {
+        Some(0) => b"/".to_vec(),
+        Some(end) => path.get(..end).unwrap_or_default().to_vec(),
+        None => path.to_vec(),
+    };
     let paths: Vec<Vec<u8>> = paths.map(whole).collect();
     for (path, query) in read_http2(&lists) {
         let fits = |asked: &Vec<u8>| {

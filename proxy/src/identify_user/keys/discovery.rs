@@ -2,7 +2,9 @@
 
 use http::Uri;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::super::json;
 use crate::outbound::may_call;
 
 /// The part of the discovery document that the gate uses, checked.
@@ -85,7 +87,10 @@ impl Metadata {
     /// # Errors
     /// [`MetadataError`], with words for the operator.
     pub fn parse(document: &[u8], issuer: &str, hosts: &[String]) -> Result<Self, MetadataError> {
-        let document: Document = serde_json::from_slice(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
+        // What the gate does not look at has to be sound too: a document with two readings is nobody's word.
+        let members = json::object(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
+        let document = serde_json::from_value::<Document>(Value::Object(members));
+        let document = document.map_err(|error| MetadataError::Malformed(error.to_string()))?;
         if document.issuer != issuer {
             return Err(MetadataError::OtherIssuer(document.issuer));
         }
@@ -163,6 +168,20 @@ mod tests {
         assert_eq!(metadata.secret_in, Some(SecretIn::Header));
         assert!(metadata.pkce);
         assert_eq!(Metadata::address(ISSUER), "https://idp.example/tenant/.well-known/openid-configuration");
+    }
+
+    #[test]
+    fn a_document_with_two_readings_is_none() {
+        let sound = document().to_string();
+        let end = sound.strip_suffix('}').unwrap();
+        for more in [r#","x":1,"x":2}"#, r#","jwks_uri":"https://other.example/"}"#] {
+            assert!(
+                matches!(Metadata::parse(format!("{end}{more}").as_bytes(), ISSUER, &[]), Err(MetadataError::Malformed(_))),
+                "{more}"
+            );
+        }
+        let not_utf8 = [end.as_bytes(), b",\"x\":\"\xff\"}"].concat();
+        assert!(matches!(Metadata::parse(&not_utf8, ISSUER, &[]), Err(MetadataError::Malformed(_))));
     }
 
     #[test]
