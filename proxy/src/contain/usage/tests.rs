@@ -281,13 +281,17 @@ fn threads_that_charge_at_once_lose_nothing() {
     std::thread::scope(|scope| {
         let looker = scope.spawn(|| {
             let mut highest = 0;
-            while !done.load(Ordering::Relaxed) {
+            loop {
+                // However late this thread gets its turn, it looks once more when the others are through.
+                let last = done.load(Ordering::Acquire);
                 let found = hold.figures(at(&now)).bytes_1d;
                 // A total that went below zero would be enormous.
                 assert!(found <= 8 * 20_000 * 64 + 8 * 1000, "{found}");
                 highest = highest.max(found);
+                if last {
+                    return highest;
+                }
             }
-            highest
         });
         let workers: Vec<_> = (0..8)
             .map(|_| {
@@ -305,7 +309,7 @@ fn threads_that_charge_at_once_lose_nothing() {
             })
             .collect();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
-        done.store(true, Ordering::Relaxed);
+        done.store(true, Ordering::Release);
         assert!(looker.join().unwrap() > 0);
     });
     // 160 s have passed: all bytes are within the hour; of the requests, none that was taken back.
