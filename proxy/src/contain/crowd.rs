@@ -22,6 +22,8 @@ pub struct Crowd {
     most: [AtomicUsize; 4],
     key: RandomState,
     tables: [Table; 3],
+    /// Requests of nobody that is known, from all addresses.
+    strangers: AtomicUsize,
     metrics: CrowdMetrics,
 }
 
@@ -31,6 +33,7 @@ pub struct InFlight {
     crowd: Arc<Crowd>,
     /// What is counted in which table.
     counted: [Cell<Option<u64>>; 3],
+    stranger: Cell<bool>,
 }
 
 /// Why a request is not taken now.
@@ -119,6 +122,7 @@ impl Crowd {
             most: Default::default(),
             key: RandomState::new(),
             tables: std::array::from_fn(|_| Table(std::array::from_fn(|_| (0..PLACES).map(|_| AtomicU32::new(0)).collect()))),
+            strangers: AtomicUsize::new(0),
             metrics,
         };
         crowd.set(limits);
@@ -144,7 +148,7 @@ impl Crowd {
     /// [`Crowded::All`].
     pub fn enter(self: &Arc<Self>) -> Result<InFlight, Crowded> {
         self.metrics.in_flight.inc();
-        let place = InFlight { crowd: Arc::clone(self), counted: Default::default() };
+        let place = InFlight { crowd: Arc::clone(self), counted: Default::default(), stranger: Cell::new(false) };
         if usize::try_from(self.metrics.in_flight.get()).is_ok_and(|all| all > self.most(Crowded::All)) {
             return Err(self.no_room(Crowded::All));
         }
@@ -167,11 +171,17 @@ impl Crowd {
 }
 
 impl InFlight {
-    /// It is a request of nobody that is known, from `address`.
+    /// It is a request of nobody that is known, from `address`. All of these together have half of the places, so that no number of
+    /// addresses takes those of known devices.
     ///
     /// # Errors
-    /// [`Crowded::Address`].
+    /// [`Crowded::Address`]; [`Crowded::All`] if strangers have their half.
     pub fn is_from(&self, address: IpAddr) -> Result<(), Crowded> {
+        let before = self.crowd.strangers.fetch_add(1, Ordering::Relaxed);
+        self.stranger.set(true);
+        if before >= self.crowd.most(Crowded::All).div_ceil(2) {
+            return Err(self.crowd.no_room(Crowded::All));
+        }
         let network = match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => {
@@ -220,6 +230,9 @@ impl Drop for InFlight {
             if let Some(hash) = counted.take() {
                 table.change(hash, |count| count.fetch_sub(1, Ordering::Relaxed));
             }
+        }
+        if self.stranger.get() {
+            self.crowd.strangers.fetch_sub(1, Ordering::Relaxed);
         }
         self.crowd.metrics.in_flight.dec();
     }
@@ -298,6 +311,21 @@ mod tests {
         assert_eq!(crowd.metrics.in_flight.get(), 2);
         crowd.set(&Limits { requests: 3, ..Limits::for_tests() });
         assert!(crowd.enter().is_ok());
+    }
+
+    #[test]
+    fn strangers_from_everywhere_leave_room_for_known_devices() {
+        let crowd = crowd(&Limits { requests: 6, ..Limits::for_tests() });
+        let from = |number: u8| {
+            let place = crowd.enter()?;
+            place.is_from(IpAddr::from([10, 0, 0, number])).map(|()| place)
+        };
+        let strangers: Vec<_> = (0..3).map(|number| from(number).unwrap()).collect();
+        assert_eq!(from(9).err(), Some(Crowded::All));
+        let known = crowd.enter().unwrap();
+        known.is_on(&device(1)).unwrap();
+        drop(strangers);
+        assert!(from(9).is_ok(), "who was refused left no trace");
     }
 
     #[test]

@@ -55,13 +55,17 @@ impl Throttle {
         // Its own bucket first: who has none left does not use up what belongs to all.
         let mut own = state.addresses.get(&key).copied().unwrap_or_else(|| Bucket::full(self.each, now));
         own.take(self.each, now)?;
-        state.all.take(self.all, now)?;
+        // Its own token is gone also if there is none left in all: who tries again and again is bounded by that.
+        let all = state.all.take(self.all, now);
         // Full buckets need no memory. The bucket of all bounds how many others there can be.
         if state.addresses.len() >= SWEEP {
             state.addresses.retain(|_, bucket| !bucket.is_full(self.each, now));
         }
-        state.addresses.insert(key, own);
-        Ok(())
+        // Beyond those, only who is known already: that there is none left in all must not fill memory.
+        if all.is_ok() || state.addresses.len() < SWEEP || state.addresses.contains_key(&key) {
+            state.addresses.insert(key, own);
+        }
+        all
     }
 
     /// Gives the token of a successful attempt back.

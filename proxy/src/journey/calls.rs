@@ -4,7 +4,7 @@
 //! hyper does not poll the body of an answer whose reader stands still, and its HTTP/2 server never closes an idle connection.
 //! So the connection's own task looks at its calls now and then; requests only leave notes, which wake nobody.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) struct Call {
     calls: Rc<Calls>,
     note: Rc<Note>,
     answered: Cell<bool>,
-    in_flight: OnceCell<InFlight>,
+    in_flight: RefCell<Option<InFlight>>,
 }
 
 /// What a call tells its connection.
@@ -47,6 +47,7 @@ struct Note {
     stream: RefCell<Option<Rc<Stream>>>,
     /// Its lease, once it was allowed.
     lease: Cell<Option<Place>>,
+    refused: Cell<bool>,
 }
 
 /// An HTTP/2 stream's future, from outside.
@@ -103,7 +104,7 @@ impl Calls {
         self.first.set(None);
         let note = Rc::<Note>::default();
         self.open.borrow_mut().push(Rc::clone(&note));
-        Call { calls: Rc::clone(self), note, answered: Cell::new(false), in_flight: OnceCell::new() }
+        Call { calls: Rc::clone(self), note, answered: Cell::new(false), in_flight: RefCell::default() }
     }
 
     /// Waits until something is wrong: nothing was asked for `idle` (`None`: somebody else looks after that), or the client took nothing of its answer for `stall`. A
@@ -237,13 +238,27 @@ impl Call {
     /// # Errors
     /// [`Crowded`] if there are too many.
     pub(super) fn enter(&self, crowd: &Arc<Crowd>) -> Result<(), Crowded> {
-        let _only_once = self.in_flight.set(crowd.enter()?);
+        self.in_flight.replace(Some(crowd.enter()?));
         Ok(())
     }
 
-    /// Its place among all; `None` before [`Call::enter`].
-    pub(super) fn in_flight(&self) -> Option<&InFlight> {
-        self.in_flight.get()
+    /// Counts it as somebody's; nothing before [`Call::enter`].
+    ///
+    /// # Errors
+    /// [`Crowded`] if these have too many.
+    pub(super) fn count(&self, somebody: impl FnOnce(&InFlight) -> Result<(), Crowded>) -> Result<(), Crowded> {
+        self.in_flight.borrow().as_ref().map_or(Ok(()), somebody)
+    }
+
+    /// It is refused: from now on it takes nobody's place, whether its client reads the answer or not. Of streams with refusals that
+    /// a client does not take, a connection keeps a few.
+    pub(super) fn is_refused(&self) {
+        self.in_flight.take();
+        self.note.refused.set(true);
+        let kept = self.calls.open.borrow().iter().filter(|note| note.refused.get()).count();
+        if kept > MOST_REFUSED {
+            self.cut_stream();
+        }
     }
 
     /// There is an answer for the client to take.
@@ -312,6 +327,8 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// Requests that one connection may take back unanswered within [`BROKEN_OFF_WINDOW`]. A map that is scrolled fast takes back some
 /// dozens.
 const MOST_BROKEN_OFF: u32 = 200;
+/// Refusals that one connection may leave untaken. A page whose pieces are all refused has some dozens, and takes them.
+const MOST_REFUSED: usize = 48;
 const BROKEN_OFF_WINDOW: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

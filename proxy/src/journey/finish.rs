@@ -56,10 +56,14 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
         }
         Ok(Outcome::Own(response)) => (response, None),
         Ok(Outcome::Challenge(reply, why)) => {
+            end.call.is_refused();
             story.refused(answer(&why).reason, Decision::Deny);
             (reply::render(&reply, end.world, &story), None)
         }
-        Err(refusal) => (end.refuse(&refusal, &mut story), None),
+        Err(refusal) => {
+            end.call.is_refused();
+            (end.refuse(&refusal, &mut story), None)
+        }
     };
     let mut response = response;
     end.framing(&mut response);

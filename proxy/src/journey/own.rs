@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::answer::answer;
 use super::body::Body;
+use super::calls::Call;
 use super::connection::Client;
 use super::device;
 use super::enrolling;
@@ -22,7 +23,7 @@ use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
 use super::theft;
-use super::travel::Outcome;
+use super::travel::{Outcome, from_anybody};
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::{Ask, KnownUser, UserRefusal};
 use crate::read::Clean;
@@ -40,6 +41,7 @@ pub(super) struct Visitor {
 pub(super) async fn handle(
     core: &Core,
     client: &Client,
+    call: &Call,
     world: &World,
     own: OwnRequest,
     story: &mut Story,
@@ -51,6 +53,11 @@ pub(super) async fn handle(
         let _sure_of_the_time = core.gate.clock.look()?;
     }
     let visitor = recognise(core, client, world, &own.request, story).await;
+    // A stranger in the same network does not keep known devices from signing in.
+    match &visitor.device {
+        Ok(known) => call.count(|place| place.is_on(&known.device.id))?,
+        Err(_unknown) => from_anybody(client, call)?,
+    }
     story.own(own.path.as_str());
     let response = match own.path {
         OwnPath::SignIn => visit(core, world, own, Endpoint::SignIn, visitor, story).await?,

@@ -120,8 +120,7 @@ async fn pass(
     let mut routed = match world.router.route(clean, &client.secure) {
         Ok(RouteOutcome::App(routed)) => routed,
         Ok(RouteOutcome::Own(own)) => {
-            from_anybody(client, call)?;
-            return own::handle(core, client, world, own, story).await;
+            return own::handle(core, client, call, world, own, story).await;
         }
         Err(unrouted) => {
             if let Some(app) = &unrouted.app {
@@ -146,10 +145,10 @@ async fn pass(
     } else {
         let _sure_of_the_time = core.gate.clock.look()?;
         let device = identify_device(core, client, world, &routed, story).await?;
-        call.in_flight().map_or(Ok(()), |place| place.is_on(&device.device.id))?;
+        call.count(|place| place.is_on(&device.device.id))?;
         match identify_user(core, client, world, &routed, &device, story).await {
             Ok(user) => {
-                call.in_flight().map_or(Ok(()), |place| place.is_of(&user.session.user))?;
+                call.count(|place| place.is_of(&user.session.user))?;
                 // A bearer token is not sent by browsers of themselves: whoever shows it means it.
                 if user.binding == Binding::Session {
                     world.router.check_page(&routed)?;
@@ -213,8 +212,8 @@ async fn pass(
 }
 
 /// Whoever is not known is counted by the address.
-fn from_anybody(client: &Client, call: &Call) -> Result<(), Crowded> {
-    call.in_flight().map_or(Ok(()), |place| place.is_from(client.secure.client.ip()))
+pub(super) fn from_anybody(client: &Client, call: &Call) -> Result<(), Crowded> {
+    call.count(|place| place.is_from(client.secure.client.ip()))
 }
 
 fn too_often(core: &Core, wait: Duration) -> Refusal {

@@ -26,15 +26,22 @@ pub struct Quietly<S> {
 #[derive(Clone, Debug, Default)]
 pub struct Noise(Rc<Notify>);
 
-/// Where in its frames a stream is, and how many said nothing.
+/// What a client sent, and how much of it said nothing.
 #[derive(Debug)]
 struct Frames {
+    read: Heads,
+    written: Heads,
+    idle: u32,
+    since: Instant,
+}
+
+/// Where in its frames one direction of a connection is.
+#[derive(Debug)]
+struct Heads {
     /// Bytes that are no head: of the preface, of payloads.
     skip: usize,
     head: [u8; HEAD],
     have: usize,
-    idle: u32,
-    since: Instant,
 }
 
 impl Noise {
@@ -48,32 +55,44 @@ impl<S> Quietly<S> {
     /// Listens to `inner`.
     pub fn new(inner: S) -> (Self, Noise) {
         let noise = Noise::default();
-        let frames = Frames { skip: PREFACE, head: [0; HEAD], have: 0, idle: 0, since: Instant::now() };
+        let frames = Frames { read: Heads::after(PREFACE), written: Heads::after(0), idle: 0, since: Instant::now() };
         (Self { inner, frames, noise: noise.clone(), silenced: false }, noise)
+    }
+}
+
+impl Heads {
+    fn after(skip: usize) -> Self {
+        Self { skip, head: [0; HEAD], have: 0 }
+    }
+
+    /// Takes of `bytes` up to the end of the next head, and gives it: kind, flags and length of the payload. `None` at the end.
+    fn next(&mut self, bytes: &mut &[u8]) -> Option<(u8, u8, usize)> {
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        *bytes = bytes.get(skipped..).unwrap_or_default();
+        let wanted = (HEAD - self.have).min(bytes.len());
+        let (of_head, rest) = bytes.split_at_checked(wanted).unwrap_or_default();
+        if let Some(place) = self.head.get_mut(self.have..self.have + wanted) {
+            place.copy_from_slice(of_head);
+        }
+        self.have += wanted;
+        *bytes = rest;
+        if self.have < HEAD {
+            return None;
+        }
+        self.have = 0;
+        let [high, middle, low, kind, flags, ..] = self.head;
+        self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        Some((kind, flags, self.skip))
     }
 }
 
 impl Frames {
     /// Whether it was too much.
     fn pass(&mut self, mut bytes: &[u8]) -> bool {
-        while !bytes.is_empty() {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            let wanted = (HEAD - self.have).min(bytes.len());
-            let (of_head, rest) = bytes.split_at_checked(wanted).unwrap_or_default();
-            if let Some(place) = self.head.get_mut(self.have..self.have + wanted) {
-                place.copy_from_slice(of_head);
-            }
-            self.have += wanted;
-            bytes = rest;
-            if self.have == HEAD {
-                self.have = 0;
-                let [high, middle, low, kind, flags, ..] = self.head;
-                self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-                if says_nothing(kind, flags, self.skip) && self.is_too_much() {
-                    return true;
-                }
+        while let Some((kind, flags, length)) = self.read.next(&mut bytes) {
+            if says_nothing(kind, flags, length) && self.is_too_much() {
+                return true;
             }
         }
         false
@@ -91,9 +110,16 @@ impl Frames {
         soon
     }
 
-    /// Whoever is sent much may say how it goes.
-    fn wrote(&mut self, bytes: usize) {
-        self.idle = self.idle.saturating_sub(u32::try_from(bytes / BYTES_FOR_ONE).unwrap_or(u32::MAX));
+    /// Whoever is sent something may say how it goes: some clients answer each piece of data, however small, with a window and a
+    /// ping. What answers their own pings and settings earns nothing.
+    fn wrote(&mut self, mut bytes: &[u8]) {
+        let mut earned = 0;
+        while let Some((kind, _, length)) = self.written.next(&mut bytes) {
+            if matches!(kind, DATA | HEADERS) && length > 0 {
+                earned += FOR_A_PIECE + u32::try_from(length / BYTES_FOR_ONE).unwrap_or(u32::MAX / 2);
+            }
+        }
+        self.idle = self.idle.saturating_sub(earned);
     }
 }
 
@@ -129,7 +155,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Quietly<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = &polled {
-            this.frames.wrote(*written);
+            this.frames.wrote(buf.get(..*written).unwrap_or_default());
         }
         polled
     }
@@ -138,7 +164,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Quietly<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
         if let Poll::Ready(Ok(written)) = &polled {
-            this.frames.wrote(*written);
+            let mut left = *written;
+            for buf in bufs {
+                let taken = left.min(buf.len());
+                this.frames.wrote(buf.get(..taken).unwrap_or_default());
+                left -= taken;
+            }
         }
         polled
     }
@@ -168,8 +199,10 @@ const END_STREAM: u8 = 1;
 /// Frames without a word within [`WINDOW`]. A browser that loads a large page sends some dozens.
 const MOST_IDLE: u32 = 2_000;
 const WINDOW: Duration = Duration::from_secs(10);
-/// For each such piece of what it is sent, a client may send one frame more: an answer to a ping is smaller than this.
-const BYTES_FOR_ONE: usize = 64;
+/// For each such piece of data that it is sent, a client may send one frame more,
+const BYTES_FOR_ONE: usize = 1024;
+/// and so many for each frame of data and each head.
+const FOR_A_PIECE: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -192,7 +225,11 @@ mod tests {
         for piece in [1, 2, 8, 9, 10, 1000, all.len()] {
             let mut frames = frames();
             assert!(!all.chunks(piece).any(|piece| frames.pass(piece)));
-            assert_eq!((frames.idle, frames.have, frames.skip), (2, 0, 0), "in pieces of {piece}: the settings and the ping");
+            assert_eq!(
+                (frames.idle, frames.read.have, frames.read.skip),
+                (2, 0, 0),
+                "in pieces of {piece}: the settings and the ping"
+            );
         }
     }
 
@@ -224,9 +261,22 @@ mod tests {
         assert!(!frames.pass(&some));
         frames.since -= WINDOW;
         assert!(!frames.pass(&some), "slowly");
-        frames.wrote(MOST_IDLE as usize * BYTES_FOR_ONE);
+        frames.wrote(&frame(DATA, 0, MOST_IDLE as usize * BYTES_FOR_ONE));
         assert!(!frames.pass(&some), "much was sent");
-        frames.wrote(17);
-        assert!(frames.pass(&ping), "an answer to a ping is not much");
+        for (kind, length) in [(6, 8), (4, 0), (8, 4), (DATA, 0)] {
+            frames.wrote(&frame(kind, 1, length).repeat(10));
+        }
+        assert!(frames.pass(&ping), "answers to pings, and what says nothing itself, earn nothing");
+    }
+
+    #[test]
+    fn a_client_may_answer_each_small_message_with_a_window_and_a_ping() {
+        let (message, said) = (frame(DATA, 0, 20), [frame(8, 0, 4), frame(8, 0, 4), frame(6, 0, 8)].concat());
+        let mut frames = frames();
+        assert!(!frames.pass(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+        for _ in 0..10 * MOST_IDLE {
+            frames.wrote(&message);
+            assert!(!frames.pass(&said));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use http::Method;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -291,6 +292,46 @@ async fn bodies_are_neither_unpacked_nor_kept() {
 fn too_many(reply: &Reply, reason: &str) {
     refused(reply, 429);
     assert_eq!((reply.json()["reason"].as_str(), reply.header("retry-after")), (Some(reason), Some("1")), "{}", reply.shown());
+}
+
+/// Holds: 96, 155.
+#[tokio::test]
+async fn refusals_that_nobody_takes_keep_nobodys_place() {
+    let crowd = Crowd::gathers(
+        House::plan().set("limits", "requests = 60\nrequests_per_address = 60\nrequests_per_device = 60\nrequests_per_user = 60"),
+    )
+    .await;
+    // A device, and nobody signed in on it: its connection goes on after a refusal.
+    let stream = crowd.laptop.client(&crowd.house).over_http2().tls_to(&crowd.url()).await;
+    // Heads of answers come; of their bodies, nothing is ever taken.
+    let (client, connection) = h2::client::Builder::new().initial_window_size(0).handshake::<_, Bytes>(stream).await.unwrap();
+    tokio::spawn(connection);
+    let (mut untaken, mut cut) = (Vec::new(), 0);
+    for _ in 0..100 {
+        let mut client = client.clone().ready().await.unwrap();
+        let request = http::Request::get(crowd.house.url("wiki", "/mine")).body(()).unwrap();
+        match client.send_request(request, true).unwrap().0.await {
+            Ok(reply) => {
+                assert_eq!(reply.status(), 401);
+                untaken.push(reply.into_body());
+            }
+            Err(reset) => {
+                assert!(reset.is_reset(), "{reset}");
+                cut += 1;
+            }
+        }
+    }
+    assert!(cut + untaken.len() == 100 && untaken.len() > 20, "{cut}");
+    is_served(&crowd.honest, &crowd.house.url("wiki", "/honest")).await;
+    eventually("they are held, and take no place", async || {
+        (crowd.house.metrics().await.sum("sekisho_requests_in_flight", &[]) == 0.0).then_some(())
+    })
+    .await;
+    for body in untaken.iter_mut().skip(48) {
+        let end =
+            tokio::time::timeout(Duration::from_secs(10), body.data()).await.expect("of more than a few, the stream is cut");
+        assert!(end.is_some_and(|piece| piece.is_err()));
+    }
 }
 
 /// Holds: 155.
