@@ -109,8 +109,7 @@ const HEAD: &str = "# Threats\n\n\
     The attackers meant here are strangers on the network, people with a stolen password, cookie or token, enrolled devices that carry malware,\n\
     pages of other sites in a person's browser, and providers or apps that misbehave. Not held off by the gate, and not in this table: who has\n\
     root on its machine, the key of its device authority, or the identity provider; who sits at an unlocked device of somebody who is signed\n\
-    in, within what policies allow them; an app that can be reached past the gate; a flood that fills the line before the gate. Where a\n\
-    defence rests on a library alone, or has a bound, its row says so.\n\n\
+    in, within what policies allow them; an app that can be reached past the gate; a flood that fills the line before the gate.\n\n\
     <!-- Made by a test, of the table in `tests/house/hostile/catalogue.rs` and of the `/// Holds: …` lines above tests. Do not edit or\n\
     merge by hand; write it anew with `REWRITE_THREATS=1 cargo nextest run -p sekisho-tests the_threat_table`. -->\n";
 
