@@ -57,11 +57,11 @@ impl Throttle {
         own.take(self.each, now)?;
         // Its own token is gone also if there is none left in all: who tries again and again is bounded by that.
         let all = state.all.take(self.all, now);
-        // Full buckets need no memory. The bucket of all bounds how many others there can be.
+        // Full buckets need no memory.
         if state.addresses.len() >= SWEEP {
             state.addresses.retain(|_, bucket| !bucket.is_full(self.each, now));
         }
-        // Beyond those, only who is known already: that there is none left in all must not fill memory.
+        // Beyond those, only who got a token of all, which bounds how many there can be, or is known already.
         if all.is_ok() || state.addresses.len() < SWEEP || state.addresses.contains_key(&key) {
             state.addresses.insert(key, own);
         }
@@ -160,6 +160,19 @@ mod tests {
             assert_eq!(throttle.take(address("192.0.2.1"), NOW), Ok(()));
             throttle.give_back(address("192.0.2.1"), NOW);
         }
+    }
+
+    #[test]
+    fn trying_while_there_is_none_left_in_all_costs_ones_own() {
+        let throttle = Throttle::new(EACH, Rate { tokens: 1, refill: Duration::from_millis(100) }, NOW);
+        assert_eq!(throttle.take(address("192.0.2.9"), NOW), Ok(()));
+        for _ in 0..10 {
+            assert_eq!(throttle.take(address("192.0.2.1"), NOW), Err(Duration::from_millis(100)));
+        }
+        let later = NOW.plus(Duration::from_millis(100));
+        // Six seconds, less the 16 thousandths of a token that have come back.
+        assert_eq!(throttle.take(address("192.0.2.1"), later), Err(Duration::from_millis(5_904)), "it has none of its own");
+        assert_eq!(throttle.take(address("192.0.2.2"), later), Ok(()), "and has taken none of another's");
     }
 
     #[test]

@@ -378,6 +378,8 @@ async fn requests_of_one_leave_room_for_those_of_others() {
     in_flight(10).await;
     too_many(&stranger.get(&wiki("/open")).await, "crowded_address");
     too_many(&stranger.get(&wiki("/.sekisho/whoami")).await, "crowded_address");
+    // A known device of the same network still finds the gate's own pages.
+    is_served(&crowd.honest, &wiki("/.sekisho/whoami")).await;
     is_served(&crowd.honest, &wiki("/honest")).await;
 
     // All that there may be.
