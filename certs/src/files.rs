@@ -53,16 +53,48 @@ pub enum FileError {
     },
 }
 
+/// Who may read a private file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner; of a file of root, its group too.
+    #[default]
+    Owner,
+    /// Others too: somebody has said so, of a mount whose modes cannot be changed. To change it is for the owner alone all the same.
+    Others,
+}
+
+impl FileError {
+    /// Whether a private file is refused only since others can read it: nobody else can change it.
+    pub fn is_only_about_reading(&self) -> bool {
+        matches!(self, Self::NotPrivate { mode, .. } if mode & OTHERS_CHANGE == 0)
+    }
+}
+
+/// Reads a private file, as [`read_private`], unless others may read it.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_secret(path: &Path, readers: Readers) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    read_unless(path, |metadata| match readers {
+        Readers::Others => OTHERS_CHANGE,
+        Readers::Owner if metadata.uid() == 0 => 0o037,
+        Readers::Owner => 0o077,
+    })
+}
+
 /// Reads a private file. Refused unless it is a regular file that nobody but its owner can use: mode 0600 or less; a file of root
 /// may also be readable by its group (0640), as packages of other servers leave them.
 ///
 /// # Errors
 /// [`FileError`].
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    read_secret(path, Readers::Owner)
+}
+
+fn read_unless(path: &Path, forbidden: impl FnOnce(&fs::Metadata) -> u32) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let (mut file, metadata) = open(path)?;
     let mode = metadata.mode() & 0o7777;
-    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
-    if mode & forbidden != 0 {
+    if mode & forbidden(&metadata) != 0 {
         return Err(FileError::NotPrivate { path: path.to_owned(), mode, advice: "600" });
     }
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).min(MAX_BYTES)));
@@ -217,6 +249,9 @@ impl Drop for Temporary {
     }
 }
 
+/// Bits of a mode that let others than the owner change a file.
+const OTHERS_CHANGE: u32 = 0o022;
+
 /// Keys and certificates are a few kilobytes; revocation lists of large authorities some megabytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -264,6 +299,28 @@ mod tests {
             let err = read_private(&path).unwrap_err();
             let words = err.to_string();
             assert!(words.contains(&format!("mode 0{mode:o}")) && words.contains("chmod 600 "), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_still_the_owners_to_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_private(&path, b"x").unwrap();
+        for mode in [0o400, 0o444, 0o640, 0o644, 0o755] {
+            set_mode(&path, mode);
+            assert_eq!(read_secret(&path, Readers::Others).unwrap().as_slice(), b"x", "{mode:o}");
+        }
+        for mode in [0o604, 0o644] {
+            set_mode(&path, mode);
+            assert!(read_secret(&path, Readers::Owner).unwrap_err().is_only_about_reading(), "{mode:o}");
+        }
+        for mode in [0o664, 0o620, 0o602, 0o666, 0o777] {
+            set_mode(&path, mode);
+            for readers in [Readers::Owner, Readers::Others] {
+                let error = read_secret(&path, readers).unwrap_err();
+                assert!(matches!(error, FileError::NotPrivate { .. }) && !error.is_only_about_reading(), "{mode:o}: {error}");
+            }
         }
     }
 

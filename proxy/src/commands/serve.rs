@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::error::CommandError;
 use super::output::{print, print_json};
 use crate::clock::Clock;
-use crate::startup::{self, Prepared, StartError};
+use crate::startup::{self, Checked, Prepared, StartError};
 
 /// Run the gate
 ///
@@ -70,17 +70,22 @@ impl CheckCommand {
     pub fn run(self) -> Result<(), CommandError> {
         let outcome = startup::check(&self.config, &Clock::system());
         if self.json {
-            let (problems, warnings) = match &outcome {
-                Ok(warnings) => (&[][..], warnings.as_slice()),
-                Err(problems) => (problems.as_slice(), &[][..]),
+            let nothing = Checked::default();
+            let (problems, checked) = match &outcome {
+                Ok(checked) => (&[][..], checked),
+                Err(problems) => (problems.as_slice(), &nothing),
             };
-            print_json(&serde_json::json!({ "problems": problems, "warnings": warnings }))?;
+            let Checked { warnings, notes } = checked;
+            print_json(&serde_json::json!({ "problems": problems, "warnings": warnings, "notes": notes }))?;
         }
         match outcome {
-            Ok(warnings) => {
+            Ok(Checked { warnings, notes }) => {
                 if !self.json {
                     for warning in &warnings {
                         print(&format!("warning: {warning}\n"))?;
+                    }
+                    for note in &notes {
+                        print(&format!("note: {note}\n"))?;
                     }
                     print(&format!("{}: everything is in order\n", self.config.display()))?;
                 }

@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use checker::Checker;
 
-use super::checked::Config;
+use super::checked::{Config, Policies};
 use super::environment::Secrets;
 use super::problem::{At, Place, Problem};
-use super::raw::Root;
+use super::raw::{self, Root};
+use super::setting::Text;
 use crate::clock::Timestamp;
 use crate::secret::Digest;
 
@@ -54,7 +55,6 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     let identity_providers = provider::all(root.identity_provider.as_ref(), secrets, checker);
     let device_authorities = device::all(root.device_authority.as_ref(), checker);
     let apps = app::all(root.app.as_ref(), checker);
-    let policies = root.policies.as_ref().and_then(|policies| policies.dir.as_ref());
     let candidate = root.policies.as_ref().and_then(|policies| policies.candidate.as_ref());
     let max_fact_age = checker.duration(root.max_fact_age.as_ref(), HOUR, SECOND..=7 * DAY);
 
@@ -73,10 +73,10 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     );
     let state = checker.path_or(root.state.as_ref(), "/var/lib/sekisho");
     let audit = gate::audit(root.audit.as_ref(), checker);
-    let policies_dir = checker.path_or(policies, "policies");
+    let policies = policies(root.policies.as_ref(), checker);
     let candidate_dir = candidate.map(|candidate| checker.path(candidate));
     let mut reads = checker.named();
-    reads.insert(policies_dir.clone());
+    reads.extend(policies.folder().map(PathBuf::from));
     reads.retain(|path| *path != state && *path != audit.dir && listen.as_ref().is_none_or(|listen| *path != listen.admin));
     Some(Config {
         // Whoever reads a file fills it in.
@@ -86,7 +86,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         process: gate::process(root.process.as_ref(), checker),
         limits: gate::limits(root.limits.as_ref(), checker),
         audit,
-        policies_dir,
+        policies,
         candidate_dir,
         cores: checker.number(root.cores.as_ref(), std::thread::available_parallelism().map_or(1, NonZero::get), 1..=1024),
         time_zone: time_zone(root, checker),
@@ -98,6 +98,33 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),
         apps: apps.into_iter().map(|(_, app)| Arc::new(app)).collect(),
     })
+}
+
+/// A folder, or policies in the file itself. What is in either is judged when they are loaded.
+fn policies(raw: Option<&raw::Policies>, checker: &mut Checker) -> Policies {
+    let (dir, text) = raw.map_or((None, None), |raw| (raw.dir.as_ref(), raw.text.as_ref()));
+    if let (Some(dir), Some(text)) = (dir, text) {
+        let instead = "write either: the policies here, or the folder that they are in";
+        checker.wrong(&text.at, format!("the policies are also said to be in {:?}", dir.value), instead);
+    }
+    match text {
+        Some(text) => {
+            if text.value.trim().is_empty() {
+                checker.wrong(&text.at, "there is no policy in it, and without one nobody may do anything", EXAMPLE_OF_TEXT);
+            }
+            policies_text(text)
+        }
+        None => Policies::Folder(checker.path_or(dir, "policies")),
+    }
+}
+
+/// Policies in the file, or in the environment, named by where they are written.
+pub(in crate::config) fn policies_text(text: &Text) -> Policies {
+    let name = match &text.at.place {
+        Place::Environment(variable) => variable,
+        Place::Line(_) | Place::Absent => &text.at.path,
+    };
+    Policies::Text { name: name.clone(), text: text.value.clone() }
 }
 
 fn time_zone(root: &Root, checker: &mut Checker) -> jiff::tz::TimeZone {
@@ -130,6 +157,8 @@ fn unique<'a>(names: impl Iterator<Item = (At, &'a str)>, checker: &mut Checker)
         }
     }
 }
+
+const EXAMPLE_OF_TEXT: &str = "write a policy, or take this out and name the folder of policies in `dir`";
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
+use sekisho_certs::files::Readers;
 
 use super::host::Host;
 use super::keeping::Keeping;
@@ -37,8 +38,8 @@ pub struct Config {
     pub device_authorities: Vec<Arc<DeviceAuthority>>,
     /// What stands behind the gate. Names and hosts are unique, and no app has the sign-in host.
     pub apps: Vec<Arc<App>>,
-    /// Folder of the policies (`[policies] dir`).
-    pub policies_dir: PathBuf,
+    /// Where the policies are.
+    pub policies: Policies,
     /// Folder of a policy set that is tried on live traffic and decides nothing (`[policies] candidate`).
     pub candidate_dir: Option<PathBuf>,
     /// The record.
@@ -89,6 +90,49 @@ pub struct Listen {
     pub public_port: u16,
 }
 
+/// Where the policies are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policies {
+    /// In the files of a folder (`[policies] dir`).
+    Folder(PathBuf),
+    /// In the configuration itself (`[policies] text`).
+    Text {
+        /// What the text goes by in problems and in the record, such as `sekisho.toml:policies.text`.
+        name: String,
+        /// Policies as in one file of a folder.
+        text: String,
+    },
+}
+
+impl Policies {
+    /// The folder, if they have one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(dir) => Some(dir),
+            Self::Text { .. } => None,
+        }
+    }
+
+    /// The same, out of the file at `path`: a text says which file it is in.
+    #[must_use]
+    pub(super) fn of_file(self, path: &Path) -> Self {
+        match (self, path.file_name()) {
+            (Self::Text { name, text }, Some(file)) => Self::Text { name: format!("{}:{name}", file.to_string_lossy()), text },
+            (policies, _) => policies,
+        }
+    }
+}
+
+impl std::fmt::Display for Policies {
+    /// What to look at to find them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(dir) => write!(f, "{}", dir.display()),
+            Self::Text { name, .. } => f.write_str(name),
+        }
+    }
+}
+
 /// What the gate's process may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -133,6 +177,8 @@ pub struct ServerCertificateFiles {
     pub chain: PathBuf,
     /// PEM, PKCS#8, PKCS#1 or SEC1.
     pub key: PathBuf,
+    /// Who may read the key's file (`shared_key`).
+    pub readers: Readers,
 }
 
 /// Somebody who vouches for people.
@@ -195,6 +241,8 @@ pub struct OidcClient {
     pub id: String,
     /// From `client_secret_file` or the environment; `None` for a public client.
     pub secret: Option<Secret<String>>,
+    /// Who may read that file (`shared_secret_file`).
+    pub readers: Readers,
     /// Scopes beside `openid`. Default `profile`, `email`.
     pub scopes: Vec<String>,
 }
@@ -383,6 +431,8 @@ pub struct ClientCertificate {
     pub chain: PathBuf,
     /// PEM file.
     pub key: PathBuf,
+    /// Who may read the key's file (`shared_key`).
+    pub readers: Readers,
 }
 
 /// How long to wait for an app.

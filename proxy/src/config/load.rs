@@ -24,7 +24,7 @@ impl Config {
             .map_err(|error| vec![Problem::new(&At::default(), format!("{} cannot be read: {error}", path.display()))])?;
         let base = path.parent().unwrap_or(Path::new("."));
         let config = Self::parse(&text, base, variables, now)?;
-        Ok(Self { hash: Digest::of(text.as_bytes()), ..config })
+        Ok(Self { hash: Digest::of(text.as_bytes()), policies: config.policies.of_file(path), ..config })
     }
 
     /// As [`Config::load`], with the text at hand. Relative paths begin at `base`.

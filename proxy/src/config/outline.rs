@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::checked::Policies;
 use super::problem::{At, Problem};
 use super::setting::Setting as _;
-use super::{checked, document, environment, raw};
+use super::{check, checked, document, environment, raw};
 
 /// The part of the configuration that policies depend on, read without judging the rest.
 #[derive(Clone, Debug)]
 pub struct Outline {
-    /// Folder of the policies (`[policies] dir`).
-    pub policies_dir: PathBuf,
+    /// Where the policies are.
+    pub policies: Policies,
     /// Names and tags of the apps.
     pub apps: Vec<(String, Vec<String>)>,
     /// The groups that policies may name, as [`Config::known_groups`](super::Config::known_groups).
@@ -34,7 +35,8 @@ impl Outline {
     {
         let text = std::fs::read_to_string(path)
             .map_err(|error| vec![Problem::new(&At::default(), format!("{} cannot be read: {error}", path.display()))])?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new(".")), variables)
+        let outline = Self::parse(&text, path.parent().unwrap_or(Path::new(".")), variables)?;
+        Ok(Self { policies: outline.policies.of_file(path), ..outline })
     }
 
     /// As [`Outline::load`], with the text at hand. Relative paths begin at `base`.
@@ -54,7 +56,7 @@ impl Outline {
         let root = raw::Root::read(&document, At::default(), &mut problems);
         problems.retain(|problem| NEEDED.iter().any(|needed| problem.path.starts_with(needed)));
         let root = root.as_ref();
-        let written = root.and_then(|root| root.policies.as_ref()?.dir.as_ref());
+        let written = root.and_then(|root| root.policies.as_ref());
         let audit = root.and_then(|root| root.audit.as_ref()?.dir.as_ref());
         let zone = root.and_then(|root| root.time_zone.as_ref());
         let time_zone = zone.map_or(Ok(jiff::tz::TimeZone::UTC), |name| {
@@ -75,9 +77,12 @@ impl Outline {
         }));
         match time_zone {
             Ok(time_zone) if problems.is_empty() => {
-                let policies_dir = base.join(written.map_or("policies", |dir| &dir.value));
+                let folder =
+                    || base.join(written.and_then(|policies| policies.dir.as_ref()).map_or("policies", |dir| &dir.value));
+                let text = written.and_then(|policies| policies.text.as_ref());
+                let policies = text.map_or_else(|| Policies::Folder(folder()), check::policies_text);
                 let audit_dir = base.join(audit.map_or("/var/log/sekisho", |dir| &dir.value));
-                Ok(Self { policies_dir, apps, groups, audit_dir, time_zone })
+                Ok(Self { policies, apps, groups, audit_dir, time_zone })
             }
             Ok(_) => Err(problems),
             Err(problem) => {
@@ -99,7 +104,7 @@ mod tests {
     fn what_policies_need_is_read_where_nothing_else_is_there() {
         let text = "time_zone = \"Europe/Berlin\"\n[policies]\ndir = \"p\"\n[audit]\ndir = \"a\"\n[[app]]\nname = \"wiki\"\ntags = [\"internal\"]\n[[server_certificate]]\nchain = \"nowhere.pem\"\n";
         let outline = Outline::parse(text, Path::new("/etc/sekisho"), Vec::new()).unwrap();
-        assert_eq!(outline.policies_dir, Path::new("/etc/sekisho/p"));
+        assert_eq!(outline.policies.folder(), Some(Path::new("/etc/sekisho/p")));
         assert_eq!(outline.audit_dir, Path::new("/etc/sekisho/a"));
         assert_eq!(outline.apps, [("wiki".to_owned(), vec!["internal".to_owned()])]);
         assert_eq!(outline.time_zone.iana_name(), Some("Europe/Berlin"));

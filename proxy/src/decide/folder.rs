@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sekisho_policy::{MAX_FILE_BYTES, Source};
 
+use crate::config::Policies;
 use crate::secret::Digest;
 
 /// The texts of a policy folder.
@@ -53,6 +54,17 @@ pub enum FolderError {
 }
 
 impl PolicyTexts {
+    /// The texts of what the configuration names.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn of(policies: &Policies) -> Result<Self, FolderError> {
+        match policies {
+            Policies::Folder(dir) => Self::read(dir),
+            Policies::Text { name, text } => Ok(Self { policies: vec![Source::new(name, text)], ..Self::default() }),
+        }
+    }
+
     /// Reads the folder twice over: a copy in progress differs between the two and is not taken.
     ///
     /// # Errors

@@ -95,7 +95,7 @@ fn client_certificate(app: &App) -> Result<Option<ChainAndKey>, String> {
     };
     let text = files::read_public(&files_of.chain).map_err(|problem| wrong(&files_of.chain, &problem))?;
     let chain = pem::certificates(&text).map_err(|problem| wrong(&files_of.chain, &problem))?;
-    let secret = files::read_private(&files_of.key).map_err(|problem| wrong(&files_of.key, &problem))?;
+    let secret = files::read_secret(&files_of.key, files_of.readers).map_err(|problem| wrong(&files_of.key, &problem))?;
     let key = PrivateKeyDer::from_pem_slice(&secret).map_err(|problem| wrong(&files_of.key, &problem))?;
     Ok(Some((chain, key)))
 }

@@ -99,6 +99,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         client: Some(OidcClient {
             id: "sekisho".to_owned(),
             secret: Some(Secret::new("s3cret".to_owned())),
+            readers: sekisho_certs::files::Readers::Owner,
             scopes: vec!["profile".to_owned(), "email".to_owned()],
         }),
         groups_claim: Some("groups".to_owned()),

@@ -1,14 +1,14 @@
 //! Policies that are tried on live traffic: checked like the live ones, and whatever is wrong with them is told and harms nothing.
 
 use super::policies;
-use crate::config::Config;
+use crate::config::{Config, Policies};
 use crate::console::admin::wire::CandidateView;
 use crate::journey::{Candidate, Gate, JourneyMetrics};
 
 /// The candidate policies of `config`; `None` if it names none.
 pub(super) fn load(config: &Config) -> Option<Candidate> {
     let dir = config.candidate_dir.clone()?;
-    let loaded = policies::load_from(config, &dir).and_then(|loaded| {
+    let loaded = policies::load_from(config, &Policies::Folder(dir.clone())).and_then(|loaded| {
         // The record names it by its hash: whoever asks later finds it.
         policies::keep_for_the_record(config, &loaded).map_err(|problem| vec![problem])?;
         Ok(loaded)
@@ -18,7 +18,7 @@ pub(super) fn load(config: &Config) -> Option<Candidate> {
 
 /// What is wrong with the candidate policies of `config`, of which nothing is kept.
 pub(super) fn problems_in(config: &Config) -> Vec<String> {
-    let judged = config.candidate_dir.as_deref().map(|dir| policies::load_from(config, dir));
+    let judged = config.candidate_dir.clone().map(|dir| policies::load_from(config, &Policies::Folder(dir)));
     judged.and_then(Result::err).into_iter().flatten().map(|problem| named(&problem)).collect()
 }
 

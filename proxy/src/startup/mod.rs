@@ -7,6 +7,7 @@ mod descriptors;
 mod live;
 mod logging;
 mod news;
+mod notes;
 mod parts;
 mod policies;
 mod posture;
@@ -20,4 +21,4 @@ mod watch;
 
 pub use logging::{LogError, LogFormat, start as start_logging};
 pub use posture::seal_memory;
-pub use run::{Prepared, Running, StartError, check, prepare, start, start_prepared};
+pub use run::{Checked, Prepared, Running, StartError, check, prepare, start, start_prepared};

@@ -8,7 +8,7 @@ use sekisho_policy::testing::{self, Tester};
 use sekisho_policy::{App as PolicyApp, Catalogue, PolicySet, Problem, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, Config, Outline};
+use crate::config::{self, Config, Outline, Policies};
 use crate::decide::{Decider, PolicyTexts};
 use crate::record::SetShelf;
 use crate::secret::Digest;
@@ -36,22 +36,23 @@ struct Kept {
 /// # Errors
 /// Every problem in words.
 pub(super) fn load(config: &Config) -> Result<Loaded, Vec<String>> {
-    load_from(config, &config.policies_dir)
+    load_from(config, &config.policies)
 }
 
-/// Reads and checks the policies of `dir` for the apps of `config`.
+/// Reads and checks `policies` for the apps of `config`.
 ///
 /// # Errors
 /// Every problem in words.
-pub(super) fn load_from(config: &Config, dir: &Path) -> Result<Loaded, Vec<String>> {
-    let texts = PolicyTexts::read(dir).map_err(|error| vec![format!("policies: {error}")])?;
+pub(super) fn load_from(config: &Config, policies: &Policies) -> Result<Loaded, Vec<String>> {
+    let texts = PolicyTexts::of(policies).map_err(|error| vec![format!("policies: {error}")])?;
     if texts.policies.is_empty() {
-        return Err(vec![format!("policies: {} has no *.cedar file; without a policy nobody may do anything", dir.display())]);
+        return Err(vec![format!("policies: {policies} has no *.cedar file; without a policy nobody may do anything")]);
     }
     let loaded = check(config, texts)?;
     if loaded.decider.set().is_empty() {
         // What an editor or a copy has emptied, more likely than what somebody means: `forbid (principal, action, resource);` says that.
-        return Err(vec![format!("policies: no file of {} has a policy; without one nobody may do anything", dir.display())]);
+        let none_of = if policies.folder().is_some() { "no file of " } else { "nothing in " };
+        return Err(vec![format!("policies: {none_of}{policies} has a policy; without one nobody may do anything")]);
     }
     Ok(loaded)
 }
@@ -62,7 +63,7 @@ pub(super) fn problems_beside(path: &Path) -> Vec<String> {
     let Ok(outline) = Outline::load(path, config::environment()) else { return Vec::new() };
     let apps = outline.apps.iter().map(|(name, tags)| PolicyApp::new(name, tags.clone())).collect();
     let catalogue = Catalogue { apps, groups: outline.groups };
-    let texts = PolicyTexts::read(&outline.policies_dir).map_err(|error| vec![format!("policies: {error}")]);
+    let texts = PolicyTexts::of(&outline.policies).map_err(|error| vec![format!("policies: {error}")]);
     let judged = texts.and_then(|texts| judge(&texts, &catalogue, &outline.time_zone).map(drop));
     judged.err().unwrap_or_default()
 }

@@ -4,6 +4,8 @@
 //! could not be proved in time. A start goes on then: what nobody could prove today was proved when it went live, and a gate
 //! that is down helps nobody. Without a solver, claims are read and not proved: it is a tool for authors, not a part of the gate.
 
+use std::path::Path;
+
 use sekisho_policy::PolicySet;
 use sekisho_policy::testing::Tester;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -29,18 +31,14 @@ pub(super) enum Moment {
 /// Every claim that keeps the set from going live, in words.
 pub(super) fn judge(config: &Config, texts: &PolicyTexts, set: &PolicySet, moment: Moment) -> Result<Vec<String>, Vec<String>> {
     let catalogue = super::policies::catalogue(config);
-    let claims = prove::claims(texts, &config.policies_dir, set, &catalogue)?;
+    let claims = prove::claims(texts, config.policies.folder().unwrap_or(Path::new(".")), set, &catalogue)?;
     let mut notes = Vec::new();
     let program = match Program::find(None, &config::environment(), Limits::default()) {
         Ok(program) => program,
         // Whoever starts a gate is not its policies' author.
         Err(_) if claims.is_empty() || moment == Moment::Start => return Ok(notes),
         Err(missing) => {
-            notes.push(format!(
-                "{} in {}/prove not proved: {missing}",
-                count(claims.len(), "claim"),
-                config.policies_dir.display()
-            ));
+            notes.push(format!("{} in {}/prove not proved: {missing}", count(claims.len(), "claim"), config.policies));
             return Ok(notes);
         }
     };

@@ -19,7 +19,7 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::Posture;
 use super::scrape::{self, Scrape};
-use super::{candidate, clock, descriptors, news, proofs, redirect, trust, usage, watch as files};
+use super::{candidate, clock, descriptors, news, notes, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -88,6 +88,9 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
     descriptors::raise();
     let registry = Registry::new();
     posture.tell(&registry).map_err(StartError::one)?;
+    for note in notes::shared_secrets(&config) {
+        tracing::warn!("{note}");
+    }
     make_folders(&config)?;
     let sealer = Sealer::open_or_create(&config.state).map_err(StartError::one)?;
     let registrar = Registrar::open(&config.state, Arc::new(sealer), clock.clone()).await.map_err(StartError::one)?;
@@ -125,11 +128,20 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
     open(live, &config, desk).await
 }
 
-/// Whether the configuration and policies could go live: everything but starting. Returns what is doubtful.
+/// What is to be said of a configuration that could go live.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What is doubtful.
+    pub warnings: Vec<String>,
+    /// What is meant like that, or is not the configuration's fault, and worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// Whether the configuration and policies could go live: everything but starting.
 ///
 /// # Errors
 /// Every problem in words.
-pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
+pub fn check(path: &Path, clock: &Clock) -> Result<Checked, Vec<String>> {
     let config = Config::load(path, config::environment(), clock.now()).map_err(|problems| {
         let of_policies = policies::problems_beside(path);
         problems.iter().map(ToString::to_string).chain(of_policies).collect::<Vec<_>>()
@@ -140,7 +152,7 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Vec<String>, Vec<String>> {
     });
     let tried = candidate::problems_in(&config);
     match live {
-        Ok(warnings) if tried.is_empty() => Ok(warnings),
+        Ok(warnings) if tried.is_empty() => Ok(Checked { warnings, notes: notes::of_a_check(&config) }),
         live => Err(live.err().into_iter().flatten().chain(tried).collect()),
     }
 }

@@ -1,6 +1,5 @@
 //! From checked settings to what TLS shows and whom it trusts.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use sekisho_certs::trust::{DeviceTrust, IdSource};
 use sekisho_certs::{authority, files, pem};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, DeviceAuthorityKind, DeviceIdSource};
+use crate::config::{Config, DeviceAuthorityKind, DeviceIdSource, ServerCertificateFiles};
 use crate::identify_device::{Authority, Identifier};
 
 /// The certificates that the gate shows.
@@ -22,7 +21,7 @@ pub(super) fn server_certificates(config: &Config, now: Timestamp) -> Result<Vec
     let mut problems = Vec::new();
     let mut certificates = Vec::new();
     for files in &config.server_certificates {
-        match server_certificate(&files.chain, &files.key, now) {
+        match server_certificate(files, now) {
             Ok(certificate) => certificates.push(Arc::new(certificate)),
             Err(problem) => problems.push(problem),
         }
@@ -71,10 +70,10 @@ pub(super) fn unix_time(at: Timestamp) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(at.0).unwrap_or(0)))
 }
 
-fn server_certificate(chain: &Path, key: &Path, now: Timestamp) -> Result<ServerCertificate, String> {
-    let chain_pem = files::read_public(chain).map_err(|error| error.to_string())?;
-    let key_pem = files::read_private(key).map_err(|error| error.to_string())?;
-    ServerCertificate::from_pem(&chain_pem, &key_pem, unix_time(now)).map_err(|error| format!("{}: {error}", chain.display()))
+fn server_certificate(of: &ServerCertificateFiles, now: Timestamp) -> Result<ServerCertificate, String> {
+    let chain_pem = files::read_public(&of.chain).map_err(|error| error.to_string())?;
+    let key_pem = files::read_secret(&of.key, of.readers).map_err(|error| error.to_string())?;
+    ServerCertificate::from_pem(&chain_pem, &key_pem, unix_time(now)).map_err(|error| format!("{}: {error}", of.chain.display()))
 }
 
 fn read_lists(paths: &[std::path::PathBuf]) -> Result<Vec<rustls_pki_types::CertificateRevocationListDer<'static>>, String> {

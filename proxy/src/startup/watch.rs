@@ -31,9 +31,9 @@ pub(super) async fn watch(live: Arc<Live>) {
         let reloaded = !Arc::ptr_eq(&config, &current);
         config = current;
         let (files_now, policies_now) = (look_at_files(&config), folders(&config));
-        if !reloaded && policies_now.0.is_some() && policies_now != policies {
+        if !reloaded && policies_now != policies && (policies_now.0.is_some() || config.policies.folder().is_none()) {
             // The folder was swapped as a whole, by its symlink. Files that change one by one wait for `sekisho reload`.
-            tracing::info!(dir = %config.policies_dir.display(), "the folder of policies was swapped");
+            tracing::info!(policies = %config.policies, "a folder of policies was swapped");
             let _logged = live.reload(&Asked::by_system("watch")).await;
         } else if !reloaded && files_now != files && look_again(&config, &files_now).await {
             live.refresh_files().await;
@@ -49,7 +49,7 @@ pub(super) async fn watch(live: Arc<Live>) {
 /// Where the folders of policies are: those in force, and those that are tried.
 fn folders(config: &Config) -> (Option<PathBuf>, Option<PathBuf>) {
     let candidate = config.candidate_dir.as_ref().and_then(|dir| dir.canonicalize().ok());
-    (config.policies_dir.canonicalize().ok(), candidate)
+    (config.policies.folder().and_then(|dir| dir.canonicalize().ok()), candidate)
 }
 
 /// A certificate and its key are two files: wait until both have settled.

@@ -80,6 +80,8 @@ impl Walk {
         let mut command = Command::new("bash");
         command
             .args(["-c", &format!("PATH={programs}:$PATH; {typed} 2>&1")])
+            // As the gate of the house, which may be in a container.
+            .env("SEKISHO_PROCESS_ALLOW_ROOT", "true")
             .env("SEKISHO_ADMIN_SOCKET", self.house.path().join("admin.sock"))
             .env("HOME", self.house.path())
             .current_dir(self.house.path());

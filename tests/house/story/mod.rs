@@ -17,6 +17,7 @@ mod kept;
 mod manual;
 mod manual_walk;
 mod mistakes;
+mod one_file;
 mod operations;
 mod past;
 mod policy_claims;

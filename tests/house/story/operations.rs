@@ -313,3 +313,16 @@ async fn the_example_configuration_is_right() {
         assert_eq!(said.code, Some(0), "{}{}\n{text}", said.out, said.err);
     }
 }
+
+#[tokio::test]
+async fn a_check_by_root_says_that_the_gate_would_not_start_by_root() {
+    let mut house = House::open().await;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
+    let said = house.must(&["check"]).await;
+    assert_eq!(said.contains("note: this was checked as root"), is_root, "{said}");
+    assert!(said.ends_with("everything is in order\n"), "{said}");
+    let notes = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["notes"].as_array().unwrap().len();
+    assert_eq!(notes(&house.must(&["check", "--json"]).await), usize::from(is_root));
+    house.set("end", "[process]\nallow_root = true");
+    assert_eq!(notes(&house.must(&["check", "--json"]).await), 0);
+}

@@ -20,10 +20,10 @@ use crate::decide::PolicyTexts;
     after_help = "Examples:\n  sekisho policy diff policies policies.new --config sekisho.toml\n  sekisho policy diff policies policies.new --fail-on widen"
 )]
 pub(super) struct DiffCommand {
-    /// The folder of policies as it is
+    /// The policies as they are: a folder, or a configuration
     #[arg(value_name = "OLD")]
     old: PathBuf,
-    /// The folder of policies as it would be
+    /// The policies as they would be: a folder, or a configuration
     #[arg(value_name = "NEW")]
     new: PathBuf,
     /// The configuration: it names the apps; without one they are those that the policies name [default: sekisho.toml, if it is there]

@@ -27,6 +27,7 @@ impl FmtCommand {
     /// When a file has a mistake or cannot be written, and with `--check` when one would change.
     pub(super) fn run(self) -> Result<(), CommandError> {
         let place = self.place.find()?;
+        let dir = place.folder("files to lay out")?;
         let (mut changed, mut problems) = (Vec::new(), Vec::new());
         for source in place.texts()?.policies {
             match format(&source) {
@@ -40,7 +41,7 @@ impl FmtCommand {
         }
         for (name, text) in &changed {
             if !self.check {
-                let path = place.dir.join(name);
+                let path = dir.join(name);
                 sekisho_certs::files::write_public(&path, text.as_bytes()).map_err(CommandError::failed)?;
             }
             print(&format!("{name}\n"))?;

@@ -10,13 +10,13 @@ use sekisho_policy::{App, Catalogue, Loaded, PolicySet};
 
 use crate::commands::error::CommandError;
 use crate::commands::output::note;
-use crate::config::{self, Outline};
+use crate::config::{self, Outline, Policies};
 use crate::decide::PolicyTexts;
 
 /// The options that say which policies are meant.
 #[derive(Clone, Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// The configuration: it names the folder of policies, the apps and the time zone [default: sekisho.toml; with --dir it may be missing]
+    /// The configuration: it has the policies or names their folder, the apps and the time zone [default: sekisho.toml; with --dir it may be missing]
     #[arg(long, value_name = "FILE", env = "SEKISHO_CONFIG")]
     config: Option<PathBuf>,
     /// A folder of policies, in place of the one that the configuration names
@@ -30,8 +30,8 @@ pub(super) struct PlaceArgs {
 /// Where the policies are and what they are for.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// The folder of policies.
-    pub(super) dir: PathBuf,
+    /// The policies.
+    pub(super) policies: Policies,
     /// The apps.
     pub(super) catalogue: Catalogue,
     /// Zone of `context.local_time` and `context.weekday`.
@@ -51,11 +51,11 @@ impl PlaceArgs {
     pub(super) fn find(&self) -> Result<Place, CommandError> {
         if let Some(dir) = self.dir.clone().filter(|_| !self.apps.is_empty()) {
             let catalogue = Catalogue { apps: self.apps.clone(), groups: None };
-            return Ok(Place { dir, catalogue, zone: TimeZone::UTC });
+            return Ok(Place { policies: Policies::Folder(dir), catalogue, zone: TimeZone::UTC });
         }
         let config = self.config();
         if let (Some(dir), None, false) = (&self.dir, &self.config, config.exists()) {
-            return Ok(Place { dir: dir.clone(), catalogue: Catalogue::default(), zone: TimeZone::UTC });
+            return Ok(Place { policies: Policies::Folder(dir.clone()), catalogue: Catalogue::default(), zone: TimeZone::UTC });
         }
         if !config.exists() {
             let remedy = "name it with --config FILE; for a folder of policies alone, use --dir DIR and --app NAME=TAG,…";
@@ -64,24 +64,35 @@ impl PlaceArgs {
         let outline =
             Outline::load(config, config::environment()).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
-        let dir = self.dir.clone().unwrap_or(outline.policies_dir);
-        Ok(Place { dir, catalogue: Catalogue { apps, groups: outline.groups }, zone: outline.time_zone })
+        let policies = self.dir.clone().map_or(outline.policies, Policies::Folder);
+        Ok(Place { policies, catalogue: Catalogue { apps, groups: outline.groups }, zone: outline.time_zone })
     }
 }
 
 impl Place {
-    /// The texts of the folder.
+    /// The texts of the policies.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When they cannot be read, or there are none.
     pub(super) fn texts(&self) -> Result<PolicyTexts, CommandError> {
-        policies(&self.dir)
+        some(&self.policies)
     }
 
-    /// The checked set of the folder.
+    /// The folder, for what lies in files beside the policies.
     ///
     /// # Errors
-    /// When it cannot be read, or with every mistake.
+    /// When the policies are in the configuration itself.
+    pub(super) fn folder(&self, what: &str) -> Result<&Path, CommandError> {
+        self.policies.folder().ok_or_else(|| {
+            let remedy = "put the policies into a folder, and name it in [policies] dir or with --dir DIR";
+            CommandError::Failed(format!("{what} need a folder of policies, and these are in {}: {remedy}", self.policies))
+        })
+    }
+
+    /// The checked set.
+    ///
+    /// # Errors
+    /// When the policies cannot be read, or with every mistake.
     pub(super) fn load(&self) -> Result<Loaded, CommandError> {
         self.load_texts(&self.texts()?)
     }
@@ -100,22 +111,33 @@ impl Place {
     }
 }
 
-/// The texts of a folder of policies.
+/// The texts of policies, if there are any.
 ///
 /// # Errors
-/// When it cannot be read.
-pub(super) fn texts(dir: &Path) -> Result<PolicyTexts, CommandError> {
-    PolicyTexts::read(dir).map_err(CommandError::failed)
+/// When they cannot be read.
+pub(super) fn texts(policies: &Policies) -> Result<PolicyTexts, CommandError> {
+    PolicyTexts::of(policies).map_err(CommandError::failed)
 }
 
-/// The texts of a folder that is to hold policies: an empty one is the wrong one.
+/// The texts of a folder of policies, or of the policies of the configuration that a file is.
 ///
 /// # Errors
-/// When it cannot be read, or has none.
-pub(super) fn policies(dir: &Path) -> Result<PolicyTexts, CommandError> {
-    let texts = texts(dir)?;
+/// When they cannot be read, or there are none.
+pub(super) fn policies(path: &Path) -> Result<PolicyTexts, CommandError> {
+    if !path.is_file() {
+        return some(&Policies::Folder(path.to_owned()));
+    }
+    // A mistake in it is no answer to what was asked of two sets: those that find one exit with 1.
+    let outline = Outline::load(path, config::environment());
+    let outline = outline.map_err(|problems| CommandError::Failed(format!("{}:\n{}", path.display(), lines(&problems))))?;
+    some(&outline.policies)
+}
+
+/// A folder that is to hold policies and is empty is the wrong one.
+fn some(policies: &Policies) -> Result<PolicyTexts, CommandError> {
+    let texts = texts(policies)?;
     if texts.policies.is_empty() {
-        return Err(CommandError::Failed(format!("{} has no *.cedar file", dir.display())));
+        return Err(CommandError::Failed(format!("{policies} has no *.cedar file")));
     }
     Ok(texts)
 }

@@ -1,6 +1,6 @@
 //! `sekisho policy prove`: what can never happen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -66,14 +66,14 @@ impl ProveCommand {
         let wrong = |problems: Vec<String>| CommandError::CheckFailed(lines(&problems));
         let claims = match self.claim(&place.catalogue, &set)? {
             Some((proof, dir)) => prove::with_old(vec![proof], &texts, &dir, &place.catalogue).map_err(wrong)?,
-            None => prove::claims(&texts, &place.dir, &set, &place.catalogue).map_err(wrong)?,
+            None => {
+                prove::claims(&texts, place.policies.folder().unwrap_or(Path::new(".")), &set, &place.catalogue).map_err(wrong)?
+            }
         };
         if claims.is_empty() {
-            let dir = place.dir.join("prove");
-            return Err(CommandError::usage(format!(
-                "nothing is claimed: write {}/*.toml, or --no-more-than, --only-group or --never",
-                dir.display()
-            )));
+            let beside = place.policies.folder().map(|dir| format!("write {}/prove/*.toml, or", dir.display()));
+            let write = beside.unwrap_or_else(|| "write".to_owned());
+            return Err(CommandError::usage(format!("nothing is claimed: {write} --no-more-than, --only-group or --never")));
         }
         let limits = Limits { each: Duration::from_secs(self.each.max(1)), total: Duration::from_secs(self.total.max(1)) };
         let missing = |missing: SolverMissing| CommandError::failed(missing);

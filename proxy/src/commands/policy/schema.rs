@@ -27,7 +27,7 @@ impl SchemaCommand {
     /// # Errors
     /// When the folder cannot be read, or its additions are none.
     pub(super) fn run(self) -> Result<(), CommandError> {
-        let additions = if self.shipped { Vec::new() } else { super::place::texts(&self.place.find()?.dir)?.additions };
+        let additions = if self.shipped { Vec::new() } else { super::place::texts(&self.place.find()?.policies)?.additions };
         let schema = merged_schema(&additions).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         if self.json {
             return print(&schema.json);

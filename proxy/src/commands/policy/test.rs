@@ -39,6 +39,7 @@ impl TestCommand {
     /// When the policies or tests have mistakes, or one does not come out as expected.
     pub(super) fn run(self) -> Result<(), CommandError> {
         let mut place = self.place.find()?;
+        let dir = place.folder("tests")?.display().to_string();
         let texts = place.texts()?;
         place.catalogue = testing::catalogue(&texts.tests, &place.catalogue);
         let set = place.load_texts(&texts)?.set;
@@ -46,7 +47,7 @@ impl TestCommand {
         let mut cases = tester.read(&texts.tests).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         if cases.is_empty() {
             let example = "\nwrite cases into tests/*.toml there: name, app, expect, and what is not as on a good day";
-            return Err(CommandError::CheckFailed(format!("{}: there are no tests{example}", place.dir.display())));
+            return Err(CommandError::CheckFailed(format!("{dir}: there are no tests{example}")));
         }
         if let Some(filter) = &self.filter {
             cases.retain(|case| case.name.contains(filter.as_str()) || case.place.file.contains(filter.as_str()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::checker::Checker;
+use super::files::Shared;
 use super::gate::MAX_BODY;
 use super::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, files, paths, upstream};
 use crate::config::checked::{
@@ -103,8 +104,9 @@ fn client_certificate(raw: &raw::App, upstreams: &[Upstream], checker: &mut Chec
         checker.missing(section, "key", "key = \"tls/gate.key\"");
     }
     let (chain, key) = (section.chain.as_ref()?, section.key.as_ref()?);
-    files::client_certificate(chain, key, checker)?;
-    Some(ClientCertificate { chain: checker.path(chain), key: checker.path(key) })
+    let shared = Shared::new("shared_key", section.shared_key.as_ref());
+    files::client_certificate(chain, key, shared, checker)?;
+    Some(ClientCertificate { chain: checker.path(chain), key: checker.path(key), readers: shared.readers() })
 }
 
 fn timeouts(raw: Option<&raw::Timeouts>, checker: &mut Checker) -> Timeouts {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::checker::Checker;
+use super::files::Shared;
 use super::{DAY, HOUR, MINUTE, SECOND, addresses, files, keeping};
 use crate::config::checked::{Audit, AuditSync, Landlock, Limits, Listen, Process, ServerCertificateFiles, SignIn};
 use crate::config::problem::{At, Problem};
@@ -95,8 +96,9 @@ fn server_certificate(raw: &raw::ServerCertificate, checker: &mut Checker) -> Op
         checker.missing(raw, "key", "key = \"tls/corp.key\"");
     }
     let (chain, key) = (raw.chain.as_ref()?, raw.key.as_ref()?);
-    let names = files::server_certificate(chain, key, checker)?.names();
-    let files = ServerCertificateFiles { chain: checker.path(chain), key: checker.path(key) };
+    let shared = Shared::new("shared_key", raw.shared_key.as_ref());
+    let names = files::server_certificate(chain, key, shared, checker)?.names();
+    let files = ServerCertificateFiles { chain: checker.path(chain), key: checker.path(key), readers: shared.readers() };
     Some(CheckedCertificate { files, names })
 }
 

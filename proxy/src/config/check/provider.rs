@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::checker::Checker;
+use super::files::Shared;
 use super::{DAY, MINUTE, SECOND, files};
 use crate::config::checked::{IdentityProvider, KeySource, OidcClient};
 use crate::config::environment::Secrets;
@@ -112,9 +113,11 @@ pub(super) fn is_loopback(url: &url::Url) -> bool {
 }
 
 fn client(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) -> Option<OidcClient> {
+    let shared_secret_file = raw.shared_secret_file.as_ref().filter(|flag| flag.value);
     let Some(id) = &raw.client_id else {
         let why = "without a `client_id`, which is what signs people in";
         checker.useless(raw.client_secret_file.as_ref(), why);
+        checker.useless(shared_secret_file, why);
         if let Some(scopes) = &raw.scopes {
             checker.wrong(&scopes.at, format!("this has no effect {why}"), "take it out");
         }
@@ -125,19 +128,23 @@ fn client(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker)
         checker.wrong(&file.at, what, "take out the one or the other");
     }
     let variable = raw.name.as_ref().and_then(|name| secrets.client_secret(&name.value));
+    let shared = Shared::new("shared_secret_file", raw.shared_secret_file.as_ref());
+    if raw.client_secret_file.is_none() {
+        checker.useless(shared_secret_file, "without a `client_secret_file`");
+    }
     let secret = match (variable, &raw.client_secret_file) {
         (Some((name, _)), Some(file)) => {
             checker.wrong(&file.at, format!("the secret is also given by {name}"), "give it in one place");
             None
         }
         (Some((_, secret)), None) => Some(secret),
-        (None, Some(file)) => files::secret_line(file, checker),
+        (None, Some(file)) => files::secret_line(file, shared, checker),
         (None, None) => None,
     };
     let default = || vec!["profile".to_owned(), "email".to_owned()];
     let mut scopes = raw.scopes.as_ref().map_or_else(default, |scopes| checker.texts(Some(scopes)));
     scopes.retain(|scope| scope != "openid");
-    Some(OidcClient { id: checker.text(Some(id))?, secret, scopes })
+    Some(OidcClient { id: checker.text(Some(id))?, secret, readers: shared.readers(), scopes })
 }
 
 fn keys(raw: &raw::IdentityProvider, checker: &mut Checker) -> KeySource {

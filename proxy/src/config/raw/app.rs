@@ -30,6 +30,7 @@ sections! {
     ClientCertificate {
         chain: Text,
         key: Text,
+        shared_key: Flag,
     }
 
     /// `[app.timeouts]`

@@ -45,11 +45,13 @@ sections! {
     ServerCertificate {
         chain: Text,
         key: Text,
+        shared_key: Flag,
     }
 
     /// `[policies]`
     Policies {
         dir: Text,
+        text: Text,
         candidate: Text,
     }
 

@@ -1,6 +1,6 @@
 //! Who vouches for people.
 
-use crate::config::setting::{List, Text, sections};
+use crate::config::setting::{Flag, List, Text, sections};
 
 sections! {
     /// `[[identity_provider]]`
@@ -11,6 +11,7 @@ sections! {
         jwks_file: Text,
         client_id: Text,
         client_secret_file: Text,
+        shared_secret_file: Flag,
         scopes: List<Text>,
         groups_claim: Text,
         known_groups: List<Text>,

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::fixture::{COMPLETE, folder, load, words};
+use sekisho_certs::files::Readers;
+
+use super::fixture::{COMPLETE, folder, load, load_with, words};
 use crate::config::document::{self, Node, Value};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 use crate::config::{
     Admit, Approval, AuditSync, Config, CorsPreflight, CrossSite, DeviceAuthorityKind, DeviceIdSource, KeySource, Landlock,
-    PublicPath, SyslogAddress, UpstreamProtocol, UpstreamScheme,
+    Policies, PublicPath, SyslogAddress, UpstreamProtocol, UpstreamScheme,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,6 +28,8 @@ fn the_complete_sample_has_every_key() {
     gather_written(&document::parse(COMPLETE, &mut problems), "", &mut written);
     let mut known = BTreeSet::new();
     gather_known(Root::SHAPE, "", &mut known);
+    // It excludes `dir`, and has a test of its own.
+    assert!(known.remove(".policies.text"));
     assert_eq!(written, known);
     assert_eq!(problems, []);
 }
@@ -72,8 +76,9 @@ fn the_gate_is_as_written() {
     assert_eq!(config.sign_in.host.as_str(), "gate.corp.example");
     assert_eq!(config.sign_in.session_lifetime, 480 * MINUTE);
     assert!(!config.sign_in.end_stolen_sessions);
-    assert_eq!(config.server_certificates[0].key, base.join("tls/corp.key"));
-    assert_eq!(config.policies_dir, base.join("rules"));
+    let shown = &config.server_certificates[0];
+    assert_eq!((&shown.key, shown.readers), (&base.join("tls/corp.key"), Readers::Others));
+    assert_eq!(config.policies, Policies::Folder(base.join("rules")));
     assert_eq!(config.candidate_dir, Some(base.join("rules.new")));
     assert_eq!(config.audit.sync, AuditSync::Interval(Duration::from_millis(200)));
     let keeping = &config.audit.keeping;
@@ -119,7 +124,7 @@ fn who_vouches_is_as_written() {
     assert_eq!(corp.issuer, "https://login.corp.example/realms/staff");
     let client = corp.client.as_ref().unwrap();
     assert_eq!(client.secret.as_ref().map(|secret| secret.expose().as_str()), Some("tell nobody"));
-    assert_eq!(client.scopes, ["profile", "email", "groups"]);
+    assert_eq!((&client.scopes[..], client.readers), (&["profile", "email", "groups"].map(str::to_owned)[..], Readers::Others));
     assert_eq!(config.known_groups(), Some(["hr", "staff"].map(str::to_owned).into()));
     assert_eq!(corp.ca.len(), 1);
     assert!(matches!(corp.keys, KeySource::Discovery));
@@ -149,7 +154,38 @@ fn the_app_is_as_written() {
     assert_eq!(app.max_body, Some(10_000_000));
     assert_eq!(app.rate_limit, Some(crate::config::Rate { count: 600, per: MINUTE }));
     assert!(app.pass_authorization && !app.assertion);
-    assert!(app.client_certificate.is_some());
+    assert_eq!(app.client_certificate.as_ref().map(|files| files.readers), Some(Readers::Others));
+}
+
+#[test]
+fn policies_may_be_in_the_file_itself() {
+    let folder = folder();
+    let text = format!(
+        "{LEAST}[policies]\ntext = '''\n@id(\"all\")\npermit (principal, action, resource);\n'''\ncandidate = \"rules.new\""
+    );
+    let config = loaded(&text, folder.path());
+    let expected = "@id(\"all\")\npermit (principal, action, resource);\n".to_owned();
+    assert_eq!(config.policies, Policies::Text { name: "policies.text".into(), text: expected });
+    assert!(!config.reads.contains(&folder.path().join("policies")), "no folder is opened for them: {:?}", config.reads);
+    assert_eq!(config.candidate_dir, Some(folder.path().join("rules.new")));
+    let by_environment =
+        load_with(LEAST, folder.path(), &[("SEKISHO_POLICIES_TEXT", "permit (principal, action, resource);")]).unwrap();
+    assert_eq!(by_environment.policies.to_string(), "SEKISHO_POLICIES_TEXT");
+}
+
+#[test]
+fn what_others_may_read_is_taken_where_the_configuration_says_so() {
+    let folder = folder();
+    let open = LEAST.replace("tls/corp.key", "tls/corp-open.key");
+    let secret = "[[identity_provider]]\nname = 'corp'\nissuer = 'https://login.corp.example'\nclient_id = 'sekisho'\nclient_secret_file = 'open-secret'\n";
+    for text in [open.clone(), format!("{open}shared_key = false"), format!("{LEAST}{secret}")] {
+        let problems = words(&load(&text, folder.path()).unwrap_err(), folder.path());
+        assert!(problems[0].contains(" = true`"), "it names the way out: {problems:?}");
+    }
+    let config = loaded(&format!("{open}shared_key = true\n{secret}shared_secret_file = true"), folder.path());
+    assert_eq!(config.server_certificates[0].readers, Readers::Others);
+    let client = config.identity_providers[0].client.as_ref().unwrap();
+    assert_eq!(client.secret.as_ref().map(|secret| secret.expose().as_str()), Some("tell nobody"));
 }
 
 pub(super) const LEAST: &str = r#"
@@ -181,7 +217,7 @@ fn what_is_not_written_has_its_default() {
     );
     let config = loaded(&text, folder.path());
     assert_eq!(config.state, PathBuf::from("/var/lib/sekisho"));
-    assert_eq!(config.policies_dir, folder.path().join("policies"));
+    assert_eq!(config.policies, Policies::Folder(folder.path().join("policies")));
     assert_eq!(config.candidate_dir, None);
     assert_eq!((config.listen.http, config.listen.metrics, config.listen.public_port), (None, None, 443));
     assert_eq!((config.sign_in.session_lifetime, config.sign_in.idle_timeout), (720 * MINUTE, 60 * MINUTE));

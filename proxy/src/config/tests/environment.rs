@@ -39,7 +39,9 @@ fn the_environment_goes_over_the_file() {
 #[test]
 fn a_client_secret_comes_by_the_environment() {
     let folder = folder();
-    let text = COMPLETE.replace("client_secret_file = \"oidc-secret\"\n", "").replace("\"corp\"", "\"corp-2\"");
+    let text = COMPLETE
+        .replace("client_secret_file = \"oidc-secret\"\nshared_secret_file = true\n", "")
+        .replace("\"corp\"", "\"corp-2\"");
     let secret = ("SEKISHO_IDENTITY_PROVIDER_CORP_2_CLIENT_SECRET", "s3cret");
     let config = load_with(&text, folder.path(), &[secret]).unwrap();
     let client = config.identity_providers[0].client.as_ref().unwrap();
@@ -63,7 +65,7 @@ fn what_the_environment_says_wrongly_is_named() {
     assert_eq!(
         problems,
         [
-            "identity_provider[0].client_secret_file (line 31): the secret is also given by SEKISHO_IDENTITY_PROVIDER_CORP_CLIENT_SECRET; \
+            "identity_provider[0].client_secret_file (line 32): the secret is also given by SEKISHO_IDENTITY_PROVIDER_CORP_CLIENT_SECRET; \
              give it in one place",
             "SEKISHO_CORES: it has to be a whole number",
             "SEKISHO_STAET: no setting has this name; did you mean SEKISHO_STATE?",

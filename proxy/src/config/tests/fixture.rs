@@ -26,6 +26,8 @@ pub(super) fn folder() -> tempfile::TempDir {
     authority(base);
     private(base, "oidc-secret", b"tell nobody\n");
     write(base, "open-secret", b"tell nobody\n");
+    write(base, "tls/anybodys.key", b"not read");
+    mode(&base.join("tls/anybodys.key"), 0o666);
     write(base, "jwks.json", br#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#);
     write(base, "no-keys.json", br#"{"keys":[]}"#);
     write(base, "empty", b"");

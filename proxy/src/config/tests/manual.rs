@@ -36,6 +36,9 @@ device_id = 'san-uri'
 name = 'wiki'
 host = 'wiki.corp.example'
 upstream = ['https://10.0.0.5']
+[app.client_certificate]
+chain = 'tls/corp.pem'
+key = 'tls/corp.key'
 [app.timeouts]
 [app.health]
 path = '/'

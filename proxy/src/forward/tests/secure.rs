@@ -140,5 +140,5 @@ fn files(folder: &TempDir, certificate: &rcgen::Certificate, key: &KeyPair) -> C
     std::fs::write(&chain, certificate.pem()).unwrap();
     std::fs::write(&key_file, key.serialize_pem()).unwrap();
     std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    ClientCertificate { chain, key: key_file }
+    ClientCertificate { chain, key: key_file, readers: sekisho_certs::files::Readers::Owner }
 }

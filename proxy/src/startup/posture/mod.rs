@@ -100,6 +100,11 @@ impl Posture {
     }
 }
 
+/// Whether a gate with this configuration would not start by the account of this process.
+pub(super) fn refuses_this_account(config: &Config) -> bool {
+    account::judge(config.process.allow_root).is_err()
+}
+
 fn no_new_privileges() -> Standing {
     match rustix::thread::set_no_new_privs(true) {
         Ok(()) => Standing::in_force(Layer::NoNewPrivileges, "programs that it starts gain nothing"),

@@ -28,7 +28,7 @@ use crate::commands::when::WhenArgs;
     Example:\n  sekisho policy replay --since 7d --fail-on gain new-policies"
 )]
 pub(super) struct ReplayCommand {
-    /// The folder of the new policies
+    /// The new policies: a folder, or a configuration
     #[arg(value_name = "NEW")]
     new: PathBuf,
     #[command(flatten)]
