@@ -1,10 +1,12 @@
-//! An identity provider that says what a test wants, and remembers what it was asked.
+//! An identity provider that is true to the protocol until a test has it lie, and remembers what it was asked.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -22,8 +24,11 @@ use super::signer::{Signer, changed, jwks};
 /// It listens on loopback, over plain http, which the gate takes for providers on its own machine. It ends with the test.
 #[derive(Clone)]
 pub(crate) struct Liar {
+    pub(crate) name: &'static str,
     pub(crate) issuer: String,
     pub(crate) signer: Signer,
+    /// Its answers at the callback name it (RFC 9207), as its metadata promise.
+    names_itself: bool,
     shared: Arc<Shared>,
 }
 
@@ -31,8 +36,9 @@ pub(crate) struct Liar {
 struct Shared {
     pages: Mutex<HashMap<String, Page>>,
     lies: Mutex<Lies>,
-    asked: Mutex<Vec<String>>,
-    nonces: Mutex<HashMap<String, String>>,
+    heard: Mutex<Heard>,
+    /// Codes that nobody has shown yet.
+    codes: Mutex<HashMap<String, Brought>>,
 }
 
 /// What is at a path.
@@ -54,23 +60,51 @@ pub(crate) struct Lies {
     pub(crate) header: Value,
     pub(crate) claims: Value,
     pub(crate) userinfo: Value,
+    /// Sent instead of the ID token.
+    pub(crate) id_token: Option<String>,
+}
+
+/// What it was asked, and what it gave.
+#[derive(Default)]
+pub(crate) struct Heard {
+    paths: Vec<String>,
+    codes: usize,
+    /// The forms that came to the token endpoint.
+    pub(crate) exchanges: Vec<HashMap<String, String>>,
+    /// The ID tokens that it gave out.
+    pub(crate) given: Vec<String>,
+}
+
+/// What a browser brought from the gate.
+#[derive(Clone)]
+pub(crate) struct Brought {
+    pub(crate) redirect_uri: String,
+    pub(crate) state: String,
+    pub(crate) nonce: String,
+    pub(crate) challenge: String,
+    pub(crate) method: String,
 }
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 impl Liar {
-    pub(crate) async fn open() -> Self {
+    /// One whose metadata differ from the usual in these members. The gate has to hear of it: [`Liar::section`].
+    pub(crate) async fn open(name: &'static str, metadata: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
-        let liar = Self { issuer, signer: Signer::es256("liar-1"), shared: Arc::default() };
-        let at = |path: &str| format!("{}{path}", liar.issuer);
-        liar.shows(
-            "/.well-known/openid-configuration",
-            Page::json(&json!({
-                "issuer": liar.issuer, "jwks_uri": at("/jwks"), "authorization_endpoint": at("/auth"), "token_endpoint": at("/token"),
-                "userinfo_endpoint": at("/userinfo"), "code_challenge_methods_supported": ["S256"],
-            })),
-        );
+        let at = |path: &str| format!("{issuer}{path}");
+        let usual = json!({
+            "issuer": issuer, "jwks_uri": at("/jwks"), "authorization_endpoint": at("/auth"), "token_endpoint": at("/token"),
+            "userinfo_endpoint": at("/userinfo"), "code_challenge_methods_supported": ["S256"],
+        });
+        let liar = Self {
+            name,
+            signer: Signer::es256(&format!("{name}-1")),
+            names_itself: metadata["authorization_response_iss_parameter_supported"] == true,
+            shared: Arc::default(),
+            issuer,
+        };
+        liar.shows("/.well-known/openid-configuration", Page::json(&changed(&usual, metadata)));
         liar.shows("/jwks", Page::Text(200, jwks([liar.signer.jwk()])));
         let serving = liar.clone();
         tokio::spawn(async move {
@@ -86,9 +120,9 @@ impl Liar {
         liar
     }
 
-    /// Its section in the configuration, under the name `liar`, with more lines.
+    /// Its section in the configuration, with more lines.
     pub(crate) fn section(&self, lines: &str) -> String {
-        format!("[[identity_provider]]\nname = \"liar\"\nissuer = \"{}\"\n{lines}\n", self.issuer)
+        format!("[[identity_provider]]\nname = \"{}\"\nissuer = \"{}\"\n{lines}\n", self.name, self.issuer)
     }
 
     /// From now on this is at `path`.
@@ -105,13 +139,17 @@ impl Liar {
         issuer
     }
 
-    /// How often it was asked for `path`.
-    pub(crate) fn asked(&self, path: &str) -> usize {
-        self.shared.asked.lock().unwrap().iter().filter(|asked| *asked == path).count()
-    }
-
     pub(crate) fn lies(&self) -> MutexGuard<'_, Lies> {
         self.shared.lies.lock().unwrap()
+    }
+
+    pub(crate) fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.shared.heard.lock().unwrap()
+    }
+
+    /// How often it was asked for `path`.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.heard().paths.iter().filter(|asked| *asked == path).count()
     }
 
     /// Claims that are as they should be, but for whom they are about.
@@ -120,50 +158,94 @@ impl Liar {
         json!({ "iss": self.issuer, "aud": "sekisho", "sub": subject, "iat": now, "exp": now + 300 })
     }
 
+    /// The claims of a true ID token, which is about Ana.
+    pub(crate) fn id_claims(&self, nonce: &str) -> Value {
+        changed(&self.claims("ana"), &json!({ "nonce": nonce, "auth_time": now(), "groups": ["staff"] }))
+    }
+
+    /// An ID token, truly signed.
+    pub(crate) fn sign_id(&self, claims: &Value) -> String {
+        let header = changed(&self.signer.header(), &json!({ "typ": "JWT" }));
+        self.signer.sign_with(&changed(&header, &self.lies().header), claims)
+    }
+
+    /// What the gate asks for at `location`, which has to be at this provider.
+    pub(crate) fn brought(&self, location: &str) -> Brought {
+        assert!(self.is_sign_in(location), "{location}");
+        let fields: HashMap<String, String> = Url::parse(location).unwrap().query_pairs().into_owned().collect();
+        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        assert_eq!((field("response_type").as_str(), field("client_id").as_str()), ("code", "sekisho"));
+        Brought {
+            redirect_uri: field("redirect_uri"),
+            state: field("state"),
+            nonce: field("nonce"),
+            challenge: field("code_challenge"),
+            method: field("code_challenge_method"),
+        }
+    }
+
+    fn is_sign_in(&self, location: &str) -> bool {
+        location.starts_with(&format!("{}/auth?", self.issuer))
+    }
+
+    /// Ana signs in; gives the code.
+    pub(crate) fn code(&self, brought: &Brought) -> String {
+        let mut heard = self.heard();
+        heard.codes += 1;
+        let code = format!("{}-code-{}", self.name, heard.codes);
+        self.shared.codes.lock().unwrap().insert(code.clone(), brought.clone());
+        code
+    }
+
+    /// The address that a browser at `location` is sent back to, with everything right.
+    pub(crate) fn back(&self, location: &str) -> String {
+        let brought = self.brought(location);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("code", &self.code(&brought)).append_pair("state", &brought.state);
+        if self.names_itself {
+            query.append_pair("iss", &self.issuer);
+        }
+        format!("{}?{}", brought.redirect_uri, query.finish())
+    }
+
     /// Signs Ana in from `start`, which leads to its `/auth`; gives where that ends.
     pub(crate) async fn sign_in(&self, client: &Client, start: &str) -> Reply {
         let mut reply = client.click(start).await;
         for _ in 0..10 {
             let Some(to) = reply.location() else { return reply };
-            let there = to.starts_with(&format!("{}/auth?", self.issuer));
-            reply = client.click(&if there { self.comes_back(&to) } else { to }).await;
+            reply = client.click(&if self.is_sign_in(&to) { self.back(&to) } else { to }).await;
         }
         panic!("signing in does not end; the last answer was {}", reply.shown());
     }
 
-    /// Where a browser that is sent to `/auth` is sent back to.
-    fn comes_back(&self, auth: &str) -> String {
-        let asked: HashMap<String, String> = Url::parse(auth).unwrap().query_pairs().into_owned().collect();
-        let mut nonces = self.shared.nonces.lock().unwrap();
-        let code = format!("code-{}", nonces.len());
-        nonces.insert(code.clone(), asked["nonce"].clone());
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("code", &code)
-            .append_pair("state", &asked["state"])
-            .finish();
-        format!("{}?{query}", asked["redirect_uri"])
-    }
-
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path().to_owned();
-        self.shared.asked.lock().unwrap().push(path.clone());
+        self.heard().paths.push(path.clone());
         let page = self.shared.pages.lock().unwrap().get(&path).cloned();
-        match (page, path.as_str()) {
-            (Some(page), _) => page.answer(),
+        let page = match (page, path.as_str()) {
+            (Some(page), _) => page,
             (None, "/token") => self.token(&request.into_body().collect().await.unwrap().to_bytes()),
-            (None, "/userinfo") => Page::json(&changed(&person(), &self.lies().userinfo)).answer(),
-            (None, _) => Page::Text(404, String::new()).answer(),
-        }
+            (None, "/userinfo") => Page::json(&changed(&person(), &self.lies().userinfo)),
+            (None, _) => Page::Text(404, String::new()),
+        };
+        page.answer()
     }
 
-    fn token(&self, body: &[u8]) -> Response<Body> {
+    fn token(&self, body: &[u8]) -> Page {
         let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-        let nonce = self.shared.nonces.lock().unwrap()[&form["code"]].clone();
-        let lies = self.lies();
-        let claims = changed(&changed(&self.claims("ana"), &json!({ "nonce": nonce })), &lies.claims);
-        let header = changed(&changed(&self.signer.header(), &json!({ "typ": "JWT" })), &lies.header);
-        let id_token = self.signer.sign_with(&header, &claims);
-        Page::json(&json!({ "access_token": "access", "token_type": "Bearer", "expires_in": 300, "id_token": id_token })).answer()
+        let brought = self.shared.codes.lock().unwrap().remove(&form["code"]);
+        self.heard().exchanges.push(form.clone());
+        let is_theirs = |brought: &Brought| {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
+            URL_SAFE_NO_PAD.encode(digest.as_ref()) == brought.challenge && form["redirect_uri"] == brought.redirect_uri
+        };
+        let Some(brought) = brought.filter(is_theirs) else {
+            return Page::Text(400, json!({ "error": "invalid_grant" }).to_string());
+        };
+        let Lies { claims, id_token, .. } = self.lies().clone();
+        let id_token = id_token.unwrap_or_else(|| self.sign_id(&changed(&self.id_claims(&brought.nonce), &claims)));
+        self.heard().given.push(id_token.clone());
+        Page::json(&json!({ "access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 300, "id_token": id_token }))
     }
 }
 
@@ -206,3 +288,8 @@ fn person() -> Value {
 pub(crate) fn now() -> i64 {
     time::OffsetDateTime::now_utc().unix_timestamp()
 }
+
+/// What it gives out beside each ID token.
+pub(crate) const ACCESS_TOKEN: &str = "an-access-token-that-is-nobodys-business";
+/// Lines of a [`Liar::section`]: the gate has a secret with it, and takes groups from it.
+pub(crate) const CONFIDENTIAL: &str = "client_id = \"sekisho\"\nclient_secret_file = \"oidc-secret\"\ngroups_claim = \"groups\"";

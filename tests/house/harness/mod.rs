@@ -29,7 +29,7 @@ pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private,
 pub(crate) use hand::{Attempt, Hand, Over, openssl, openssl_get};
 pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
-pub(crate) use liar::{Liar, Page, now};
+pub(crate) use liar::{ACCESS_TOKEN, CONFIDENTIAL, Liar, Page, now};
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Program, sekisho, tool};
 pub(crate) use raw::Raw;

@@ -21,7 +21,7 @@ struct Town {
 
 impl Town {
     async fn found() -> Self {
-        let liar = Liar::open().await;
+        let liar = Liar::open("liar", &json!({})).await;
         let house = House::plan().policies(ANYBODY).set("end", &liar.section("client_id = \"sekisho\"")).open().await;
         Self { house, liar }
     }

@@ -13,7 +13,6 @@ mod framing;
 mod headers;
 mod http2;
 mod knock;
-mod liar;
 mod logouts;
 mod pulse;
 mod sessions;

@@ -9,8 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::{Url, form_urlencoded};
 
-use super::liar::{ACCESS_TOKEN, Liar};
-use crate::harness::{Browser, Client, House, Kind, NAVIGATION, Reply, allowed, eventually, refused};
+use crate::harness::{ACCESS_TOKEN, Browser, CONFIDENTIAL, Client, House, Kind, Liar, NAVIGATION, Reply, allowed, eventually, refused};
 
 const SESSION: &str = "__Host-sekisho";
 
@@ -507,8 +506,8 @@ async fn walk(client: &Client, start: &str, secrets: &mut BTreeSet<String>) -> R
 #[tokio::test]
 async fn secrets_are_in_no_log_no_record_and_on_no_page() {
     let mut house = House::plan().limited("export SEKISHO_LOG=trace").open().await;
-    let liar = Liar::open(&house, "honest", json!({})).await;
-    house.set("end", &liar.section());
+    let liar = Liar::open("honest", &json!({})).await;
+    house.set("end", &liar.section(CONFIDENTIAL));
     house.must(&["reload"]).await;
     let laptop = house.laptop("kiosk", "shared").await;
     let client = laptop.client(&house);
@@ -520,7 +519,7 @@ async fn secrets_are_in_no_log_no_record_and_on_no_page() {
     let to = form_urlencoded::Serializer::new(String::new()).append_pair("to", &house.url("wiki", "/mine")).finish();
     let begin = house.url("gate", &format!("/.sekisho/sign-in?provider=honest&{to}"));
     let location = walk(&client, &begin, &mut secrets).await.location().unwrap();
-    let asked = liar.asked(&location);
+    let asked = liar.brought(&location);
     let wrong = house.url("gate", &format!("/.sekisho/callback/honest?code=a-code-that-is-not-taken&state={}", asked.state));
     secrets.insert("a-code-that-is-not-taken".to_owned());
     let reply = walk(&client, &wrong, &mut secrets).await;
@@ -562,9 +561,9 @@ async fn secrets_are_in_no_log_no_record_and_on_no_page() {
 
     secrets.extend(token.rsplit('.').take(2).map(str::to_owned));
     {
-        let lies = liar.lies();
-        secrets.extend(lies.exchanges.iter().flat_map(|form| [form["code_verifier"].clone(), form["code"].clone()]));
-        secrets.extend(lies.given.iter().flat_map(|token| token.rsplit('.').take(2)).map(str::to_owned));
+        let heard = liar.heard();
+        secrets.extend(heard.exchanges.iter().flat_map(|form| [form["code_verifier"].clone(), form["code"].clone()]));
+        secrets.extend(heard.given.iter().flat_map(|token| token.rsplit('.').take(2)).map(str::to_owned));
     }
     secrets.insert(ACCESS_TOKEN.to_owned());
     secrets.insert(house.idp.client_secret.clone());

@@ -1,20 +1,18 @@
 //! The way to the provider and back.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::liar::Liar;
-use crate::harness::{Client, House, Laptop, NAVIGATION, Plan, Reply, allowed, refused};
+use crate::harness::{CONFIDENTIAL, Client, House, Laptop, Liar, NAVIGATION, Plan, Reply, allowed, refused};
 
 /// A house with stand-ins for providers beside its own, and a device.
 struct Scene {
     house: House,
     laptop: Laptop,
-    liars: Vec<Arc<Liar>>,
+    liars: Vec<Liar>,
 }
 
 impl Scene {
@@ -28,8 +26,8 @@ impl Scene {
         let laptop = house.laptop("kiosk", "shared").await;
         let mut liars = Vec::new();
         for (name, metadata) in names {
-            let liar = Liar::open(&house, name, metadata.clone()).await;
-            house.set("end", &liar.section());
+            let liar = Liar::open(name, metadata).await;
+            house.set("end", &liar.section(CONFIDENTIAL));
             liars.push(liar);
         }
         house.must(&["reload"]).await;
@@ -309,7 +307,7 @@ async fn an_answer_of_the_provider_is_for_the_browser_that_asked() {
         let reply = attacker.click(&scene.url(&format!("{path}?{query}"))).await;
         signs_nobody_in(&attacker, &reply, 400, &query);
     }
-    assert!(scene.liars[0].lies().exchanges.is_empty(), "no code was shown to the provider");
+    assert!(scene.liars[0].heard().exchanges.is_empty(), "no code was shown to the provider");
 
     // Each in their own browser comes in; once.
     for (browser, back) in [(&attacker, back), (&victim, scene.liars[0].back(&mine))] {
@@ -375,7 +373,7 @@ async fn an_id_token_is_of_this_attempt_and_userinfo_of_the_same_person() {
     let earlier = {
         let browser = scene.browser();
         assert!(scene.answered(&browser, 0).await.status == 302 && has_session(&browser));
-        liar.lies().given.remove(0)
+        liar.heard().given.remove(0)
     };
     for nonce in [Value::Null, json!(""), json!("another"), json!(7), json!([]), json!({})] {
         liar.lies().claims = json!({ "nonce": nonce });
@@ -392,7 +390,7 @@ async fn an_id_token_is_of_this_attempt_and_userinfo_of_the_same_person() {
 
     // The ID token says nothing of an e-mail address, so userinfo is asked.
     for userinfo in
-        [json!({"sub": "bob"}), json!({"sub": null}), json!({"sub": ""}), json!({"sub": ["alice"]}), json!({"sub": "Alice"})]
+        [json!({"sub": "bob"}), json!({"sub": null}), json!({"sub": ""}), json!({"sub": ["ana"]}), json!({"sub": "Ana"})]
     {
         liar.lies().userinfo = userinfo.clone();
         let browser = scene.browser();
@@ -413,7 +411,7 @@ async fn an_answer_is_taken_from_the_provider_that_was_asked() {
     // Who promises `iss` sends it, once, to the letter.
     let attempt = async || {
         let browser = scene.browser();
-        let asked = first.asked(&scene.to_provider(&browser, 0).await);
+        let asked = first.brought(&scene.to_provider(&browser, 0).await);
         assert_eq!(asked.redirect_uri, scene.url(CALLBACK));
         let fields = format!("code={}&state={}", first.code(&asked), asked.state);
         (browser, format!("{}?{fields}", asked.redirect_uri))
@@ -433,25 +431,25 @@ async fn an_answer_is_taken_from_the_provider_that_was_asked() {
     ] {
         let (browser, back) = attempt().await;
         signs_nobody_in(&browser, &browser.click(&format!("{back}{iss}")).await, status, iss);
-        assert!(first.lies().exchanges.is_empty() && second.lies().exchanges.is_empty(), "{iss}: the code was shown to somebody");
+        assert!(first.heard().exchanges.is_empty() && second.heard().exchanges.is_empty(), "{iss}: the code was shown to somebody");
     }
     let (browser, back) = attempt().await;
     assert!(browser.click(&format!("{back}{own}")).await.status == 302 && has_session(&browser));
-    first.lies().exchanges.clear();
+    first.heard().exchanges.clear();
 
     // The code of the second, brought to an attempt with the first, goes to nobody, or is of no use.
     let browser = scene.browser();
-    let at_first = first.asked(&scene.to_provider(&browser, 0).await);
-    let at_second = second.asked(&scene.to_provider(&browser, 1).await);
+    let at_first = first.brought(&scene.to_provider(&browser, 0).await);
+    let at_second = second.brought(&scene.to_provider(&browser, 1).await);
     let stolen = second.code(&at_second);
     let crossed = scene.url(&format!("{CALLBACK}?code={stolen}&state={}{other}", at_first.state));
     signs_nobody_in(&browser, &browser.click(&crossed).await, 403, "the second's answer for the first");
-    assert!(first.lies().exchanges.is_empty(), "the second's code was shown to the first");
+    assert!(first.heard().exchanges.is_empty(), "the second's code was shown to the first");
 
     // Who promises nothing has a callback of their own.
     let at_silent = async |to: &str| {
         let browser = scene.browser();
-        let asked = silent.asked(&scene.to_provider(&browser, 2).await);
+        let asked = silent.brought(&scene.to_provider(&browser, 2).await);
         assert_eq!(asked.redirect_uri, scene.url(&format!("{CALLBACK}/silent")));
         let reply = browser.click(&scene.url(&format!("{to}?code={}&state={}", silent.code(&asked), asked.state))).await;
         (browser, reply)
@@ -460,7 +458,7 @@ async fn an_answer_is_taken_from_the_provider_that_was_asked() {
         let (browser, reply) = at_silent(to).await;
         signs_nobody_in(&browser, &reply, 403, to);
     }
-    assert!(silent.lies().exchanges.is_empty(), "its code was shown to somebody");
+    assert!(silent.heard().exchanges.is_empty(), "its code was shown to somebody");
     let (browser, reply) = at_silent("/.sekisho/callback/silent").await;
     assert!(reply.status == 302 && has_session(&browser), "{}", reply.shown());
     let (browser, back) = attempt().await;
@@ -468,14 +466,14 @@ async fn an_answer_is_taken_from_the_provider_that_was_asked() {
     signs_nobody_in(&browser, &browser.click(&elsewhere).await, 403, "the first's answer at the callback of the silent one");
 
     // Keys count for their own issuer only.
-    let nonce_of = |location: &str| first.asked(location).nonce;
+    let nonce_of = |location: &str| first.brought(location).nonce;
     for (what, token) in [
         (
             "of the second, by the first's key",
-            Box::new(|nonce: &str| first.sign(&second.claims(nonce))) as Box<dyn Fn(&str) -> String>,
+            Box::new(|nonce: &str| first.sign_id(&second.id_claims(nonce))) as Box<dyn Fn(&str) -> String>,
         ),
-        ("of the first, by the second's key", Box::new(|nonce: &str| second.sign(&first.claims(nonce)))),
-        ("of the second, by its own key", Box::new(|nonce: &str| second.sign(&second.claims(nonce)))),
+        ("of the first, by the second's key", Box::new(|nonce: &str| second.sign_id(&first.id_claims(nonce)))),
+        ("of the second, by its own key", Box::new(|nonce: &str| second.sign_id(&second.id_claims(nonce)))),
     ] {
         let browser = scene.browser();
         let location = scene.to_provider(&browser, 0).await;
@@ -496,20 +494,20 @@ async fn every_attempt_has_a_verifier_of_its_own_that_nobody_sees() {
     let mut seen = BTreeSet::new();
     for _ in 0..3 {
         let location = scene.to_provider(&browser, 0).await;
-        let asked = scene.liars[0].asked(&location);
+        let asked = scene.liars[0].brought(&location);
         assert_eq!((asked.method.as_str(), asked.challenge.len()), ("S256", 43), "{location}");
         assert!(seen.insert(asked.challenge));
     }
     assert!(scene.answered(&browser, 0).await.status == 302 && has_session(&browser));
-    let verifier = scene.liars[0].lies().exchanges[0]["code_verifier"].clone();
+    let verifier = scene.liars[0].heard().exchanges[0]["code_verifier"].clone();
     assert_eq!(verifier.len(), 43, "256 bits");
     let jar = format!("{:?}", browser.jar);
     assert!(!jar.contains(&verifier), "{jar}");
     // The code of one attempt, with the verifier of another.
     let other = scene.browser();
     let (first, second) = (scene.to_provider(&other, 0).await, scene.to_provider(&other, 0).await);
-    let code = scene.liars[0].code(&scene.liars[0].asked(&first));
-    let state = scene.liars[0].asked(&second).state;
+    let code = scene.liars[0].code(&scene.liars[0].brought(&first));
+    let state = scene.liars[0].brought(&second).state;
     let swapped = scene.url(&format!("{CALLBACK}/silent?code={code}&state={state}"));
     signs_nobody_in(&other, &other.click(&swapped).await, 403, "another attempt's verifier");
 
@@ -537,13 +535,13 @@ async fn a_flood_of_callbacks_signs_nobody_in_and_puts_nobody_out() {
         let reply = flood.get(&format!("{CALLBACK}/honest?code=c{number}&state={state}")).await.unwrap();
         assert_eq!(reply.status, 400, "{}", reply.shown());
     }
-    assert!(liar.lies().exchanges.is_empty(), "no code of them was shown to the provider");
+    assert!(liar.heard().exchanges.is_empty(), "no code of them was shown to the provider");
 
     // The same answer, many times at once: one session.
     let answers = futures_util::future::join_all((0..16).map(|_| browser.click(&back))).await;
     let through = answers.iter().filter(|reply| reply.status == 302).count();
     assert_eq!(
-        (through, liar.lies().exchanges.len()),
+        (through, liar.heard().exchanges.len()),
         (1, 1),
         "{:?}",
         answers.iter().map(|reply| reply.status).collect::<Vec<_>>()
@@ -560,7 +558,7 @@ async fn nothing_that_a_callback_says_is_on_the_page() {
     let encoded: String = form_urlencoded::byte_serialize(evil.as_bytes()).collect();
     for (known, status) in [(true, 503), (false, 400)] {
         let browser = scene.browser();
-        let asked = scene.liars[0].asked(&scene.to_provider(&browser, 0).await);
+        let asked = scene.liars[0].brought(&scene.to_provider(&browser, 0).await);
         let state = if known { asked.state } else { encoded.clone() };
         for extra in ["", "&code=x"] {
             let query = format!("error={encoded}&error_description={encoded}&error_uri={encoded}&state={state}{extra}");
@@ -584,7 +582,7 @@ async fn nothing_that_a_callback_says_is_on_the_page() {
 
     // What the provider may say in its own name is said in ours.
     let browser = scene.browser();
-    let asked = scene.liars[0].asked(&scene.to_provider(&browser, 0).await);
+    let asked = scene.liars[0].brought(&scene.to_provider(&browser, 0).await);
     let reply = browser.click(&scene.url(&format!("{CALLBACK}/honest?error=access_denied&state={}", asked.state))).await;
     signs_nobody_in(&browser, &reply, 403, "declined");
     assert!(reply.text().contains("did not let you in"), "{}", reply.shown());

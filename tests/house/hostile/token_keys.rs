@@ -28,7 +28,7 @@ async fn shown(house: &House, program: &Client, token: &str) -> u16 {
 /// Holds: 116.
 #[tokio::test]
 async fn a_key_that_is_not_sound_verifies_nothing() {
-    let liar = Liar::open().await;
+    let liar = Liar::open("liar", &json!({})).await;
     let (ec, rsa) = (Signer::es256("k"), Signer::rsa("k"));
     let ec_with = |members: Value| vec![ec.jwk_with(&changed(&json!({ "kid": "k" }), &members))];
     let other = Signer::es256("k").jwk();
@@ -124,7 +124,7 @@ fn forged_for_one(claims: &Value) -> String {
 /// Holds: 111.
 #[tokio::test]
 async fn unknown_key_ids_ask_the_provider_once_in_a_while() {
-    let liar = Liar::open().await;
+    let liar = Liar::open("liar", &json!({})).await;
     let wide = plan().set("limits", "connections_per_address = 1000");
     let house = wide.set("end", &section("liar", &liar.issuer, "")).open().await;
     let program = house.laptop("lap-7", "alice").await.client(&house);
@@ -154,7 +154,7 @@ async fn unknown_key_ids_ask_the_provider_once_in_a_while() {
 /// Holds: 119.
 #[tokio::test]
 async fn a_provider_cannot_choose_whom_we_talk_to() {
-    let (liar, inside) = (Liar::open().await, Liar::open().await);
+    let (liar, inside) = (Liar::open("liar", &json!({})).await, Liar::open("liar", &json!({})).await);
     let secret = format!("{}/secret", inside.issuer);
     inside.shows("/secret", Page::Text(200, jwks([liar.signer.jwk()])));
     let port = inside.issuer.rsplit_once(':').unwrap().1;
@@ -228,7 +228,7 @@ async fn a_provider_cannot_choose_whom_we_talk_to() {
 /// Holds: 121.
 #[tokio::test]
 async fn keys_that_change_or_cannot_be_had() {
-    let liar = Liar::open().await;
+    let liar = Liar::open("liar", &json!({})).await;
     let (old, new) = (Signer::es256("old"), Signer::es256("new"));
     let keys = |of: &[&Signer]| Page::Text(200, jwks(of.iter().map(|signer| signer.jwk())));
     let oct = json!({ "kty": "oct", "k": encode("everybody knows this"), "kid": "o" });
@@ -288,7 +288,7 @@ async fn keys_that_change_or_cannot_be_had() {
 /// Holds: 104, 108, 127, 128.
 #[tokio::test]
 async fn an_id_token_belongs_to_what_came_with_it() {
-    let liar = Liar::open().await;
+    let liar = Liar::open("liar", &json!({})).await;
     let house = plan().set("end", &liar.section("client_id = \"sekisho\"")).open().await;
     let laptop = house.laptop("lap-7", "alice").await;
     let start = house.url("gate", "/.sekisho/sign-in?provider=liar");
