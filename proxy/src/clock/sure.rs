@@ -37,6 +37,11 @@ impl Sure {
         Timestamp(wall.max(self.latest.load(Ordering::Relaxed)))
     }
 
+    /// Whether there is no reason to suspect `wall`: so soon after the latest time, the steady clock need not be asked.
+    pub(super) fn is_near(&self, wall: i64) -> bool {
+        wall.abs_diff(self.latest.load(Ordering::Relaxed)) <= JUMP_MS.unsigned_abs()
+    }
+
     /// What time it should be, by the steady clock.
     pub(super) fn estimate(&self, reading: Reading) -> Timestamp {
         self.at(reading.steady.saturating_add(self.ahead.load(Ordering::Acquire)))

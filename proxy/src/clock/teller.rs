@@ -35,9 +35,16 @@ impl Clock {
         Self { source, sure }
     }
 
-    /// The current time.
+    /// The current time. A jump that nobody has looked at yet is not told either: it would be in the record, and in what is kept.
     pub fn now(&self) -> Timestamp {
-        if self.sure.is_sure() { self.sure.at(self.source.wall()) } else { self.sure.estimate(self.source.read()) }
+        if self.sure.is_sure() {
+            let wall = self.source.wall();
+            if self.sure.is_near(wall) {
+                return self.sure.at(wall);
+            }
+        }
+        let reading = self.source.read();
+        self.sure.look(reading).unwrap_or_else(|_unsure| self.sure.estimate(reading))
     }
 
     /// The current time, if it can be believed: the time of day has not jumped against the clock that nobody can set. Costs two
@@ -74,6 +81,20 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jump_is_not_told_though_nobody_has_looked() {
+        for by_ms in [3_600_000, -3_600_000] {
+            let clock = Clock::manual(Timestamp(10_000_000));
+            clock.advance(Duration::from_secs(60));
+            clock.jump(by_ms);
+            assert_eq!(clock.now(), Timestamp(10_060_000));
+            assert_eq!(clock.look(), Err(ClockUnsure));
+            clock.jump(-by_ms);
+            clock.advance(Duration::from_secs(60));
+            assert_eq!(clock.now(), Timestamp(10_120_000));
+        }
+    }
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {

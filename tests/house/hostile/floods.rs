@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{LocalBoxFuture, join_all};
 use http::Method;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::frames::{DATA, END_HEADERS, End, Frames, HEADERS, block, frame};
 use super::pulse::{Pulse, is_served};
-use crate::harness::{Client, House, Laptop, Plan, allowed};
+use crate::harness::{Client, House, Laptop, Plan, allowed, eventually};
 
 /// A gate, somebody on a device, and somebody honest on another.
 pub(super) struct Crowd {
@@ -54,6 +54,9 @@ impl Crowd {
     }
 }
 
+/// How often somebody slow sends a byte.
+const PACE: Duration = Duration::from_millis(200);
+
 /// Sends a byte now and then, until the gate has had enough.
 async fn drip(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &[u8]) {
     let mut heard = [0; 4096];
@@ -61,7 +64,7 @@ async fn drip(mut stream: impl AsyncRead + AsyncWrite + Unpin, what: &[u8]) {
         if stream.write_all(&[*byte]).await.is_err() || stream.flush().await.is_err() {
             return;
         }
-        let read = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut heard)).await;
+        let read = tokio::time::timeout(PACE, stream.read(&mut heard)).await;
         if matches!(read, Ok(Ok(0) | Err(_))) {
             return;
         }
@@ -93,7 +96,7 @@ async fn slow_clients_are_let_go_and_keep_nobody_waiting() {
     };
     let (head, post) =
         (crowd.head("GET /slow-head", ""), |length: &str| crowd.head("POST /slow-body", &format!("{length}\r\n\r\n")));
-    let mut all: Vec<BoxFuture<'_, ()>> = Vec::new();
+    let mut all: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
     for _ in 0..12 {
         all.push(Box::pin(async { silent(crowd.tcp().await).await }));
         // A record of TLS that never comes to its end.
@@ -117,30 +120,37 @@ async fn slow_clients_are_let_go_and_keep_nobody_waiting() {
                 ("authorization", &bearer),
             ];
             assert!(frames.send(&frame(HEADERS, END_HEADERS, stream, &block(&head))).await);
-            let dripping = async {
-                while frames.send(&frame(DATA, 0, stream, b"x")).await {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+            while frames.send(&frame(DATA, 0, stream, b"x")).await {
+                let heard = tokio::time::timeout(PACE, frames.next()).await;
+                if heard.is_ok_and(|heard| heard.is_none_or(|heard| heard.kind == HEADERS)) {
+                    break;
                 }
-            };
+            }
             // What is answered is over, though the connection is not: until it has nothing to do.
-            tokio::time::timeout(Duration::from_secs(6), dripping).await.unwrap_or_default();
-        }));
-        all.push(Box::pin(async {
-            let stream = written(crowd.head("GET /flood", "\r\n")).await;
-            // It reads when it is too late.
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            silent(stream).await;
+            frames.only_answers_pings().await;
         }));
     }
+    // These read when it is too late.
+    let unread = join_all((0..12).map(|_| written(crowd.head("GET /flood", "\r\n")))).await;
+    all.push(Box::pin(async {
+        eventually("the connections of those who do not read are cut", async || {
+            (crowd.metric("sekisho_connections_cut_total", ("reason", "stalled")).await >= 12.0).then_some(())
+        })
+        .await;
+        join_all(unread.into_iter().map(silent)).await;
+    }));
     let honest = async {
-        for _ in 0..10 {
+        loop {
             is_served(&crowd.honest, &crowd.house.url("wiki", "/honest")).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pulse.is_calm(&crowd.house);
+            tokio::time::sleep(PACE).await;
         }
-        pulse.is_calm(&crowd.house);
     };
     let ended = async { tokio::time::timeout(Duration::from_secs(30), join_all(all)).await.expect("all of them are let go") };
-    tokio::join!(ended, honest);
+    tokio::select! {
+        _all = ended => {}
+        () = honest => {}
+    }
     pulse.returns(&crowd.house).await;
     assert!(crowd.metric("sekisho_tls_handshakes_total", ("outcome", "timed_out")).await >= 24.0);
     assert!(crowd.metric("sekisho_requests_total", ("reason", "head_timeout")).await >= 12.0);

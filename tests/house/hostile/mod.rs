@@ -5,6 +5,7 @@ mod bodies;
 mod catalogue;
 mod certificates;
 mod claims;
+mod clocks;
 mod control;
 mod corpora;
 mod credentials;
