@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, House, Liar, Page, Plan, Signer, changed, encode, eventually, jwks, now};
+use crate::harness::{ACCESS_TOKEN, Client, House, Liar, Page, Plan, Signer, changed, encode, eventually, jwks, now};
 
 const ANYBODY: &str = "@id(\"anybody\")\npermit (principal, action in Action::\"use\", resource);\n";
 
@@ -298,14 +298,14 @@ async fn an_id_token_belongs_to_what_came_with_it() {
     };
     let lies: Vec<(&str, Value, Value, Value, bool)> = vec![
         ("nothing wrong", json!({}), json!({}), json!({}), true),
-        ("at_hash", json!({}), json!({ "at_hash": half("access") }), json!({}), true),
+        ("at_hash", json!({}), json!({ "at_hash": half(ACCESS_TOKEN) }), json!({}), true),
         ("another at_hash", json!({}), json!({ "at_hash": half("other") }), json!({}), false),
         ("a whole hash", json!({}), json!({ "at_hash": encode([7; 32]) }), json!({}), false),
         ("an empty at_hash", json!({}), json!({ "at_hash": "" }), json!({}), false),
         ("an at_hash that is a number", json!({}), json!({ "at_hash": 1 }), json!({}), false),
         ("another c_hash", json!({}), json!({ "c_hash": half("other") }), json!({}), false),
         ("an unknown algorithm with an at_hash", json!({ "alg": "XX256" }), json!({ "at_hash": "x" }), json!({}), false),
-        ("no algorithm", json!({ "alg": "none" }), json!({ "at_hash": half("access") }), json!({}), false),
+        ("no algorithm", json!({ "alg": "none" }), json!({ "at_hash": half(ACCESS_TOKEN) }), json!({}), false),
         ("no nonce", json!({}), json!({ "nonce": null }), json!({}), false),
         ("another nonce", json!({}), json!({ "nonce": "other" }), json!({}), false),
         ("nobody in aud", json!({}), json!({ "aud": null }), json!({}), false),
