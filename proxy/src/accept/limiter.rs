@@ -2,11 +2,12 @@
 //! per connection.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Limits;
+use crate::contain::Network;
 
 /// Counts connections. Clones count together.
 #[derive(Clone, Debug)]
@@ -41,15 +42,6 @@ struct Counts {
     most_of_one: AtomicUsize,
     most_shaking: AtomicUsize,
     of: Mutex<HashMap<Network, Share>>,
-}
-
-/// Who counts as one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    /// An IPv4 address, or an IPv6 /64, which is what one customer gets.
-    Usual(IpAddr),
-    /// An IPv6 /48, which is what one customer gets for the asking; it may have [`WIDE`] times as much.
-    Wide([u16; 3]),
 }
 
 /// What a network has.
@@ -171,31 +163,6 @@ impl Drop for Slot {
     }
 }
 
-impl Network {
-    /// Those that an address counts for.
-    fn of(address: IpAddr) -> impl Iterator<Item = Self> {
-        let (usual, wide) = match address.to_canonical() {
-            IpAddr::V4(address) => (IpAddr::V4(address), None),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                (IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)), Some([a, b, c]))
-            }
-        };
-        std::iter::once(Self::Usual(usual)).chain(wide.map(Self::Wide))
-    }
-
-    /// How many times the bounds it may have.
-    fn times(self) -> usize {
-        match self {
-            Self::Usual(_) => 1,
-            Self::Wide(_) => WIDE,
-        }
-    }
-}
-
-/// A site of several networks is one customer too.
-const WIDE: usize = 16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,14 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_of_one_site_are_one_client_in_the_end() {
-        let limiter = Limiter::new(&limits(100, 1));
-        let of_site = |number: usize| admit(&limiter, &format!("2001:db8:0:{number:x}::1"));
-        let all: Vec<_> = (0..WIDE).map(|number| of_site(number).unwrap()).collect();
-        assert_eq!(of_site(WIDE).err(), Some(Shed::Address));
-        let _another_site = admit(&limiter, "2001:db8:1::1").unwrap();
-        drop(all);
-        assert!(of_site(WIDE).is_ok());
+    fn many_networks_of_one_home_or_site_are_one_client_in_the_end() {
+        for (home, bound) in [(true, 4), (false, 16)] {
+            let limiter = Limiter::new(&limits(100, 1));
+            let of_it = |number: usize| {
+                let subnet = if home { number } else { number << 8 };
+                admit(&limiter, &format!("2001:db8:0:{subnet:x}::1"))
+            };
+            let all: Vec<_> = (0..bound).map(|number| of_it(number).unwrap()).collect();
+            assert_eq!(of_it(bound).err(), Some(Shed::Address), "home: {home}");
+            let another = if home { "2001:db8:0:100::1" } else { "2001:db8:1::1" };
+            let _another = admit(&limiter, another).unwrap();
+            drop(all);
+            assert!(of_it(bound).is_ok());
+        }
     }
 
     #[test]

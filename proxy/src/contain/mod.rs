@@ -6,7 +6,7 @@
 //! access is cut, is the hallway's business (`journey`).
 //!
 //! Beside them, what everybody has had lately: [`Usage`]; how many requests are under way, and whose: [`Crowd`]; and how often strangers may
-//! try: [`Throttle`].
+//! try: [`Throttle`], and when it is their turn: [`Turns`].
 
 mod cause;
 mod change;
@@ -16,7 +16,9 @@ mod leases;
 mod levers;
 mod mark;
 mod metrics;
+mod network;
 mod throttle;
+mod turns;
 mod usage;
 
 pub use cause::Cause;
@@ -26,7 +28,9 @@ pub use leases::{Kind, Lease, Leases, Place, Terms};
 pub use levers::{Levers, Way};
 pub use mark::Mark;
 pub use metrics::{ContainMetrics, Tally};
+pub use network::Network;
 pub use throttle::{Rate, Throttle};
+pub use turns::{Busy, Turns};
 pub use usage::{
     Credit, Figures, Heads, Hold, Holder, Rebuild, Restored, SnapshotError, StreamId, Usage, UsageMetrics, Used, UsedUp, Whose,
 };

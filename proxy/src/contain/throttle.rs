@@ -2,18 +2,21 @@
 //! readable.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::network::Network;
 use crate::clock::Timestamp;
 
-/// Failed attempts, by address (IPv6: by /64) and in all. An attempt takes a token; one that succeeds gives it back, so that a whole
-/// office behind one address can enrol in a morning, and a provider sign everybody out.
+/// Failed attempts of each network. An attempt takes a token; one that succeeds gives it back, so that a whole office behind one
+/// address can enrol in a morning, and a provider sign everybody out.
+///
+/// Nobody takes what is another's: what all attempts together may cost is bounded where they wait for it, by
+/// [`Turns`](super::Turns).
 #[derive(Debug)]
 pub struct Throttle {
     each: Rate,
-    all: Rate,
     state: Mutex<State>,
 }
 
@@ -28,8 +31,8 @@ pub struct Rate {
 
 #[derive(Debug)]
 struct State {
-    all: Bucket,
-    addresses: HashMap<IpAddr, Bucket>,
+    buckets: HashMap<Network, Bucket>,
+    swept_at: Timestamp,
 }
 
 /// Tokens in thousandths, so that milliseconds fill it evenly.
@@ -40,9 +43,9 @@ struct Bucket {
 }
 
 impl Throttle {
-    /// So many for each address, and so many in all.
-    pub fn new(each: Rate, all: Rate, now: Timestamp) -> Self {
-        Self { each, all, state: Mutex::new(State { all: Bucket::full(all, now), addresses: HashMap::new() }) }
+    /// So many for each address (IPv6: /64), and for wider networks as [`Network::times`] says.
+    pub fn new(each: Rate) -> Self {
+        Self { each, state: Mutex::new(State { buckets: HashMap::new(), swept_at: Timestamp::default() }) }
     }
 
     /// Takes a token.
@@ -50,31 +53,50 @@ impl Throttle {
     /// # Errors
     /// How long until there is one.
     pub fn take(&self, client: IpAddr, now: Timestamp) -> Result<(), Duration> {
-        let key = network(client);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Its own bucket first: who has none left does not use up what belongs to all.
-        let mut own = state.addresses.get(&key).copied().unwrap_or_else(|| Bucket::full(self.each, now));
-        own.take(self.each, now)?;
-        // Its own token is gone also if there is none left in all: who tries again and again is bounded by that.
-        let all = state.all.take(self.all, now);
-        // Full buckets need no memory.
-        if state.addresses.len() >= SWEEP {
-            state.addresses.retain(|_, bucket| !bucket.is_full(self.each, now));
+        for network in Network::of(client) {
+            let size = self.each.of(network);
+            state.buckets.get(&network).copied().map_or(Ok(()), |mut bucket| bucket.take(size, now))?;
         }
-        // Beyond those, only who got a token of all, which bounds how many there can be, or is known already.
-        if all.is_ok() || state.addresses.len() < SWEEP || state.addresses.contains_key(&key) {
-            state.addresses.insert(key, own);
+        state.sweep(self.each, now);
+        for network in Network::of(client) {
+            let size = self.each.of(network);
+            // Where there is no room, the newest are not remembered: they are not refused for what others did.
+            if state.buckets.len() < MOST || state.buckets.contains_key(&network) {
+                let _there_is_one = state.buckets.entry(network).or_insert_with(|| Bucket::full(size, now)).take(size, now);
+            }
         }
-        all
+        Ok(())
     }
 
     /// Gives the token of a successful attempt back.
     pub fn give_back(&self, client: IpAddr, now: Timestamp) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.all.add(self.all, now);
-        if let Some(own) = state.addresses.get_mut(&network(client)) {
-            own.add(self.each, now);
+        for network in Network::of(client) {
+            let size = self.each.of(network);
+            if let Some(bucket) = state.buckets.get_mut(&network) {
+                bucket.add(size, now);
+            }
         }
+    }
+}
+
+impl State {
+    /// Full buckets need no memory.
+    fn sweep(&mut self, each: Rate, now: Timestamp) {
+        let long_ago = now < self.swept_at || now.since(self.swept_at) >= SWEEP;
+        if self.buckets.len() >= MANY && long_ago {
+            self.swept_at = now;
+            self.buckets.retain(|network, bucket| !bucket.is_full(each.of(*network), now));
+        }
+    }
+}
+
+impl Rate {
+    /// The same for a network that may be wider.
+    fn of(self, network: Network) -> Self {
+        let times = u32::try_from(network.times()).unwrap_or(u32::MAX);
+        Self { tokens: self.tokens.saturating_mul(i64::from(times)), refill: self.refill / times.max(1) }
     }
 }
 
@@ -113,24 +135,19 @@ impl Bucket {
     }
 }
 
-/// What one party has: an IPv4 address, or an IPv6 /64.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64))),
-        four => four,
-    }
-}
-
 const TOKEN: i64 = 1000;
-/// Addresses to remember before looking for those that need not be.
-const SWEEP: usize = 1024;
+/// Networks to remember before looking for those that need not be.
+const MANY: usize = 1024;
+/// Networks to remember: about 3 MiB.
+const MOST: usize = 48 * 1024;
+/// Between two looks.
+const SWEEP: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const EACH: Rate = Rate { tokens: 10, refill: Duration::from_secs(6) };
-    const ALL: Rate = Rate { tokens: 100, refill: Duration::from_millis(100) };
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn address(text: &str) -> IpAddr {
@@ -139,7 +156,7 @@ mod tests {
 
     #[test]
     fn one_address_runs_dry_and_another_does_not() {
-        let throttle = Throttle::new(EACH, ALL, NOW);
+        let throttle = Throttle::new(EACH);
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..10 {
             assert_eq!(throttle.take(one, NOW), Ok(()));
@@ -155,29 +172,18 @@ mod tests {
 
     #[test]
     fn a_successful_attempt_costs_nothing() {
-        let throttle = Throttle::new(EACH, ALL, NOW);
-        for _ in 0..500 {
-            assert_eq!(throttle.take(address("192.0.2.1"), NOW), Ok(()));
-            throttle.give_back(address("192.0.2.1"), NOW);
+        let throttle = Throttle::new(EACH);
+        for client in ["192.0.2.1", "2001:db8::1"] {
+            for _ in 0..500 {
+                assert_eq!(throttle.take(address(client), NOW), Ok(()));
+                throttle.give_back(address(client), NOW);
+            }
         }
-    }
-
-    #[test]
-    fn trying_while_there_is_none_left_in_all_costs_ones_own() {
-        let throttle = Throttle::new(EACH, Rate { tokens: 1, refill: Duration::from_millis(100) }, NOW);
-        assert_eq!(throttle.take(address("192.0.2.9"), NOW), Ok(()));
-        for _ in 0..10 {
-            assert_eq!(throttle.take(address("192.0.2.1"), NOW), Err(Duration::from_millis(100)));
-        }
-        let later = NOW.plus(Duration::from_millis(100));
-        // Six seconds, less the 16 thousandths of a token that have come back.
-        assert_eq!(throttle.take(address("192.0.2.1"), later), Err(Duration::from_millis(5_904)), "it has none of its own");
-        assert_eq!(throttle.take(address("192.0.2.2"), later), Ok(()), "and has taken none of another's");
     }
 
     #[test]
     fn a_whole_ipv6_network_is_one() {
-        let throttle = Throttle::new(EACH, ALL, NOW);
+        let throttle = Throttle::new(EACH);
         for host in 0..10 {
             assert_eq!(throttle.take(address(&format!("2001:db8::{host}")), NOW), Ok(()));
         }
@@ -186,16 +192,25 @@ mod tests {
     }
 
     #[test]
-    fn many_addresses_share_one_bound_and_little_memory() {
-        let throttle = Throttle::new(EACH, ALL, NOW);
+    fn many_networks_of_one_home_or_site_have_a_bound_together() {
+        let taken = |address_of: &dyn Fn(u32) -> String| {
+            let throttle = Throttle::new(EACH);
+            (0..5_000_u32).filter(|n| throttle.take(address(&address_of(*n)), NOW).is_ok()).count()
+        };
+        assert_eq!(taken(&|n| format!("2001:db8:0:{:x}::1", n % 256)), 40, "of a /56");
+        assert_eq!(taken(&|n| format!("2001:db8:0:{n:x}::1")), 160, "of a /48");
+        assert_eq!(taken(&|n| format!("2001:db8:{n:x}::1")), 5_000, "of many");
+    }
+
+    #[test]
+    fn however_many_there_are_little_is_remembered_and_nobody_pays_for_others() {
+        let throttle = Throttle::new(EACH);
         let taken = (0..100_000_u32).filter(|n| throttle.take(IpAddr::V4((0x0a00_0000 + n).into()), NOW).is_ok()).count();
-        assert_eq!(taken, 100);
-        for minute in 1..200_i64 {
-            for n in 0..200_u32 {
-                let client = IpAddr::V4((u32::try_from(minute).unwrap() * 1000 + n).into());
-                let _may_be_refused = throttle.take(client, Timestamp(NOW.0 + minute * 60_000));
-            }
-        }
-        assert!(throttle.state.lock().unwrap().addresses.len() <= SWEEP + 100);
+        assert_eq!(taken, 100_000);
+        assert_eq!(throttle.state.lock().unwrap().buckets.len(), MOST);
+        assert_eq!(throttle.take(address("192.0.2.1"), NOW), Ok(()));
+        let later = NOW.plus(Duration::from_secs(6));
+        assert_eq!(throttle.take(address("192.0.2.1"), later), Ok(()));
+        assert_eq!(throttle.state.lock().unwrap().buckets.len(), 1, "whose buckets are full are forgotten");
     }
 }

@@ -14,7 +14,7 @@ use super::refusal::EnrolRefusal;
 use super::wire::{EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Approval;
-use crate::contain::{Rate, Throttle};
+use crate::contain::{Rate, Throttle, Turns};
 use crate::inventory::{Device, DeviceId, DeviceStatus, KeyProtection, LiveDevice};
 use crate::secret::Digest;
 use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar};
@@ -27,6 +27,7 @@ pub struct Enrolment {
     settings: ArcSwap<EnrolSettings>,
     clock: Clock,
     throttle: Throttle,
+    turns: Turns,
     metrics: EnrolMetrics,
 }
 
@@ -41,6 +42,14 @@ pub struct EnrolSettings {
     pub approval: Approval,
 }
 
+/// A request whose turn it is.
+#[derive(Debug)]
+pub struct Admitted {
+    request: EnrolRequest,
+    code: InviteCode,
+    client: IpAddr,
+}
+
 impl Enrolment {
     /// Enrols devices under `authority`.
     pub fn new(
@@ -50,8 +59,8 @@ impl Enrolment {
         clock: Clock,
         metrics: EnrolMetrics,
     ) -> Self {
-        let throttle = Throttle::new(EACH, ALL, clock.now());
-        Self { registrar, authority, settings: ArcSwap::from_pointee(settings), clock, throttle, metrics }
+        let (throttle, turns) = (Throttle::new(EACH), Turns::new(PACE, WAIT));
+        Self { registrar, authority, settings: ArcSwap::from_pointee(settings), clock, throttle, turns, metrics }
     }
 
     /// Takes over new settings. Invitations that name another authority than the new one open nothing.
@@ -76,40 +85,61 @@ impl Enrolment {
         serde_json::from_slice(body).map_err(|_details| EnrolRefusal::Malformed)
     }
 
-    /// Uses the code up, enters the device and signs its certificate: all of it, or nothing.
+    /// Waits for the turn of whoever sent this from `client`. Holds no place on the control runtime, as anybody can send anything.
+    ///
+    /// # Errors
+    /// [`EnrolRefusal::Throttled`], [`EnrolRefusal::CodeRefused`].
+    pub async fn admit(&self, request: EnrolRequest, client: IpAddr) -> Result<Admitted, EnrolRefusal> {
+        let admitted = self.try_admit(request, client).await;
+        admitted.inspect_err(|refusal| self.refused(refusal, client))
+    }
+
+    /// Uses the code up, enters the device and signs its certificate: all of it, or nothing. To be called on the control runtime.
     ///
     /// A device that lost the answer may ask again with the same code and key for [`REPEAT`] after it was entered. That gives
     /// nothing to anybody else: the request is signed with the key that was entered.
     ///
     /// # Errors
     /// [`EnrolRefusal`].
-    pub async fn enrol(&self, request: EnrolRequest, client: IpAddr) -> Result<Enrolled, EnrolRefusal> {
-        let outcome = self.attempt(&request, client).await;
-        match &outcome {
+    pub async fn enrol(&self, admitted: Admitted) -> Result<Enrolled, EnrolRefusal> {
+        let client = admitted.client;
+        match self.attempt(&admitted).await {
             Ok((enrolled, outcome)) => {
-                self.metrics.ended(*outcome);
+                self.metrics.ended(outcome);
                 let device = enrolled.device.as_str();
                 tracing::info!(device, %client, status = enrolled.status.as_str(), outcome = outcome.as_str(), "device enrolled");
+                Ok(enrolled)
             }
             Err(refusal) => {
-                self.metrics.ended(refusal.outcome());
-                let source = std::error::Error::source(refusal).map(ToString::to_string);
-                tracing::warn!(%client, reason = refusal.as_str(), source, "device not enrolled");
+                self.refused(&refusal, client);
+                Err(refusal)
             }
         }
-        outcome.map(|(enrolled, _)| enrolled)
     }
 
-    async fn attempt(&self, request: &EnrolRequest, client: IpAddr) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+    fn refused(&self, refusal: &EnrolRefusal, client: IpAddr) {
+        self.metrics.ended(refusal.outcome());
+        let source = std::error::Error::source(refusal).map(ToString::to_string);
+        tracing::warn!(%client, reason = refusal.as_str(), source, "device not enrolled");
+    }
+
+    /// What is no code costs its sender an attempt, and nobody else anything.
+    async fn try_admit(&self, request: EnrolRequest, client: IpAddr) -> Result<Admitted, EnrolRefusal> {
         self.throttle.take(client, self.clock.now()).map_err(|retry_after| EnrolRefusal::Throttled { retry_after })?;
         let code: InviteCode = request.code.parse().map_err(|_malformed| EnrolRefusal::CodeRefused)?;
+        self.turns.wait(client).await.map_err(|_busy| EnrolRefusal::Throttled { retry_after: Duration::from_secs(1) })?;
+        Ok(Admitted { request, code, client })
+    }
+
+    async fn attempt(&self, admitted: &Admitted) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+        let Admitted { request, code, client } = admitted;
         // The code first: checking a signature is for those who were invited.
-        let done = match self.registrar.invitation(&code).await {
-            Ok(invitation) => self.enter(&code, &invitation, request).await,
+        let done = match self.registrar.invitation(code).await {
+            Ok(invitation) => self.enter(code, &invitation, request).await,
             Err(InvitationError::Used { device }) => self.repeat(&device, request),
             Err(refused) => Err(refused.into()),
         }?;
-        self.throttle.give_back(client, self.clock.now());
+        self.throttle.give_back(*client, self.clock.now());
         Ok(done)
     }
 
@@ -201,8 +231,11 @@ pub(super) const REPEAT: Duration = Duration::from_secs(10 * 60);
 /// Ten at once, then one each six seconds.
 const EACH: Rate = Rate { tokens: 10, refill: Duration::from_secs(6) };
 
-/// A hundred at once, then ten a second.
-const ALL: Rate = Rate { tokens: 100, refill: Duration::from_millis(100) };
+/// Between two codes that are looked up, whoever sent them.
+const PACE: Duration = Duration::from_millis(5);
+
+/// For the turn to come.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Names made up for one device: two of 40 random bits hardly ever meet.
 const ATTEMPTS: u32 = 3;

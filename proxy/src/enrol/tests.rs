@@ -56,7 +56,11 @@ impl Bench {
     }
 
     async fn enrol(&self, code: &InviteCode, key: &DeviceKey) -> Result<Enrolled, EnrolRefusal> {
-        self.enrolment.enrol(request(code.expose().expose(), &key.csr_pem("x").unwrap()), client()).await
+        self.ask(request(code.expose().expose(), &key.csr_pem("x").unwrap())).await
+    }
+
+    async fn ask(&self, request: EnrolRequest) -> Result<Enrolled, EnrolRefusal> {
+        self.enrolment.enrol(self.enrolment.admit(request, client()).await?).await
     }
 
     fn counted(&self, outcome: EnrolOutcome) -> u64 {
@@ -122,7 +126,7 @@ async fn a_code_opens_once_and_its_refusals_are_all_alike() {
     bench.enrol(&used, &key()).await.unwrap();
     bench.clock.advance(HOUR);
     let unknown = InviteCode::generate().unwrap();
-    let garbled = bench.enrolment.enrol(request("x", &key().csr_pem("x").unwrap()), client()).await;
+    let garbled = bench.ask(request("x", &key().csr_pem("x").unwrap())).await;
     let mut words = vec![garbled.unwrap_err().to_string()];
     for code in [&used, &expired, &unknown] {
         let refusal = bench.enrol(code, &key()).await.unwrap_err();
@@ -148,7 +152,7 @@ async fn a_device_that_lost_the_answer_gets_it_again_for_a_while() {
     // Another key: the code is used. The same key without its proof: the same. Later: the same.
     assert_eq!(bench.enrol(&code, &key()).await.unwrap_err().as_str(), "enrol_code_refused");
     let forged = mine.csr_pem("x").unwrap().replacen('A', "B", 1);
-    let refusal = bench.enrolment.enrol(request(code.expose().expose(), &forged), client()).await.unwrap_err();
+    let refusal = bench.ask(request(code.expose().expose(), &forged)).await.unwrap_err();
     assert_eq!(refusal.as_str(), "enrol_code_refused");
     bench.clock.advance(Duration::from_millis(1));
     assert_eq!(bench.enrol(&code, &mine).await.unwrap_err().as_str(), "enrol_code_refused");
@@ -176,7 +180,7 @@ async fn a_refused_request_leaves_the_code_as_it_was() {
     let (code, taken) = (bench.invite(None).await, key());
     bench.enrol(&bench.invite(None).await, &taken).await.unwrap();
     let weak = "not a request";
-    let refusal = bench.enrolment.enrol(request(code.expose().expose(), weak), client()).await.unwrap_err();
+    let refusal = bench.ask(request(code.expose().expose(), weak)).await.unwrap_err();
     assert_eq!((refusal.as_str(), refusal.status().as_u16()), ("enrol_request_refused", 400));
     assert_eq!(bench.enrol(&code, &taken).await.unwrap_err().as_str(), "enrol_key_taken");
     assert!(bench.enrol(&code, &key()).await.is_ok());

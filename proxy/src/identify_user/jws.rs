@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::json;
-use super::keys::{Algorithm, Found, KeySet, MAX_KEY_ID};
+use super::keys::{Algorithm, Found, Key, KeySet, MAX_KEY_ID};
 
 /// A token taken apart. Nothing in it is believed before [`Jws::verify`].
 #[derive(Debug)]
@@ -85,9 +85,19 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`JwsProblem`]; [`JwsProblem::UnknownKey`] may be cured by newer keys.
     pub fn verify(&self, keys: &KeySet) -> Result<(), JwsProblem> {
+        match self.key(keys)?.verifies(self.header.algorithm, self.message, &self.signature) {
+            true => Ok(()),
+            false => Err(JwsProblem::Signature),
+        }
+    }
+
+    /// The key that it has to be signed with. Nothing of it is believed for that.
+    ///
+    /// # Errors
+    /// [`JwsProblem`]; [`JwsProblem::UnknownKey`] may be cured by newer keys.
+    pub fn key<'k>(&self, keys: &'k KeySet) -> Result<&'k Key, JwsProblem> {
         match keys.find(self.header.key_id.as_deref(), self.header.algorithm) {
-            Found::Key(key) if key.verifies(self.header.algorithm, self.message, &self.signature) => Ok(()),
-            Found::Key(_) => Err(JwsProblem::Signature),
+            Found::Key(key) => Ok(key),
             Found::Unknown => Err(JwsProblem::UnknownKey),
             Found::NotPermitted => Err(JwsProblem::Algorithm),
             Found::Ambiguous => Err(JwsProblem::AmbiguousKey),

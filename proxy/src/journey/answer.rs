@@ -257,7 +257,11 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         SignInRefusal::UnknownAttempt | SignInRefusal::OtherBrowser | SignInRefusal::HandOver => {
             (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN)
         }
-        SignInRefusal::OtherIssuer | SignInRefusal::IdToken(_) | SignInRefusal::Code | SignInRefusal::Declined => {
+        SignInRefusal::OtherIssuer
+        | SignInRefusal::IdToken(_)
+        | SignInRefusal::Code
+        | SignInRefusal::Declined
+        | SignInRefusal::SignedOut(_) => {
             (StatusCode::FORBIDDEN, SIGN_IN_AGAIN)
         }
         SignInRefusal::Groups(_) => (StatusCode::FORBIDDEN, TELL_ADMINISTRATOR),

@@ -22,7 +22,7 @@ use crate::identify_user::UserRefusal;
 use crate::identify_user::claims::ClaimProblem;
 use crate::identify_user::jws::JwsProblem;
 use crate::identify_user::keys::NoKeys;
-use crate::inventory::{DeviceId, SessionOver};
+use crate::inventory::{DeviceId, SessionOver, samples};
 use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
@@ -190,6 +190,7 @@ fn all() -> Vec<Refusal> {
             SignInRefusal::ProviderDown,
             SignInRefusal::Code,
             SignInRefusal::HandOver,
+            SignInRefusal::SignedOut(samples::user("ana")),
             SignInRefusal::CrossSite,
             SignInRefusal::FormGone,
             SignInRefusal::StepUp { problem: StepUpProblem::NotFresh, form: true },

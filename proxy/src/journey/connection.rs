@@ -68,6 +68,16 @@ pub(super) struct Seat {
     _tracked: TaskTrackerToken,
 }
 
+/// The other end of a connection. Found out once, when it comes in: a reload in between could take it for a balancer that is counted
+/// by what it says, or for a client that is not counted at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// In canonical form.
+    pub(super) address: SocketAddr,
+    /// It speaks for others.
+    pub(super) is_balancer: bool,
+}
+
 /// Set when the connection shall end after the answers under way.
 #[derive(Debug, Default)]
 struct CloseSoon {
@@ -184,10 +194,10 @@ impl Drop for Seat {
 }
 
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
-pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAddr, mut seat: Seat, drain: watch::Receiver<bool>) {
+pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: Peer, mut seat: Seat, drain: watch::Receiver<bool>) {
     let world = core.gate.world.load_full();
     let deadline = tokio::time::Instant::now() + world.config.limits.handshake_timeout;
-    let client = match client_address(&world, &mut socket, peer, deadline, &mut seat.slot).await {
+    let client = match client_address(&mut socket, peer, deadline, &mut seat.slot).await {
         Ok(client) => client,
         Err(why) => {
             core.gate.metrics.accepted.with_label_values(&[why]).inc();
@@ -226,21 +236,23 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: SocketAdd
     client.is_over();
 }
 
-/// Whether connections from `peer` speak for others.
-pub(super) fn is_balancer(world: &World, peer: SocketAddr) -> bool {
-    let peer = peer.ip().to_canonical();
-    world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&peer))
+impl Peer {
+    /// The other end of a connection that comes in under `world`.
+    pub(super) fn of(world: &World, address: SocketAddr) -> Self {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let is_balancer = world.config.listen.proxy_protocol_from.iter().any(|balancers| balancers.contains(&address.ip()));
+        Self { address, is_balancer }
+    }
 }
 
 async fn client_address(
-    world: &World,
     socket: &mut TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     deadline: tokio::time::Instant,
     slot: &mut Slot,
 ) -> Result<SocketAddr, &'static str> {
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    if !is_balancer(world, peer) {
+    let Peer { address: peer, is_balancer } = peer;
+    if !is_balancer {
         return Ok(peer);
     }
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());

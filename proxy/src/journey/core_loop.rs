@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, Seat};
+use super::connection::{self, Peer, Seat};
 use super::gate::{Core, Gate};
 use super::warden;
 use crate::accept;
@@ -99,12 +99,12 @@ async fn accept_until(core: &Rc<Core>, listener: &TcpListener, connections: &Tas
 }
 
 fn take(core: &Rc<Core>, socket: TcpStream, connections: &TaskTracker, drain: &watch::Receiver<bool>) {
-    let Ok(peer) = socket.peer_addr() else { return };
-    let from_balancer = connection::is_balancer(&core.gate.world.load(), peer);
+    let Ok(address) = socket.peer_addr() else { return };
+    let peer = Peer::of(&core.gate.world.load(), address);
     let admitted = core.gate.limiter.admit().and_then(|mut slot| {
         // A balancer says soon whom it speaks for.
-        if !from_balancer {
-            slot.is_of(peer.ip())?;
+        if !peer.is_balancer {
+            slot.is_of(peer.address.ip())?;
         }
         Ok(slot)
     });

@@ -46,7 +46,8 @@ async fn enrol(core: &Core, client: &Client, request: Clean) -> Result<Response<
     let body = small_body(request).await?;
     let asked = Enrolment::read(&body)?;
     let address = client.secure.client.ip();
-    let enrolled = core.gate.control.call(async move { enrolment.enrol(asked, address).await }).await??;
+    let admitted = enrolment.admit(asked, address).await?;
+    let enrolled = core.gate.control.call(async move { enrolment.enrol(admitted).await }).await??;
     let json = serde_json::to_vec(&enrolled).map_err(|error| {
         tracing::error!(%error, "an enrolment could not be put into words");
         Refusal::Panicked

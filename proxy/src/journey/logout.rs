@@ -26,7 +26,8 @@ pub(super) async fn answer(core: &Core, client: &Client, world: &World, request:
     let body = small_body(request).await?;
     let sign_in = Arc::clone(&world.sign_in);
     let asked = LogoutRequest { content_type, body, from, now };
-    let ended = core.gate.control.call(async move { sign_in.log_out(&asked).await }).await??;
+    let logout = sign_in.check_logout(&asked).await?;
+    let ended = core.gate.control.call(async move { sign_in.log_out(logout).await }).await??;
     tracing::info!(sessions = ended, "an identity provider signed somebody out");
     Ok(own_response(StatusCode::OK, "application/json", ""))
 }

@@ -68,6 +68,7 @@ impl SignIn {
             nonce: secrets.nonce,
             verifier: secrets.verifier,
             way_back,
+            begun_at: visit.now,
             goal,
         };
         self.under_way.attempts.put(state, &device.device.id, attempt, visit.now);

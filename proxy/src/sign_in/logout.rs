@@ -8,18 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::logout_token::LogoutToken;
+use super::logout_token::{LogoutToken, Word};
 use super::metrics::LogoutOutcome;
 use super::query::Query;
 use super::service::SignIn;
 use crate::clock::Timestamp;
-use crate::contain::{Rate, Throttle};
+use crate::contain::{Rate, Throttle, Turns};
 use crate::identify_user::claims::ClaimProblem;
 use crate::identify_user::jws::JwsProblem;
 use crate::identify_user::keys::NoKeys;
 use crate::inventory::SessionId;
 use crate::secret::Digest;
-use crate::store::{Actor, SessionError, SessionsOf};
+use crate::store::{Actor, Meant, SessionError, SessionsOf};
 
 /// What came to the address.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub enum LogoutRefusal {
     /// It came before.
     #[error("the token was used already")]
     Replayed,
-    /// Too many from there were refused.
+    /// Too many from there were refused, or too many wait for their turn.
     #[error("too many logout tokens were refused")]
     Throttled {
         /// How long until one is looked at again.
@@ -78,52 +78,92 @@ pub enum LogoutRefusal {
     Store(#[from] SessionError),
 }
 
+/// A logout that its provider signed, and that is still to be done.
+#[derive(Clone, Debug)]
+pub struct Logout {
+    meant: Meant,
+    /// Names its token.
+    id: Digest,
+    /// From then on the token is refused for its age.
+    until: Timestamp,
+    from: IpAddr,
+    now: Timestamp,
+}
+
 /// What is known of earlier logouts; outlives reloads.
 #[derive(Debug)]
 pub(super) struct Logouts {
     throttle: Throttle,
+    /// Signatures are checked in turn.
+    turns: Turns,
     /// Tokens that were used, until they are too old anyway.
     used: Mutex<HashMap<Digest, Timestamp>>,
-    /// Places for tokens that wait for newer keys.
-    patience: Semaphore,
+    /// Places for tokens that wait for newer keys, of those whose tokens were right lately and of all others.
+    patience: [Semaphore; 2],
 }
 
 impl SignIn {
-    /// Ends the sessions that a provider's logout token means; gives how many. To be called on the control runtime.
+    /// Whom a provider's logout token means, when all of it has been checked. Nothing was done yet. Holds no place on the control
+    /// runtime while it waits, as anybody can send a token.
+    ///
+    /// # Errors
+    /// [`LogoutRefusal`].
+    pub async fn check_logout(&self, request: &LogoutRequest) -> Result<Logout, LogoutRefusal> {
+        let checked = self.try_check_logout(request).await;
+        checked.inspect_err(|refusal| self.metrics.logged_out(LogoutOutcome::of::<()>(Err(refusal))))
+    }
+
+    /// Ends the sessions that are meant; gives how many. To be called on the control runtime.
     ///
     /// # Errors
     /// [`LogoutRefusal`]. That there is nothing to end is none: whoever is meant is signed out.
-    pub async fn log_out(&self, request: &LogoutRequest) -> Result<usize, LogoutRefusal> {
-        let done = self.try_log_out(request).await;
-        self.metrics.logged_out(LogoutOutcome::of(&done));
+    pub async fn log_out(&self, logout: Logout) -> Result<usize, LogoutRefusal> {
+        let done = self.try_log_out(logout).await;
+        self.metrics.logged_out(LogoutOutcome::of(done.as_deref()));
         done.map(|ended| ended.len())
     }
 
-    async fn try_log_out(&self, request: &LogoutRequest) -> Result<Vec<SessionId>, LogoutRefusal> {
-        let logouts = &self.under_way.logouts;
-        logouts.throttle.take(request.from, request.now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
+    /// The cheapest first: what fails before the signature is looked at costs its sender an attempt, and nobody else anything.
+    async fn try_check_logout(&self, request: &LogoutRequest) -> Result<Logout, LogoutRefusal> {
+        let (logouts, from, now) = (&self.under_way.logouts, request.from, request.now);
+        logouts.throttle.take(from, now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
         let form = form(request)?;
         let token = form.get("logout_token").ok_or(LogoutRefusal::Malformed)?;
-        let token = LogoutToken::read(token, &self.providers, request.now)?;
-        self.check_signature(&token, request.now).await?;
-        // Whoever can have this signed is the provider itself: it may sign out a whole company at once.
-        logouts.throttle.give_back(request.from, request.now);
-        if !logouts.is_first(token.id, token.until, request.now) {
+        let token = LogoutToken::read(token, &self.providers, now)?;
+        if logouts.is_used(&token.word.id) {
             return Err(LogoutRefusal::Replayed);
         }
-        let by = Actor::Provider(token.meant.provider.clone());
-        let ended = self.registrar.end_sessions(&SessionsOf::AtProvider(token.meant), &by, WHY).await;
-        // The provider may try once more with the same token.
-        Ok(ended.inspect_err(|_failed| logouts.forget(&token.id))?)
+        self.find_key(&token, from, now).await?;
+        logouts.turns.wait(from).await.map_err(|_busy| LogoutRefusal::Throttled { retry_after: Duration::from_secs(1) })?;
+        token.verify(now)?;
+        let Word { meant, id, until } = token.word;
+        Ok(Logout { meant, id, until, from, now })
     }
 
-    /// As for ID tokens, newer keys are asked for if need be; but only so many wait for them, as anybody can send a token.
-    async fn check_signature(&self, token: &LogoutToken<'_>, now: Timestamp) -> Result<(), LogoutRefusal> {
-        match token.verify(now) {
+    async fn try_log_out(&self, logout: Logout) -> Result<Vec<SessionId>, LogoutRefusal> {
+        let logouts = &self.under_way.logouts;
+        if !logouts.is_first(logout.id, logout.until, logout.now) {
+            return Err(LogoutRefusal::Replayed);
+        }
+        // Whoever can have this signed is the provider itself: it may sign out a whole company at once.
+        logouts.throttle.give_back(logout.from, logout.now);
+        logouts.turns.succeeded(logout.from);
+        let by = Actor::Provider(logout.meant.provider.clone());
+        let ended = self.registrar.end_sessions(&SessionsOf::AtProvider(logout.meant), &by, WHY).await;
+        // The provider may try once more with the same token.
+        Ok(ended.inspect_err(|_failed| logouts.forget(&logout.id))?)
+    }
+
+    /// As for ID tokens, newer keys are asked for if need be; but only so many wait for them.
+    async fn find_key(&self, token: &LogoutToken<'_>, from: IpAddr, now: Timestamp) -> Result<(), LogoutRefusal> {
+        match token.find_key(now) {
             Err(refusal @ (LogoutRefusal::NoKeys(_) | LogoutRefusal::Token(JwsProblem::UnknownKey))) => {
-                let Ok(_place) = self.under_way.logouts.patience.try_acquire() else { return Err(refusal) };
+                let logouts = &self.under_way.logouts;
+                let [known, strangers] = &logouts.patience;
+                let places = if logouts.turns.is_known(from) { known } else { strangers };
+                let Ok(_place) = places.try_acquire() else { return Err(refusal) };
                 token.provider.ring.renewed().await;
-                token.verify(now)
+                token.find_key(now)
             }
             verdict => verdict,
         }
@@ -166,8 +206,16 @@ impl LogoutRefusal {
 
 impl Logouts {
     pub(super) fn new() -> Self {
-        let throttle = Throttle::new(EACH, ALL, Timestamp::default());
-        Self { throttle, used: Mutex::default(), patience: Semaphore::new(PATIENT) }
+        Self {
+            throttle: Throttle::new(EACH),
+            turns: Turns::new(PACE, WAIT),
+            used: Mutex::default(),
+            patience: [Semaphore::new(PATIENT), Semaphore::new(PATIENT)],
+        }
+    }
+
+    fn is_used(&self, token: &Digest) -> bool {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).contains_key(token)
     }
 
     /// Notes that a token is used, unless it was. Where there is no room, the one that ends next makes it: one that comes twice signs
@@ -209,8 +257,11 @@ const WHY: &str = "signed out at the provider";
 /// Refused tokens from one address: sixty at once, then one a second.
 const EACH: Rate = Rate { tokens: 60, refill: Duration::from_secs(1) };
 
-/// In all: a signature costs some hundred microseconds to look at.
-const ALL: Rate = Rate { tokens: 1000, refill: Duration::from_millis(5) };
+/// Between two signatures, whoever sent them: one costs some hundred microseconds to look at.
+const PACE: Duration = Duration::from_millis(2);
+
+/// For the turn to come. Providers wait for some seconds.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// Logouts that may wait for newer keys at a time.
 const PATIENT: usize = 32;

@@ -21,6 +21,12 @@ use crate::store::Meant;
 pub(super) struct LogoutToken<'a> {
     token: Jws<'a>,
     pub(super) provider: Arc<Provider>,
+    pub(super) word: Word,
+}
+
+/// What a logout token says.
+#[derive(Debug)]
+pub(super) struct Word {
     pub(super) meant: Meant,
     /// Names this very token.
     pub(super) id: Digest,
@@ -28,36 +34,63 @@ pub(super) struct LogoutToken<'a> {
     pub(super) until: Timestamp,
 }
 
+/// Whom a token has to be of and for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parties<'a> {
+    /// The provider's configured name.
+    pub(super) name: &'a Arc<str>,
+    pub(super) issuer: &'a str,
+    pub(super) client_id: &'a str,
+}
+
 impl<'a> LogoutToken<'a> {
     /// Reads `token`, which is not believed yet.
     pub(super) fn read(token: &'a str, providers: &Providers, now: Timestamp) -> Result<Self, LogoutRefusal> {
         let token = Jws::parse(token)?;
-        // `JWT` is what providers write who came before the registered type: what else tells the kinds of tokens apart is required.
-        if !matches!(token.header.kind.as_deref(), None | Some("logout+jwt" | "jwt")) {
-            return Err(LogoutRefusal::Kind("typ"));
-        }
-        let payload = &token.payload;
-        let provider = provider(payload, providers)?;
-        let client = provider.settings.client.as_ref().ok_or(LogoutRefusal::Issuer)?;
-        check_party(payload, &client.id).map_err(|problem| match problem {
-            IdTokenProblem::Claims(problem) => LogoutRefusal::Claims(problem),
-            _ => LogoutRefusal::Audience,
-        })?;
-        check_kind(payload)?;
-        let issued_at = check_times(payload, now)?;
-        let meant = meant(payload, provider)?;
-        let id = match claims::text(payload, "jti").map_err(LogoutRefusal::Claims)? {
-            Some(id) if !id.is_empty() => Digest::of(format!("{}\n{id}", provider.settings.issuer).as_bytes()),
-            _ => return Err(LogoutRefusal::Claims(ClaimProblem::Malformed("jti"))),
-        };
-        let provider = Arc::clone(provider);
-        Ok(Self { token, provider, meant, id, until: issued_at.plus(FRESH).plus(LEEWAY) })
+        let provider = Arc::clone(provider(&token.payload, providers)?);
+        let settings = &provider.settings;
+        let client = settings.client.as_ref().ok_or(LogoutRefusal::Issuer)?;
+        let parties = Parties { name: &settings.name, issuer: &settings.issuer, client_id: &client.id };
+        let word = Word::read(&token, parties, now)?;
+        Ok(Self { token, provider, word })
+    }
+
+    /// Whether the provider has such a key, as far as is known now. This costs nothing.
+    pub(super) fn find_key(&self, now: Timestamp) -> Result<(), LogoutRefusal> {
+        let keys = self.provider.ring.keys(now)?;
+        Ok(self.token.key(&keys.set).map(|_key| ())?)
     }
 
     /// Whether its provider signed it, with the keys that are known now.
     pub(super) fn verify(&self, now: Timestamp) -> Result<(), LogoutRefusal> {
         let keys = self.provider.ring.keys(now)?;
         Ok(self.token.verify(&keys.set)?)
+    }
+}
+
+impl Word {
+    /// Reads what `token` says, if it is of and for these parties, and of its kind.
+    pub(super) fn read(token: &Jws<'_>, parties: Parties<'_>, now: Timestamp) -> Result<Self, LogoutRefusal> {
+        // `JWT` is what providers write who came before the registered type: what else tells the kinds of tokens apart is required.
+        if !matches!(token.header.kind.as_deref(), None | Some("logout+jwt" | "jwt")) {
+            return Err(LogoutRefusal::Kind("typ"));
+        }
+        let payload = &token.payload;
+        if payload.get("iss").and_then(Value::as_str) != Some(parties.issuer) {
+            return Err(LogoutRefusal::Issuer);
+        }
+        check_party(payload, parties.client_id).map_err(|problem| match problem {
+            IdTokenProblem::Claims(problem) => LogoutRefusal::Claims(problem),
+            _ => LogoutRefusal::Audience,
+        })?;
+        check_kind(payload)?;
+        let at = check_times(payload, now)?;
+        let meant = meant(payload, parties.name, at)?;
+        let id = match claims::text(payload, "jti").map_err(LogoutRefusal::Claims)? {
+            Some(id) if !id.is_empty() => Digest::of(format!("{}\n{id}", parties.issuer).as_bytes()),
+            _ => return Err(LogoutRefusal::Claims(ClaimProblem::Malformed("jti"))),
+        };
+        Ok(Self { meant, id, until: at.plus(FRESH).plus(LEEWAY) })
     }
 }
 
@@ -89,7 +122,7 @@ fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<Timestamp
     Ok(issued_at)
 }
 
-fn meant(payload: &Map<String, Value>, provider: &Provider) -> Result<Meant, LogoutRefusal> {
+fn meant(payload: &Map<String, Value>, provider: &Arc<str>, at: Timestamp) -> Result<Meant, LogoutRefusal> {
     let sid = claims::session_id(payload).map_err(LogoutRefusal::Claims)?;
     let subject = match payload.contains_key("sub") {
         true => Some(claims::subject(payload).map_err(LogoutRefusal::Claims)?),
@@ -98,8 +131,7 @@ fn meant(payload: &Map<String, Value>, provider: &Provider) -> Result<Meant, Log
     if sid.is_none() && subject.is_none() {
         return Err(LogoutRefusal::Nobody);
     }
-    let provider = Arc::clone(&provider.settings.name);
-    Ok(Meant { provider, sid: sid.map(str::to_owned), subject: subject.map(str::to_owned) })
+    Ok(Meant { provider: Arc::clone(provider), sid: sid.map(str::to_owned), subject: subject.map(str::to_owned), at })
 }
 
 /// The event that makes a token one for logout.

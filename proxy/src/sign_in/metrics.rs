@@ -45,7 +45,7 @@ impl LogoutOutcome {
         }
     }
 
-    pub(super) fn of<T>(result: &Result<Vec<T>, LogoutRefusal>) -> Self {
+    pub(super) fn of<T>(result: Result<&[T], &LogoutRefusal>) -> Self {
         match result {
             Ok(ended) if ended.is_empty() => Self::NothingToEnd,
             Ok(_) => Self::Ended,

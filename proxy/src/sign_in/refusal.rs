@@ -87,6 +87,9 @@ pub enum SignInRefusal {
     /// An administrator took this person's access away.
     #[error("access is suspended")]
     Suspended(UserId),
+    /// Their sessions were ended, by the provider or by an administrator, after they began to sign in.
+    #[error("you were signed out while you signed in; please begin again")]
+    SignedOut(UserId),
     /// The session could not be begun or ended.
     #[error(transparent)]
     Store(SessionError),
@@ -153,6 +156,7 @@ impl SignInRefusal {
             Self::CrossSite => "sign_in_cross_site",
             Self::Session(refusal) => refusal.as_str(),
             Self::Suspended(_) => UserRefusal::Suspended.as_str(),
+            Self::SignedOut(_) => "sign_in_signed_out",
             Self::Store(_) => "sign_in_store",
             Self::NoRandomness(_) => "sign_in_randomness",
         }
@@ -166,7 +170,7 @@ impl SignInRefusal {
     /// Who it is that is refused, where that is known for sure.
     pub fn person(&self) -> Option<&UserId> {
         match self {
-            Self::Suspended(user) => Some(user),
+            Self::Suspended(user) | Self::SignedOut(user) => Some(user),
             _ => None,
         }
     }
@@ -190,6 +194,7 @@ impl From<SessionError> for SignInRefusal {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Suspended(user) => Self::Suspended(user),
+            SessionError::SignedOut(user) => Self::SignedOut(user),
             other => Self::Store(other),
         }
     }

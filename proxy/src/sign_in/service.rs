@@ -67,6 +67,8 @@ pub(super) struct Attempt {
     pub(super) nonce: Secret<String>,
     pub(super) verifier: Secret<String>,
     pub(super) way_back: WayBack,
+    /// When the browser was sent there.
+    pub(super) begun_at: Timestamp,
     /// What this sign-in is for, if not only for a session.
     pub(super) goal: Option<Arc<Goal>>,
 }

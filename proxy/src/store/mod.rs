@@ -8,6 +8,7 @@
 mod actor;
 mod code;
 mod devices;
+mod ended;
 mod error;
 mod feed;
 mod follow;

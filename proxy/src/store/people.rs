@@ -6,7 +6,7 @@ use super::feed::{Subject, Writing};
 use super::near::{did_you_mean, near};
 use super::registrar::Registrar;
 use super::rows;
-use super::sessions;
+use super::sessions::{self, SessionsOf};
 use crate::inventory::{Session, SessionId, UserId};
 
 /// A person who cannot be found, suspended or resumed.
@@ -67,6 +67,7 @@ impl Registrar {
                 .map_err(StoreError::from)?;
             w.changed(&Subject::Suspension(user.clone()), "suspended").await?;
             let ended = sessions::end_those_of(w, &user).await?;
+            turn.ended.remember(&SessionsOf::User(user), turn.writing.now);
             me.commit(turn).await?;
             Ok(ended)
         })

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::actor::Note;
+use super::ended::Ended;
 use super::error::StoreError;
 use super::feed::{self, Change, Writing};
 use super::follow::{Follower, Observer};
@@ -36,7 +37,7 @@ pub(super) struct Inner {
     pub(super) sealer: Arc<Sealer>,
     pub(super) clock: Clock,
     control: Handle,
-    turn: Arc<Mutex<()>>,
+    turn: Arc<Mutex<Ended>>,
 }
 
 /// One writer's turn: its transaction, and the right to write that the next one waits for.
@@ -44,7 +45,8 @@ pub(super) struct Turn {
     pub(super) writing: Writing,
     /// When the registrar was asked.
     since: Instant,
-    _turn: OwnedMutexGuard<()>,
+    /// The right to write; with it goes what was ended lately.
+    pub(super) ended: OwnedMutexGuard<Ended>,
 }
 
 impl Registrar {
@@ -59,7 +61,7 @@ impl Registrar {
         let inventory = Arc::new(Inventory::default());
         let levers = Levers::default();
         let follower = Follower::start(db.pool.clone(), Arc::clone(&inventory), levers.clone()).await?;
-        let (control, turn) = (Handle::current(), Arc::new(Mutex::new(())));
+        let (control, turn) = (Handle::current(), Arc::default());
         Ok(Self { inner: Arc::new(Inner { db, follower, inventory, levers, sealer, clock, control, turn }) })
     }
 
@@ -122,9 +124,9 @@ impl Registrar {
     /// Begins a transaction; dropped without [`Registrar::commit`], it changes nothing.
     pub(super) async fn begin(&self, note: Note) -> Result<Turn, StoreError> {
         let since = note.since;
-        let turn = Arc::clone(&self.inner.turn).lock_owned().await;
+        let ended = Arc::clone(&self.inner.turn).lock_owned().await;
         let writing = Writing::begin(self.pool(), note, self.inner.clock.now()).await?;
-        Ok(Turn { writing, since, _turn: turn })
+        Ok(Turn { writing, since, ended })
     }
 
     /// Makes the transaction durable and brings it into effect.

@@ -11,6 +11,7 @@ use super::near::{did_you_mean, near};
 use super::people;
 use super::registrar::Registrar;
 use super::rows;
+use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::inventory::{Device, DeviceId, DeviceStatus, LiveSession, Owner, Session, SessionId, UserId};
 use crate::secret::{self, Digest, NoRandomness, Secret};
@@ -37,6 +38,8 @@ pub struct Meant {
     pub sid: Option<String>,
     /// The person.
     pub subject: Option<String>,
+    /// When it said so, by its own clock.
+    pub at: Timestamp,
 }
 
 /// What comes with a session from its provider.
@@ -46,6 +49,8 @@ pub struct FromProvider {
     pub kept: Option<Secret<Vec<u8>>>,
     /// Its name for the sign-in (`sid`), by which it can end it.
     pub sid: Option<String>,
+    /// When the browser was sent there, by our clock. Sessions that were ended since then are ended for this one too.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// A session that cannot be begun, used or ended.
@@ -73,6 +78,9 @@ pub enum SessionError {
     /// The person's access was taken away.
     #[error("{0} is suspended")]
     Suspended(UserId),
+    /// Their sessions were ended while this one was on its way.
+    #[error("{0} was signed out while signing in")]
+    SignedOut(UserId),
     /// No randomness for a token.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -82,13 +90,14 @@ pub enum SessionError {
 }
 
 impl Registrar {
-    /// Begins a session. Judged in the same moment as it is stored: its device is in use, its person not suspended.
+    /// Begins a session. Judged in the same moment as it is stored: its device is in use, its person not suspended, and was not signed
+    /// out since they began to sign in.
     ///
     /// A device that waits for its owner by e-mail address becomes this person's if the provider vouched for that address. What
     /// is kept of the provider's tokens is sealed; [`Registrar::kept_with`] gives it back.
     ///
     /// # Errors
-    /// [`SessionError::DeviceNotInUse`], [`SessionError::Suspended`], [`SessionError::Taken`].
+    /// [`SessionError::DeviceNotInUse`], [`SessionError::Suspended`], [`SessionError::SignedOut`], [`SessionError::Taken`].
     pub async fn start_session(
         &self,
         session: Session,
@@ -97,12 +106,15 @@ impl Registrar {
     ) -> Result<Arc<LiveSession>, SessionError> {
         let (me, note) = (self.clone(), Note::new(&Actor::Person(session.user.clone()), why));
         self.run(async move {
-            let kept = provided.kept.map(|kept| me.inner.sealer.seal(&purpose(&session.id), kept.expose())).transpose();
+            let kept = provided.kept.as_ref().map(|kept| me.inner.sealer.seal(&purpose(&session.id), kept.expose())).transpose();
             let kept = kept.map_err(|_| StoreError::Sealing("sealing the provider's tokens failed"))?;
             let mut turn = me.begin(note).await?;
             let w = &mut turn.writing;
             if rows::suspended(w.db(), &session.user).await? {
                 return Err(SessionError::Suspended(session.user));
+            }
+            if turn.ended.ends(&session, &provided) {
+                return Err(SessionError::SignedOut(session.user));
             }
             let device = device_in_use(w.db(), &session.device).await?;
             if rows::session(w.db(), &session.id.0).await?.is_some() {
@@ -160,6 +172,7 @@ impl Registrar {
         self.run(async move {
             let mut turn = me.begin(note).await?;
             let w = &mut turn.writing;
+            turn.ended.remember(&which, w.now);
             let ids = match &which {
                 SessionsOf::One(id) => {
                     if rows::session(w.db(), &id.0).await?.is_none() {

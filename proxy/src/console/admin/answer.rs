@@ -86,7 +86,10 @@ impl From<SessionError> for Refused {
     fn from(error: SessionError) -> Self {
         let status = match &error {
             SessionError::Unknown { .. } => StatusCode::NOT_FOUND,
-            SessionError::Taken(_) | SessionError::DeviceNotInUse { .. } | SessionError::Suspended(_) => StatusCode::CONFLICT,
+            SessionError::Taken(_)
+            | SessionError::DeviceNotInUse { .. }
+            | SessionError::Suspended(_)
+            | SessionError::SignedOut(_) => StatusCode::CONFLICT,
             SessionError::NoRandomness(_) | SessionError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

@@ -47,6 +47,7 @@ pub(super) fn refusal(reason: &str) -> String {
         "panicked" | "no_randomness" | "sign_in_randomness" | "sign_in_store" => "the gate failed",
         "sign_in_no_device" => "signing in without a known device",
         "sign_in_declined" => "a sign-in that was declined",
+        "sign_in_signed_out" => "a sign-in of somebody who was signed out meanwhile",
         other if other.starts_with("certificate_") => {
             return format!("the device’s certificate was not good ({})", spaced(other.trim_start_matches("certificate_")));
         }
