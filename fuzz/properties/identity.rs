@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
+use sekisho::clock::Timestamp;
 use sekisho::identify_user::cookie::{Cookie, Sent};
 use sekisho::identify_user::jws::{Jws, JwsProblem};
 use sekisho::identify_user::keys::{Algorithm, Found, KeySet, MAX_KEY_ID, Metadata};
@@ -140,6 +141,52 @@ pub(crate) fn callback(bytes: &[u8]) {
     }
 }
 
+/// Whatever ends sessions is of the one issuer, for the one client, of its kind, young, names somebody, and was not signed by nobody. A
+/// form holds one token. For a fuzzer that does not know base64, a line of header and then a payload are a token too.
+pub(crate) fn logout(bytes: &[u8]) {
+    if let Ok(token) = sign_in::logout_form(bytes) {
+        let form = sign_in::written([("logout_token", token.as_str())]);
+        let short = form.len() < 16 * 1024;
+        assert!(!short || sign_in::logout_form(form.as_bytes()).ok().as_ref() == Some(&token));
+        assert!(sign_in::logout_form(format!("{form}&{form}").as_bytes()).is_err(), "two of them");
+        logout_of(&token);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    logout_of(text);
+    if let Some((header, payload)) = text.split_once('\n') {
+        logout_of(&format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload)));
+    }
+}
+
+fn logout_of(token: &str) {
+    let Ok(word) = sign_in::logout(token, ISSUER, "gate", NOW) else { return };
+    token_of(token);
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap_or_default()).expect("strict");
+    let payload: serde_json::Value = serde_json::from_slice(&payload).expect("it was read");
+    assert_eq!(payload["iss"], ISSUER);
+    let audience = match &payload["aud"] {
+        serde_json::Value::Array(several) => several.clone(),
+        one => vec![one.clone()],
+    };
+    assert!(audience.contains(&"gate".into()));
+    assert!(audience.len() == 1 || payload["azp"] == "gate");
+    assert!(payload["events"]["http://schemas.openid.net/event/backchannel-logout"].is_object());
+    assert!(payload.get("nonce").is_none(), "an ID token");
+    let (issued, ends) = (payload["iat"].as_f64().expect("a number"), payload["exp"].as_f64().expect("a number"));
+    let now = NOW.0 as f64 / 1000.0;
+    assert!(issued <= now + 30.0 && issued > now - 331.0 && ends > now - 30.0, "{issued} {ends}");
+    assert!(word.until > NOW && word.until.0 <= NOW.0 + 361_000);
+    assert_eq!(word.meant.at.0 as f64, (issued * 1000.0).trunc());
+    assert!(payload["jti"].as_str().is_some_and(|id| !id.is_empty()));
+    let said = |name: &str| payload.get(name).map(|value| value.as_str().expect("text").to_owned());
+    assert_eq!((&word.meant.sid, &word.meant.subject), (&said("sid"), &said("sub")));
+    assert!(word.meant.sid.is_some() || word.meant.subject.is_some());
+    // Of another issuer, for another client, or at another time, it says nothing.
+    assert!(sign_in::logout(token, "https://idp.test/", "gate", NOW).is_err());
+    assert!(sign_in::logout(token, ISSUER, "gate2", NOW).is_err() || audience.contains(&"gate2".into()));
+    assert!(sign_in::logout(token, ISSUER, "gate", word.until).is_err());
+}
+
 /// Names of devices and people have one spelling, fit into what they are written to, and come back as they went.
 pub(crate) fn names(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -167,6 +214,8 @@ pub(crate) fn names(bytes: &[u8]) {
 }
 
 const ISSUER: &str = "https://idp.test/tenant/";
+/// When it is, for logout tokens.
+const NOW: Timestamp = Timestamp(1_790_000_000_000);
 const NAMES: &[&str] = &["code", "state", "iss", "error", "form", "to"];
 
 /// Public keys whose private halves were thrown away.

@@ -39,6 +39,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("frames", wire::frames, 500),
     target("host", wire::host, 2000),
     target("jwks", identity::jwks, 200),
+    target("logout", identity::logout, 200),
     target("operator", rules::operator, 200),
     target("path", wire::path, 2000),
     target("policies", rules::policies, 10),

@@ -225,7 +225,7 @@ async fn run(all: usize) {
 
 /// The quarantine, as the command asks for it, without the time that a command takes to start.
 async fn pull(house: &House, device: &str) {
-    let socket = UnixStream::connect(house.path().join("admin.sock")).await.unwrap();
+    let socket = UnixStream::connect(house.path().join("run/admin.sock")).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.unwrap();
     tokio::spawn(connection);
     let body = Full::new(Bytes::from(json!({ "why": "malware" }).to_string()));

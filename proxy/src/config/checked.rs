@@ -80,6 +80,8 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
     /// `/metrics`, `/healthz`, `/readyz`.
     pub metrics: Option<SocketAddr>,
+    /// Further names by which these may be asked for (`metrics_hosts`).
+    pub metrics_hosts: Vec<Host>,
     /// The operators' commands.
     pub admin: PathBuf,
     /// Group that may use the admin socket beside its owner (`admin_group`).

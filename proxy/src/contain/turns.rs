@@ -322,9 +322,16 @@ mod tests {
                 // The first has the turn, and waits for its time.
                 hall.turns.state().next = Instant::now() + Duration::from_millis(200);
                 let mut tasks = Vec::new();
-                for client in
-                    ["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "2001:db8::1", "2001:db8:0:7::1", "192.0.2.3", "198.51.100.7"]
-                {
+                for client in [
+                    "192.0.2.1",
+                    "192.0.2.2",
+                    "192.0.2.2",
+                    "192.0.2.2",
+                    "2001:db8::1",
+                    "2001:db8:0:7::1",
+                    "192.0.2.3",
+                    "198.51.100.7",
+                ] {
                     tasks.push(hall.comes(client).await);
                 }
                 ends(tasks).await;

@@ -15,7 +15,7 @@ mod tests;
 mod wire;
 
 pub use code::{EnrolmentCode, InvalidEnrolmentCode, pin_of};
-pub use enrolment::{EnrolSettings, Enrolment};
+pub use enrolment::{Admitted, EnrolSettings, Enrolment};
 pub use metrics::{EnrolMetrics, EnrolOutcome};
 pub use refusal::EnrolRefusal;
 pub use wire::{EnrolRequest, Enrolled, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, PATH};

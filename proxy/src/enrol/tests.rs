@@ -220,6 +220,24 @@ async fn guessing_is_slowed_down_and_says_for_how_long() {
     assert!(bench.enrol(&code, &mine).await.is_ok());
 }
 
+#[tokio::test]
+async fn however_many_strangers_guess_who_was_invited_gets_in() {
+    let bench = Bench::new(Approval::Administrator).await;
+    let (code, mine) = (bench.invite(None).await, key());
+    let guess = || request(InviteCode::generate().unwrap().expose().expose(), "x");
+    // More than a hundred from addresses of their own.
+    let guesses = (0..150_u32).map(|number| bench.enrolment.admit(guess(), IpAddr::V4((0x0a00_0000 + number).into())));
+    let mine = async {
+        let admitted = bench.enrolment.admit(request(code.expose().expose(), &mine.csr_pem("x").unwrap()), client()).await?;
+        bench.enrolment.enrol(admitted).await
+    };
+    let (guessed, enrolled) = futures_util::future::join(futures_util::future::join_all(guesses), mine).await;
+    assert!(guessed.iter().all(Result::is_ok), "each has its turn");
+    assert_eq!(enrolled.unwrap().status, DeviceStatus::Pending);
+    // What is no code at all waits for nobody's turn.
+    assert!(matches!(bench.enrolment.admit(request("x", "x"), client()).await, Err(EnrolRefusal::CodeRefused)));
+}
+
 #[test]
 fn a_request_is_json_of_limited_length_and_does_not_print_its_code() {
     let read = Enrolment::read(br#"{"code":"SECRET","csr":"x","platform":"amiga"}"#).unwrap();

@@ -155,11 +155,7 @@ mod tests {
         let parameter = (prop::sample::select(vec!["realm", "qop", "ntlm", "x"]), prop::sample::select(vec!["=", " = "]), given)
             .prop_filter("as a word by itself it could be a scheme", |(name, equals, _)| *name != "ntlm" || *equals == "=")
             .prop_map(|(name, equals, given)| format!("{name}{equals}{given}"));
-        let rest = prop_oneof![
-            Just(Vec::new()),
-            Just(vec!["YII/+a==".to_owned()]),
-            prop::collection::vec(parameter, 1..4),
-        ];
+        let rest = prop_oneof![Just(Vec::new()), Just(vec!["YII/+a==".to_owned()]), prop::collection::vec(parameter, 1..4),];
         (scheme, rest).prop_map(|((scheme, bound), rest)| {
             let mut rest = rest.into_iter();
             let first = rest.next().map_or_else(|| scheme.clone(), |first| format!("{scheme} {first}"));

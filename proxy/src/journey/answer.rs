@@ -261,9 +261,7 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         | SignInRefusal::IdToken(_)
         | SignInRefusal::Code
         | SignInRefusal::Declined
-        | SignInRefusal::SignedOut(_) => {
-            (StatusCode::FORBIDDEN, SIGN_IN_AGAIN)
-        }
+        | SignInRefusal::SignedOut(_) => (StatusCode::FORBIDDEN, SIGN_IN_AGAIN),
         SignInRefusal::Groups(_) => (StatusCode::FORBIDDEN, TELL_ADMINISTRATOR),
         SignInRefusal::CrossSite => (StatusCode::FORBIDDEN, "Go to the page itself and press the button there."),
         SignInRefusal::ProviderError

@@ -122,7 +122,10 @@ impl SignIn {
         }
         let session = self.new_session(person, provider, device, now)?;
         let kept = Kept { id_token: exchanged.id_token.expose().clone() }.to_bytes();
-        Ok(self.registrar.start_session(session, FromProvider { kept, sid, asked_at: Some(attempt.begun_at) }, "signed in").await?)
+        Ok(self
+            .registrar
+            .start_session(session, FromProvider { kept, sid, asked_at: Some(attempt.begun_at) }, "signed in")
+            .await?)
     }
 
     fn new_session(

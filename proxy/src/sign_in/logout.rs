@@ -127,9 +127,8 @@ impl SignIn {
     async fn try_check_logout(&self, request: &LogoutRequest) -> Result<Logout, LogoutRefusal> {
         let (logouts, from, now) = (&self.under_way.logouts, request.from, request.now);
         logouts.throttle.take(from, now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
-        let form = form(request)?;
-        let token = form.get("logout_token").ok_or(LogoutRefusal::Malformed)?;
-        let token = LogoutToken::read(token, &self.providers, now)?;
+        let token = token_in(request.content_type.as_deref(), &request.body)?;
+        let token = LogoutToken::read(&token, &self.providers, now)?;
         if logouts.is_used(&token.word.id) {
             return Err(LogoutRefusal::Replayed);
         }
@@ -242,13 +241,15 @@ impl Logouts {
     }
 }
 
-fn form(request: &LogoutRequest) -> Result<Query, LogoutRefusal> {
-    let kind = request.content_type.as_deref().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+/// The token of a form that has one.
+pub(super) fn token_in(content_type: Option<&str>, body: &[u8]) -> Result<String, LogoutRefusal> {
+    let kind = content_type.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(LogoutRefusal::Malformed);
     }
-    let text = std::str::from_utf8(&request.body).map_err(|_not_text| LogoutRefusal::Malformed)?;
-    Query::parse(Some(text)).map_err(|_repeated_or_long| LogoutRefusal::Malformed)
+    let text = std::str::from_utf8(body).map_err(|_not_text| LogoutRefusal::Malformed)?;
+    let form = Query::parse(Some(text)).map_err(|_repeated_or_long| LogoutRefusal::Malformed)?;
+    form.get("logout_token").map(str::to_owned).ok_or(LogoutRefusal::Malformed)
 }
 
 /// In the change feed and the record.

@@ -31,7 +31,7 @@ mod visit;
 mod wanted;
 
 pub use form::{Field, FormId, MAX_FORM, NewForm, OpenForm};
-pub use logout::{LogoutRefusal, LogoutRequest};
+pub use logout::{Logout, LogoutRefusal, LogoutRequest};
 pub use metrics::{LogoutOutcome, Outcome, SignInMetrics, StepUpOutcome};
 pub use query::BadQuery;
 pub use refusal::{IdTokenProblem, SignInRefusal};

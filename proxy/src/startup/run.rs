@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
-use super::posture::Posture;
+use super::posture::{self, Posture};
 use super::scrape::{self, Scrape};
 use super::{candidate, clock, descriptors, news, notes, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
@@ -151,8 +151,12 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Checked, Vec<String>> {
         Ok(loaded.warnings.into_iter().chain(notes).collect::<Vec<_>>())
     });
     let tried = candidate::problems_in(&config);
+    let within_reach = posture::within_reach(&config, path).map(|words| format!("listen.admin: {words}"));
     match live {
-        Ok(warnings) if tried.is_empty() => Ok(Checked { warnings, notes: notes::of_a_check(&config) }),
+        Ok(warnings) if tried.is_empty() => {
+            let warnings = within_reach.into_iter().chain(warnings).collect();
+            Ok(Checked { warnings, notes: notes::of_a_check(&config) })
+        }
         live => Err(live.err().into_iter().flatten().chain(tried).collect()),
     }
 }
@@ -392,7 +396,7 @@ fn ca(live: &Live) -> Option<CaCertificate> {
 }
 
 fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
-    let for_ready = Arc::clone(live);
+    let (for_ready, for_hosts) = (Arc::clone(live), Arc::clone(live));
     Scrape {
         registry: live.parts.registry.clone(),
         ready: Box::new(move || {
@@ -400,6 +404,11 @@ fn scraped(live: &Arc<Live>, draining: watch::Receiver<bool>) -> Scrape {
                 return Err("draining".to_owned());
             }
             ready(&for_ready)
+        }),
+        is_ours: Box::new(move |host| {
+            let config = &for_hosts.gate.world.load().config;
+            let own = std::iter::once(&config.sign_in.host).chain(config.apps.iter().map(|app| &app.host));
+            own.chain(&config.listen.metrics_hosts).any(|own| own == host)
         }),
     }
 }

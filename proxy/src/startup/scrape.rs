@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +16,16 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::config::Host;
+
 /// What the listener tells.
 pub(super) struct Scrape {
     /// Everything that is measured.
     pub(super) registry: Registry,
     /// `Err` says why the gate is not ready.
     pub(super) ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Whether the configuration names this host as one of ours.
+    pub(super) is_ours: Box<dyn Fn(&Host) -> bool + Send + Sync>,
 }
 
 /// Answers until dropped. Nobody can keep others out: each connection has a task, deadlines and few bytes, and when there are [`ROOM`]
@@ -43,7 +46,7 @@ pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
         let scrape = Arc::clone(&scrape);
         open.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let response = match foreign(request.headers(), local) {
+                let response = match foreign(&scrape, request.headers(), local) {
                     Some(why) => text(StatusCode::FORBIDDEN, why),
                     None => answer(&scrape, request.method(), request.uri().path()),
                 };
@@ -69,25 +72,37 @@ pub(super) async fn serve(listener: TcpListener, scrape: Arc<Scrape>) {
     }
 }
 
-/// Why a request is not answered: a page in somebody's browser sent it, from wherever it came. On loopback nobody else is kept out,
-/// so there the name that was asked for has to be this machine's: a page that has its own name point here would read the answer.
-fn foreign(headers: &HeaderMap, local: bool) -> Option<&'static str> {
+/// Why a request is not answered: a page in somebody's browser sent it, from wherever it came. So the name that was asked for has to
+/// be one that no such page can have: it would have its own name point here, and read the answer.
+fn foreign(scrape: &Scrape, headers: &HeaderMap, local: bool) -> Option<&'static str> {
     let site = headers.get("sec-fetch-site").map(header::HeaderValue::as_bytes);
     if headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != b"none" && site != b"same-origin") {
         return Some("not for pages of other sites\n");
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    (local && host.is_some_and(|host| !is_this_machine(host))).then_some("not by this name\n")
+    // Browsers always say it.
+    let host = headers.get(header::HOST)?;
+    let known = host.to_str().ok().and_then(host_of).is_some_and(|host| {
+        host.is_address() || is_below(&host, &["localhost"]) || (!local && is_private(&host)) || (scrape.is_ours)(&host)
+    });
+    (!known).then_some("not by this name: if it is yours, list it in `metrics_hosts` of [listen]\n")
 }
 
-/// Whether `host`, which may have a port, is an address or a name that is always this machine.
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
+/// The host of a `Host`, which may have a port.
+fn host_of(text: &str) -> Option<Host> {
+    let name = match text.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+        _ => text,
     };
-    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    bare.parse::<IpAddr>().is_ok() || name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
+    name.parse().ok()
+}
+
+/// A name that nobody can have in the public DNS: a plain word, as containers and pods call each other, or one of a private domain.
+fn is_private(host: &Host) -> bool {
+    !host.as_str().contains('.') || is_below(host, PRIVATE) || host.as_str().ends_with(".home.arpa")
+}
+
+fn is_below(host: &Host, domains: &[&str]) -> bool {
+    host.as_str().rsplit('.').next().is_some_and(|last| domains.contains(&last))
 }
 
 fn answer(scrape: &Scrape, method: &Method, path: &str) -> Response<Full<Bytes>> {
@@ -129,6 +144,8 @@ impl std::fmt::Debug for Scrape {
     }
 }
 
+/// Domains that are delegated to nobody: reserved (RFC 6761, RFC 6762), or customary in clusters and at home.
+const PRIVATE: &[&str] = &["internal", "lan", "local", "localdomain", "localhost", "svc", "test"];
 /// Connections at once.
 const ROOM: usize = 64;
 /// A connection is closed after this time, so that nobody who never reads has one for ever.
@@ -145,7 +162,11 @@ mod tests {
     fn scrape(ready: Result<(), String>) -> Scrape {
         let registry = Registry::new();
         registry.register(Box::new(IntCounter::new("sekisho_test_total", "Test").unwrap())).unwrap();
-        Scrape { registry, ready: Box::new(move || ready.clone()) }
+        Scrape {
+            registry,
+            ready: Box::new(move || ready.clone()),
+            is_ours: Box::new(|host| host.as_str() == "gate.corp.example"),
+        }
     }
 
     #[test]
@@ -157,17 +178,31 @@ mod tests {
 
     #[test]
     fn pages_and_borrowed_names_get_nothing() {
+        let scrape = scrape(Ok(()));
         let asked = |fields: &[(&'static str, &'static str)], local| {
             let headers = fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-            foreign(&headers.collect::<HeaderMap>(), local).is_none()
+            foreign(&scrape, &headers.collect::<HeaderMap>(), local).is_none()
         };
         for host in ["127.0.0.1:9464", "localhost:9464", "gate.localhost", "[::1]:9464", "10.0.0.5"] {
             assert!(asked(&[("host", host)], true), "{host}");
         }
-        assert!(asked(&[], true) && asked(&[("host", "gate.corp.example:9464")], false));
+        assert!(asked(&[], true) && asked(&[], false));
+        for host in ["gate.corp.example:9464", "GATE.corp.example.", "[2001:db8::1]:9464", "10.0.0.5:9464", "localhost:9464"] {
+            assert!(asked(&[("host", host)], true) && asked(&[("host", host)], false), "{host}");
+        }
+        for host in ["sekisho:9464", "sekisho.monitoring.svc:9464", "sekisho.monitoring.svc.cluster.local", "gate.internal"] {
+            assert!(asked(&[("host", host)], false) && !asked(&[("host", host)], true), "{host}");
+        }
         assert!(asked(&[("host", "127.0.0.1"), ("sec-fetch-site", "none")], true), "somebody who types it");
-        for host in ["evil.test", "evil.test:9464", "localhost.evil.test", ""] {
-            assert!(!asked(&[("host", host)], true), "{host}");
+        for host in [
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "internal.example",
+            "gate.corp.example.evil.example",
+            "",
+        ] {
+            assert!(!asked(&[("host", host)], true) && !asked(&[("host", host)], false), "{host}");
         }
         for local in [true, false] {
             assert!(!asked(&[("host", "127.0.0.1"), ("origin", "https://evil.test")], local));

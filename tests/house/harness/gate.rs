@@ -132,7 +132,7 @@ impl House {
         let mut command = Command::new(sekisho());
         command
             .args(arguments)
-            .env("SEKISHO_ADMIN_SOCKET", self.path().join("admin.sock"))
+            .env("SEKISHO_ADMIN_SOCKET", self.path().join("run/admin.sock"))
             .env("HOME", self.path())
             .current_dir(self.path());
         run(command, input).await
@@ -246,7 +246,7 @@ impl House {
         let section = |name: &str| plan.settings.get(name).map(|lines| lines.join("\n")).unwrap_or_default();
         let mut text = format!(
             "state = \"{folder}/state\"\ncores = 2\n{}\n[listen]\nhttps = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n\
-             admin = \"{folder}/admin.sock\"\n{}\n[sign_in]\nhost = \"gate.localhost\"\n{}\n\
+             admin = \"{folder}/run/admin.sock\"\n{}\n[sign_in]\nhost = \"gate.localhost\"\n{}\n\
              [[server_certificate]]\nchain = \"gate.pem\"\nkey = \"gate.key\"\n\
              [policies]\ndir = \"policies\"\n{}\n[audit]\ndir = \"audit\"\n{}\n[limits]\n{}\n",
             section(""),

@@ -355,7 +355,7 @@ async fn operators_pages_are_on_no_public_side() {
 
     // Commands have a file, which only its owner and a group may open.
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-    let socket = std::fs::metadata(house.path().join("admin.sock")).unwrap();
+    let socket = std::fs::metadata(house.path().join("run/admin.sock")).unwrap();
     assert!(socket.file_type().is_socket());
     assert_eq!(socket.permissions().mode() & 0o007, 0, "{:o}", socket.permissions().mode());
 }

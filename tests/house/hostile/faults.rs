@@ -148,7 +148,7 @@ async fn a_store_that_is_locked_changes_nothing_and_lets_nobody_new_in() {
 
 /// One operator's connection.
 async fn operator(house: &House) -> hyper::client::conn::http1::SendRequest<Full<Bytes>> {
-    let socket = UnixStream::connect(house.path().join("admin.sock")).await.unwrap();
+    let socket = UnixStream::connect(house.path().join("run/admin.sock")).await.unwrap();
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.unwrap();
     tokio::spawn(connection);
     sender

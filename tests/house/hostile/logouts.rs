@@ -1,13 +1,17 @@
 //! Logout tokens: whose word ends sessions, and whose does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
-use url::form_urlencoded;
+use tokio::net::TcpSocket;
+use tokio::sync::mpsc;
+use url::{Url, form_urlencoded};
 
 use crate::harness::{Client, House, Kind, Liar, Reply, Signer, allowed, changed, encode, eventually, hmac_signed, now, refused};
 
@@ -250,6 +254,111 @@ async fn refused_logouts_run_dry() {
     refused(&throttled, 429);
     assert!(throttled.header("retry-after").is_some());
     assert_eq!(throttled.json()["error"], "temporarily_unavailable");
+}
+
+/// Holds: 122.
+#[tokio::test]
+async fn a_token_that_came_before_is_refused_unread_and_counts_against_its_sender() {
+    let town = Town::found().await;
+    let token = town.signed(&json!({ "sub": "zoe" }));
+    allowed(&town.posts(&token).await);
+    // Its signature is not looked at again.
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let reversed: String = signature.chars().rev().collect();
+    assert_eq!(town.posts(&format!("{message}.{reversed}")).await.json()["reason"], "logout_replayed");
+    let throttled = eventually("a refusal for their number", async || {
+        let reply = town.posts(&token).await;
+        (reply.json()["reason"] != "logout_replayed").then_some(reply)
+    })
+    .await;
+    refused(&throttled, 429);
+}
+
+/// Posts `token`, so many times at once, from one of this machine's addresses; gives the statuses as they come.
+async fn floods(town: &Town, from: String, times: usize, token: String, statuses: mpsc::UnboundedSender<u16>) {
+    let stranger = town.house.stranger().over_http2();
+    let url = Url::parse(&town.house.url("gate", PATH)).unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(from.parse().unwrap()).unwrap();
+    let socket = socket.connect(([127, 0, 0, 1], town.house.port()).into()).await.unwrap();
+    let stream = TokioIo::new(stranger.tls_over(socket, &url).await);
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let form = form_urlencoded::Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+    let one = || {
+        let request = stranger.request(Method::POST, &url, &[("content-type", FORM)], form.clone().into());
+        let (mut sender, statuses) = (sender.clone(), statuses.clone());
+        async move {
+            if let Ok(reply) = sender.send_request(request).await {
+                let _the_test_may_be_over = statuses.send(reply.status().as_u16());
+            }
+        }
+    };
+    futures_util::future::join_all((0..times).map(|_| one())).await;
+}
+
+/// Holds: 122.
+#[tokio::test]
+async fn a_provider_is_heard_while_strangers_flood() {
+    let town = Arc::new(Town::found().await);
+    let laptop = town.house.laptop("lap-7", "alice").await;
+    let ana = laptop.client(&town.house);
+    town.signs_in(&ana, "ana", "sid-1").await;
+    // All as it should be, but for the signature.
+    let header = changed(&town.liar.signer.header(), &json!({ "typ": "logout+jwt" }));
+    let forged = Signer::es256(&town.liar.signer.id).sign_with(&header, &town.logout(&json!({ "sub": "ana" })));
+    let (statuses, mut seen) = mpsc::unbounded_channel();
+    for number in 1..=20 {
+        let (town, forged, statuses) = (Arc::clone(&town), forged.clone(), statuses.clone());
+        tokio::spawn(async move { floods(&town, format!("127.1.1.{number}:0"), 59, forged, statuses).await });
+    }
+    // So many that not all of them find a place to wait.
+    let full = async {
+        while let Some(status) = seen.recv().await {
+            assert!(matches!(status, 400 | 429), "{status}");
+            if status == 429 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), full).await.expect("the place is full");
+    allowed(&town.posts(&town.signed(&json!({ "sub": "ana" }))).await);
+    assert!(!town.is_in(&ana).await);
+}
+
+/// Holds: 122.
+#[tokio::test]
+async fn who_was_signed_out_on_the_way_in_does_not_get_in() {
+    let town = Town::found().await;
+    let laptop = town.house.laptop("lap-7", "alice").await;
+    let start = town.house.url("gate", "/.sekisho/sign-in?provider=liar");
+    let logout = async |changes: Value| allowed(&town.posts(&town.signed(&changes)).await);
+    let operator = async |words: &[&str]| drop(town.house.must(words).await);
+    // What the ID token says, what happens while the browser is at the provider, and whether its way ends in a session.
+    for (case, ends) in [("sub", true), ("sid", true), ("another sid", false), ("signed in later", false), ("operator", true)] {
+        let ana = laptop.client(&town.house);
+        let auth_time = now() - if case == "signed in later" { 10 } else { 100 };
+        town.liar.lies().claims = json!({ "sub": "ana", "sid": case, "auth_time": auth_time });
+        town.liar.lies().userinfo = json!({ "sub": "ana" });
+        let there = ana.click(&start).await.location().unwrap();
+        let back = town.liar.back(&there);
+        match case {
+            "sub" => logout(json!({ "sub": "ana" })).await,
+            "sid" => logout(json!({ "sid": case })).await,
+            "another sid" => logout(json!({ "sub": "ana", "sid": "sid-9" })).await,
+            "signed in later" => logout(json!({ "sub": "ana", "iat": now() - 20 })).await,
+            _ => operator(&["session", "end", "--user", "liar/ana"]).await,
+        }
+        let reply = ana.click(&back).await;
+        if ends {
+            refused(&reply, 403);
+            assert!(reply.text().contains("sign_in_signed_out"), "{case}: {}", reply.shown());
+            // Whoever begins anew gets in.
+            town.signs_in(&ana, "ana", "sid-1").await;
+        } else {
+            assert_eq!(reply.status, 302, "{case}: {}", reply.shown());
+        }
+    }
 }
 
 /// Holds: 122.

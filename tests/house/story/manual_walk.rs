@@ -82,7 +82,7 @@ impl Walk {
             .args(["-c", &format!("PATH={programs}:$PATH; {typed} 2>&1")])
             // As the gate of the house, which may be in a container.
             .env("SEKISHO_PROCESS_ALLOW_ROOT", "true")
-            .env("SEKISHO_ADMIN_SOCKET", self.house.path().join("admin.sock"))
+            .env("SEKISHO_ADMIN_SOCKET", self.house.path().join("run/admin.sock"))
             .env("HOME", self.house.path())
             .current_dir(self.house.path());
         let said = run(command, "").await;

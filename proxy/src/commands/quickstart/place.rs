@@ -32,7 +32,7 @@ impl Place {
 
     /// The gate's admin socket.
     pub(super) fn socket(&self) -> PathBuf {
-        self.file("admin.sock")
+        self.folder.join("run").join("admin.sock")
     }
 
     /// Port of the gate.

@@ -1,6 +1,7 @@
 //! `[listen]`, `[sign_in]`, `[[server_certificate]]`, `[audit]`, `[limits]` and `[process]`.
 
 use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::checker::Checker;
@@ -32,15 +33,52 @@ pub(super) fn listen(raw: Option<&raw::Listen>, checker: &mut Checker) -> Option
 
     let networks = raw.proxy_protocol_from.iter().flat_map(|list| &list.items);
     let admin_group = checker.text(raw.admin_group.as_ref());
+    if let Some(list) = raw.metrics_hosts.as_ref().filter(|_| raw.metrics.is_none()) {
+        checker.wrong(&list.at, "this has no effect without `metrics`", "take it out");
+    }
+    let metrics_hosts = raw.metrics_hosts.iter().flat_map(|list| &list.items);
     Some(Listen {
         http,
         metrics,
-        admin: checker.path_or(raw.admin.as_ref(), "/run/sekisho/admin.sock"),
+        metrics_hosts: metrics_hosts.filter_map(|text| checker.host(text)).collect(),
+        admin: admin_socket(raw.admin.as_ref(), checker),
         admin_group,
         proxy_protocol_from: networks.filter_map(|text| addresses::network(text, checker)).collect(),
         public_port: checker.number(raw.public_port.as_ref(), https.map_or(443, |https| https.port()), 1..=u16::MAX),
         https: https?,
     })
+}
+
+/// The gate may change everything in the folder of its admin socket, since it makes the socket there: so that has to be its own.
+fn admin_socket(raw: Option<&Text>, checker: &mut Checker) -> PathBuf {
+    let admin = checker.path_or(raw, "/run/sekisho/admin.sock");
+    let folder = admin.parent().unwrap_or(Path::new("/"));
+    let real = folder.canonicalize().ok();
+    let shared = [Some(folder), real.as_deref()].into_iter().flatten().find(|folder| is_the_systems(folder));
+    if let Some((text, folder)) = raw.zip(shared) {
+        let what = format!(
+            "{:?} lies in {}, which is the system's, and the gate may change what lies beside its socket",
+            text.value,
+            folder.display()
+        );
+        checker.wrong(&text.at, what, "give the socket a folder of its own, such as \"/run/sekisho/admin.sock\"");
+    }
+    admin
+}
+
+/// Whether it is one of the system's own folders.
+fn is_the_systems(folder: &Path) -> bool {
+    let mut plain = PathBuf::new();
+    for part in folder.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    SHARED.iter().any(|shared| plain == Path::new(shared)) || SYSTEM.iter().any(|system| plain.starts_with(system))
 }
 
 fn distinct(listeners: &[(&Option<Text>, Option<SocketAddr>)], checker: &mut Checker) {
@@ -195,6 +233,32 @@ pub(super) fn process(raw: Option<&raw::Process>, checker: &mut Checker) -> Proc
         allow_root: raw.allow_root.as_ref().is_some_and(|flag| flag.value),
     }
 }
+
+/// Folders in which each program has one of its own.
+const SHARED: &[&str] = &[
+    "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/nix",
+    "/opt",
+    "/root",
+    "/run",
+    "/run/lock",
+    "/srv",
+    "/tmp",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/spool",
+    "/var/tmp",
+];
+
+/// Folders in which no program has one.
+const SYSTEM: &[&str] =
+    &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/nix/store", "/proc", "/sbin", "/sys", "/usr"];
 
 /// Largest bound on a body that can be asked for: 16 TiB.
 pub(super) const MAX_BODY: u64 = 16 << 40;

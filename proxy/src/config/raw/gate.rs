@@ -27,6 +27,7 @@ sections! {
         https: Text,
         http: Text,
         metrics: Text,
+        metrics_hosts: List<Text>,
         admin: Text,
         admin_group: Text,
         proxy_protocol_from: List<Text>,

@@ -71,6 +71,7 @@ fn the_gate_is_as_written() {
     assert_eq!(config.max_fact_age, 120 * MINUTE);
     assert_eq!(config.listen.https.port(), 8443);
     assert_eq!(config.listen.public_port, 443);
+    assert_eq!(config.listen.metrics_hosts, ["metrics.corp.example".parse().unwrap()]);
     assert_eq!(config.listen.admin, base.join("admin.sock"));
     assert_eq!(config.listen.proxy_protocol_from, ["10.0.0.0/8".parse().unwrap(), "fd00::1/128".parse().unwrap()]);
     assert_eq!(config.sign_in.host.as_str(), "gate.corp.example");

@@ -93,7 +93,11 @@ async fn answer(request: Request<Incoming>, bench: Arc<Bench>, instead: Answer) 
         Some(fixed) => fixed,
         None => {
             let client = "192.0.2.7".parse().unwrap();
-            match bench.enrolment.enrol(Enrolment::read(&body).unwrap(), client).await {
+            let enrolled = match bench.enrolment.admit(Enrolment::read(&body).unwrap(), client).await {
+                Ok(admitted) => bench.enrolment.enrol(admitted).await,
+                Err(refusal) => Err(refusal),
+            };
+            match enrolled {
                 Ok(enrolled) => (StatusCode::CREATED, serde_json::to_string(&enrolled).unwrap()),
                 Err(refusal) => (refusal.status(), serde_json::json!({ "detail": refusal.to_string() }).to_string()),
             }

@@ -273,7 +273,17 @@ async fn who_is_suspended_stays_out() {
     house.registrar.suspend_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
     let refusal = house.whole_way(&mut house.browser("lap-1"), "/").await.unwrap_err();
     assert_eq!((refusal.as_str(), refusal.person()), ("user_suspended", Some(&user)));
+    let mut on_the_way = house.browser("lap-1");
+    let provider = house.to_provider(&mut on_the_way, "/").await;
     house.registrar.resume_user(&user, &Actor::Operator { uid: 0, name: None }, "").await.unwrap();
+    let answer = house.liar.sign_in(&provider);
+    let refusal = on_the_way.get(&house, GATE, Endpoint::Callback, &answer).await.unwrap_err();
+    assert_eq!(
+        (refusal.as_str(), refusal.person()),
+        ("sign_in_signed_out", Some(&user)),
+        "begun before the access was given back"
+    );
+    house.clock.advance(Duration::from_millis(1));
     assert!(house.whole_way(&mut house.browser("lap-1"), "/").await.is_ok());
 }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, Landlock};
 use crate::console::admin::wire::Hardening;
 
 pub use memory::seal as seal_memory;
+pub(super) use paths::within_reach;
 
 /// The layers of hardening, and which of them are in force.
 #[derive(Clone, Debug)]

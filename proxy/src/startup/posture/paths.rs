@@ -51,6 +51,29 @@ impl Paths {
     }
 }
 
+/// What is wrong with the folder of the admin socket, where an intruder who has become the gate may change everything: the
+/// configuration, the policies or a key lie there.
+pub(in crate::startup) fn within_reach(config: &Config, config_path: &Path) -> Option<String> {
+    let folder = folder(&config.listen.admin);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_not_there| path.to_owned());
+    let reach = real(&folder);
+    let mut named: Vec<&Path> = config.reads.iter().map(PathBuf::as_path).chain([config_path]).collect();
+    named.retain(|path| path.starts_with(&folder) || real(path).starts_with(&reach));
+    named.sort_unstable();
+    let (first, others) = named.split_first()?;
+    let others = match others.len() {
+        0 => String::new(),
+        1 => " and another".to_owned(),
+        count => format!(" and {count} others"),
+    };
+    Some(format!(
+        "{} holds {}{others}, which somebody who has broken into the gate could change, since it may write where its socket is; give \
+         the socket a folder of its own",
+        folder.display(),
+        first.display(),
+    ))
+}
+
 /// Where a file or folder may be found from now on: it is replaced by another of its name, or a link on the way to it is. So the
 /// folders that it, and what it links to, lie in. The root folder would be everything: what lies there is taken alone.
 fn places(path: &Path) -> BTreeSet<PathBuf> {
