@@ -277,7 +277,7 @@ async fn a_request_never_sees_half_of_each() {
 /// Holds: 151.
 #[tokio::test]
 async fn operators_pages_are_on_no_public_side() {
-    let house = House::plan().policies(EVERYBODY).open().await;
+    let house = House::plan().policies(EVERYBODY).set("listen", "metrics_hosts = [\"metrics.corp.example\"]").open().await;
     let alice = alice(&house).await;
     // On apps' hosts these are the app's; on ours there is nothing of the kind.
     for path in ["/metrics", "/healthz", "/readyz", "/debug/pprof/", "/config", "/v1/reload", "/reload", "/stats", "/admin.sock"]
@@ -352,6 +352,7 @@ async fn operators_pages_are_on_no_public_side() {
     }
     assert!(ask(get(&format!("host: {address}"))).await.contains("sekisho_build_info"));
     assert!(ask(get("host: localhost")).await.contains("sekisho_build_info"));
+    assert!(ask(get("host: metrics.corp.example:9464")).await.contains("sekisho_build_info"));
 
     // Commands have a file, which only its owner and a group may open.
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};

@@ -110,6 +110,25 @@ async fn files_that_are_not_the_gates_are_out_of_its_reach() {
 }
 
 #[tokio::test]
+async fn the_admin_socket_has_a_folder_of_its_own_or_check_says_what_lies_beside_it() {
+    let house = House::open().await;
+    let config = std::fs::read_to_string(house.config()).unwrap();
+    let check = async |admin: &str| {
+        house.write("sekisho.toml", &config.replace(&format!("{}/run/admin.sock", house.path().display()), admin));
+        let said = house.command(&["check", "--config", &house.config().display().to_string()]).await;
+        (said.code, format!("{}{}", said.out, said.err))
+    };
+    let (code, words) = check("run/admin.sock").await;
+    assert!(code == Some(0) && !words.contains("listen.admin"), "{words}");
+    let (code, words) = check("admin.sock").await;
+    assert!(code == Some(0) && words.contains("warning: listen.admin: ") && words.contains("could change"), "{words}");
+    for shared in ["/admin.sock", "/etc/sekisho/admin.sock", "/run/admin.sock", "/run/x/../admin.sock", "/var/lib/admin.sock"] {
+        let (code, words) = check(shared).await;
+        assert!(code == Some(1) && words.contains("which is the system's"), "{shared}: {words}");
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_keeps_checkpoints_writes_where_it_was_told_and_nowhere_else() {
     let elsewhere = tempfile::tempdir().unwrap();
     let kept = elsewhere.path().join("kept.jsonl");

@@ -177,6 +177,33 @@ async fn metrics_are_as_prometheus_wants_them() {
 }
 
 #[tokio::test]
+async fn off_loopback_too_metrics_are_told_under_names_that_no_stranger_can_have() {
+    // Nothing is sent: this only asks which address would be used.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("192.0.2.1:9").map(|()| socket));
+    let Some(own) = probe.and_then(|socket| socket.local_addr()).ok().filter(|own| !own.ip().is_loopback()) else {
+        eprintln!("skipped: this machine has no address but loopback");
+        return;
+    };
+    let mut house = House::open().await;
+    let config = std::fs::read_to_string(house.config()).unwrap();
+    house.write("sekisho.toml", &config.replace("metrics = \"127.0.0.1:", "metrics = \"0.0.0.0:"));
+    house.restart().await;
+    let ask = async |host: &str| {
+        let mut socket = TcpStream::connect((own.ip(), house.metrics_port())).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nconnection: close\r\nhost: {host}\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    for host in [own.ip().to_string().as_str(), "sekisho:9464", "gate.localhost", "sekisho.monitoring.svc.cluster.local:9464"] {
+        assert!(ask(host).await.contains("sekisho_build_info"), "{host}");
+    }
+    let refused = ask("evil.example:9464").await;
+    assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("metrics_hosts"), "{refused}");
+}
+
+#[tokio::test]
 async fn the_shipped_rules_are_good_prometheus_rules_about_metrics_that_exist() {
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/prometheus/rules.yml");
     let mut command = Command::new("promtool");
