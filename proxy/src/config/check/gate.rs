@@ -33,7 +33,7 @@ pub(super) fn listen(raw: Option<&raw::Listen>, checker: &mut Checker) -> Option
 
     let networks = raw.proxy_protocol_from.iter().flat_map(|list| &list.items);
     let admin_group = checker.text(raw.admin_group.as_ref());
-    if let Some(list) = raw.metrics_hosts.as_ref().filter(|_| raw.metrics.is_none()) {
+    if let Some(list) = raw.metrics_hosts.as_ref().filter(|list| raw.metrics.is_none() && !list.items.is_empty()) {
         checker.wrong(&list.at, "this has no effect without `metrics`", "take it out");
     }
     let metrics_hosts = raw.metrics_hosts.iter().flat_map(|list| &list.items);
