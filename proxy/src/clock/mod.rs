@@ -6,9 +6,11 @@ mod source;
 mod sure;
 mod teller;
 mod timestamp;
+mod wait;
 mod watch;
 
 pub use sure::ClockUnsure;
 pub use teller::Clock;
 pub use timestamp::Timestamp;
+pub use wait::whole_seconds;
 pub use watch::{ClockChange, ClockWatch};

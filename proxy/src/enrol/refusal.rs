@@ -6,6 +6,7 @@ use http::StatusCode;
 use sekisho_certs::authority::{IssueError, RequestError};
 
 use super::metrics::EnrolOutcome;
+use crate::clock::whole_seconds;
 use crate::inventory::DeviceId;
 use crate::store::{DeviceError, InvitationError, StoreError};
 
@@ -16,7 +17,7 @@ pub enum EnrolRefusal {
     #[error("the request is not one of `sekisho enroll`: a JSON object with `code` and `csr` is needed")]
     Malformed,
     /// Too many attempts.
-    #[error("too many attempts to enrol; try again in {} s", .retry_after.as_secs().max(1))]
+    #[error("too many attempts to enrol; try again in {} s", whole_seconds(*.retry_after))]
     Throttled {
         /// When the next one is heard.
         retry_after: Duration,

@@ -64,6 +64,28 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
+    /// What the gate refuses by itself after policy has said yes. Of the others the app is the cause, or the client is gone.
+    const REFUSALS: [Self; 8] = [
+        Self::UnknownApp,
+        Self::BodyTooLarge,
+        Self::BodyMalformed,
+        Self::ClientStalled,
+        Self::ClientTooSlow,
+        Self::IdentityUnfit,
+        Self::CannotSign,
+        Self::Unexpressible,
+    ];
+
+    /// Whether the gate itself refuses, after policy has said yes: neither did the app fail, nor has the client gone.
+    pub fn is_refusal(self) -> bool {
+        Self::REFUSALS.contains(&self)
+    }
+
+    /// The same of a word in the record.
+    pub fn refuses(word: &str) -> bool {
+        Self::REFUSALS.iter().any(|why| why.as_str() == word)
+    }
+
     /// The word for it in metrics and the record.
     pub fn as_str(self) -> &'static str {
         match self {

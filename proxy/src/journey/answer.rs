@@ -6,16 +6,19 @@ use std::time::Duration;
 use http::StatusCode;
 use sekisho_policy::DenyReason;
 
+use crate::clock::whole_seconds;
 use crate::contain::Crowded;
 use crate::decide::{Budget, DecideRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
+use crate::identify_user::claims::ClaimProblem;
 use crate::inventory::SessionOver;
 use crate::read::ReadRefusal;
 use crate::route::RouteRefusal;
 use crate::sign_in::{FormFate, LogoutRefusal, Needed, SignInRefusal, StepUpRefusal};
 
+use super::mend;
 use super::refusal::Refusal;
 use super::words;
 
@@ -45,7 +48,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::Framing(why) => Answer {
             close: true,
-            ..row(why.status(), why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT)
+            ..row(why.status(), why.as_str(), "The request cannot be understood", sentence(&why.to_string()), mend::framing(*why))
         },
         Refusal::Read(why) => read(*why),
         Refusal::Route(why) => route(why),
@@ -87,7 +90,7 @@ pub fn answer(refusal: &Refusal) -> Answer {
             "wrong_method",
             "Not like this",
             "This address takes another method.".to_owned(),
-            RETRY_CLIENT,
+            mend::OWN_METHOD,
         ),
         Refusal::NoRandomness => unsure("no_randomness", "The system gave no random bytes."),
         Refusal::Panicked => row(
@@ -128,7 +131,7 @@ fn read(why: ReadRefusal) -> Answer {
     // What was misread once may be misread again: nothing more is taken from this connection.
     Answer {
         close: true,
-        ..row(status, why.as_str(), "The request cannot be understood", sentence(&why.to_string()), RETRY_CLIENT)
+        ..row(status, why.as_str(), "The request cannot be understood", sentence(&why.to_string()), mend::reading(why))
     }
 }
 
@@ -138,9 +141,9 @@ fn route(why: &RouteRefusal) -> Answer {
         RouteRefusal::Misdirected => {
             (StatusCode::MISDIRECTED_REQUEST, "Wrong connection", "Try again; your browser will open another connection.")
         }
-        RouteRefusal::Method => (StatusCode::NOT_IMPLEMENTED, "The app does not take this", RETRY_CLIENT),
+        RouteRefusal::Method => (StatusCode::NOT_IMPLEMENTED, "The app does not take this", mend::APP_METHOD),
         RouteRefusal::ForeignOrigin | RouteRefusal::CrossSite => {
-            (StatusCode::FORBIDDEN, "Not from another site's page", "Open the app itself.")
+            (StatusCode::FORBIDDEN, "Not from another site's page", OTHER_SITE)
         }
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
@@ -215,6 +218,9 @@ fn user(why: UserRefusal) -> Answer {
             "Sign in on this device. If you did not copy anything from another device, tell your security team now.",
         ),
         UserRefusal::Suspended => (StatusCode::FORBIDDEN, "Your access is suspended", ASK_ADMINISTRATOR),
+        UserRefusal::Claims(ClaimProblem::TooLong) => {
+            (StatusCode::UNAUTHORIZED, "The token is valid for too long", SHORTER_TOKEN)
+        }
         UserRefusal::MalformedAuthorization
         | UserRefusal::Token(_)
         | UserRefusal::TokenKind
@@ -250,7 +256,7 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         SignInRefusal::FormGone => {
             return row(StatusCode::GONE, why.as_str(), "There is nothing to send", sentence(&why.to_string()), FORM_GONE);
         }
-        SignInRefusal::Method => (StatusCode::METHOD_NOT_ALLOWED, RETRY_CLIENT),
+        SignInRefusal::Method => (StatusCode::METHOD_NOT_ALLOWED, mend::OWN_METHOD),
         SignInRefusal::Malformed | SignInRefusal::Query(_) => (StatusCode::BAD_REQUEST, SIGN_IN_AGAIN),
         SignInRefusal::NoProvider => (StatusCode::NOT_FOUND, TELL_ADMINISTRATOR),
         SignInRefusal::UnknownProvider => (StatusCode::NOT_FOUND, SIGN_IN_AGAIN),
@@ -290,7 +296,7 @@ fn logout(why: &LogoutRefusal) -> Answer {
         | LogoutRefusal::NoKeys(_)
         | LogoutRefusal::Store(_) => StatusCode::BAD_REQUEST,
     };
-    row(status, why.as_str(), "Nobody was signed out", sentence(&why.to_string()), RETRY_CLIENT)
+    row(status, why.as_str(), "Nobody was signed out", sentence(&why.to_string()), mend::logout(why))
 }
 
 fn step_up(why: &StepUpRefusal) -> Answer {
@@ -391,9 +397,9 @@ fn used_up(budget: Budget) -> Answer {
     row(StatusCode::TOO_MANY_REQUESTS, "policy_budget", "That is enough for now", detail, WAIT)
 }
 
-/// A time for a person: never shorter than it is.
+/// A time for a person: never shorter than it is, and up to a minute and a half the same as `Retry-After`.
 fn about(wait: Duration) -> String {
-    let (count, unit) = match wait.as_secs().max(1) {
+    let (count, unit) = match whole_seconds(wait) {
         seconds @ 0..=90 => (seconds, "second"),
         seconds @ 91..=5400 => (seconds.div_ceil(60), "minute"),
         seconds => (seconds.div_ceil(3600), "hour"),
@@ -416,14 +422,14 @@ fn forward(why: ForwardError) -> Answer {
         ForwardError::BodyTooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "That is too large", "Send less, or ask for the limit to be raised.")
         }
-        ForwardError::BodyMalformed => (StatusCode::BAD_REQUEST, "The request cannot be understood", RETRY_CLIENT),
+        ForwardError::BodyMalformed => (StatusCode::BAD_REQUEST, "The request cannot be understood", mend::BODY),
         ForwardError::ClientWentAway | ForwardError::ClientStalled | ForwardError::ClientTooSlow => {
-            (StatusCode::REQUEST_TIMEOUT, "The request did not arrive whole", RETRY_CLIENT)
+            (StatusCode::REQUEST_TIMEOUT, "The request did not arrive whole", mend::SLOW)
         }
         ForwardError::IdentityUnfit => return unsure(why.as_str(), "What is known about you cannot be told to the app safely."),
         ForwardError::CannotSign => return unsure(why.as_str(), "The gate could not vouch for you to the app."),
         ForwardError::UnknownApp => return unsure(why.as_str(), "The app was taken out of the configuration at this moment."),
-        ForwardError::Unexpressible => (StatusCode::BAD_REQUEST, "The request cannot be understood", RETRY_CLIENT),
+        ForwardError::Unexpressible => (StatusCode::BAD_REQUEST, "The request cannot be understood", mend::ADDRESS),
     };
     row(status, why.as_str(), title, sentence(&why.to_string()), remedy)
 }
@@ -446,8 +452,9 @@ fn sentence(text: &str) -> String {
     }
 }
 
-const RETRY_CLIENT: &str = "Try again; if it goes on, the program that sent this request has to be mended.";
 const RETRY_LATER: &str = "Try again in a moment. If it goes on, tell an administrator the request id.";
+const OTHER_SITE: &str = "Open the app itself, and do it there. If that other page is meant to do this, an administrator can add its origin to the app's `allowed_origins`.";
+const SHORTER_TOKEN: &str = "Ask your identity provider for a token that ends sooner. How long it may be valid, an administrator knows: it is the provider's `max_token_lifetime`.";
 const ASK_ADMINISTRATOR: &str = "Ask an administrator, and give them the request id.";
 const TELL_ADMINISTRATOR: &str = "Tell an administrator the request id.";
 const CHECK_ADDRESS: &str = "Check the address.";

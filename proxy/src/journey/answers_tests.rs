@@ -258,6 +258,38 @@ fn words_are_whole_sentences_and_reasons_are_labels() {
     }
 }
 
+/// Of what the client has to change, or somebody for it, nobody is told to try the same again.
+#[test]
+fn who_has_to_send_something_else_is_not_told_to_try_again() {
+    let advised = ["unguarded", "head_too_large"];
+    for refusal in all() {
+        let a = answer(&refusal);
+        if matches!(a.status.as_u16(), 400 | 405 | 413 | 414 | 417 | 426 | 431 | 501 | 505) && !advised.contains(&a.reason) {
+            assert!(!a.remedy.to_lowercase().contains("try again"), "{}: {}", a.reason, a.remedy);
+        }
+    }
+}
+
+/// A text that said less than `Retry-After` would have people come too early.
+#[test]
+fn a_wait_in_words_is_the_one_in_the_header() {
+    for (ms, words) in
+        [(100, "about 1 second."), (1_000, "about 1 second."), (1_001, "about 2 seconds."), (59_400, "about 60 seconds.")]
+    {
+        let wait = Duration::from_millis(ms);
+        let rate = answer(&Refusal::TooOften { wait });
+        let usage = answer(&Refusal::Decide(DecideRefusal {
+            reason: DenyReason::Forbidden,
+            policies: Arc::default(),
+            errors: Vec::new(),
+            basis: None,
+            budget: Some(Budget { wait: Some(wait) }),
+            remedies: None,
+        }));
+        assert!(rate.detail.ends_with(words) && usage.detail.ends_with(words), "{ms}: {} {}", rate.detail, usage.detail);
+    }
+}
+
 #[test]
 fn one_reason_has_one_status() {
     let mut statuses = BTreeMap::new();

@@ -18,11 +18,7 @@ pub(super) async fn identify(
     world: &World,
     taken: Option<&BTreeSet<Arc<str>>>,
 ) -> Result<KnownDevice, DeviceRefusal> {
-    let look = || {
-        let now = core.gate.clock.now();
-        let leaf = client.secure.leaf.as_ref();
-        client.memory.identify(leaf, &world.devices, world.generation, taken, &core.gate.inventory, now)
-    };
+    let look = || look(core, client, world, taken);
     match look() {
         Err(DeviceRefusal::FirstSight { id, authority }) => {
             admit(core, id, authority).await?;
@@ -30,6 +26,21 @@ pub(super) async fn identify(
         }
         seen_before => seen_before,
     }
+}
+
+/// The same of what is known already: a device that nobody has seen is not entered.
+///
+/// # Errors
+/// [`DeviceRefusal`].
+pub(super) fn look(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    taken: Option<&BTreeSet<Arc<str>>>,
+) -> Result<KnownDevice, DeviceRefusal> {
+    let now = core.gate.clock.now();
+    let leaf = client.secure.leaf.as_ref();
+    client.memory.identify(leaf, &world.devices, world.generation, taken, &core.gate.inventory, now)
 }
 
 async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), DeviceRefusal> {

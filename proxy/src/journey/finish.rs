@@ -12,6 +12,7 @@ use super::answer::{Answer, answer};
 use super::body::Body;
 use super::calls::Call;
 use super::connection::Client;
+use super::device;
 use super::gate::{Core, World};
 use super::logout;
 use super::manner::Manner;
@@ -19,6 +20,7 @@ use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
 use super::travel::Outcome;
+use crate::clock::whole_seconds;
 use crate::console::{
     Action, PROBLEM_JSON, ProblemDetails, ProblemStepUp, RefusalPage, Tone, content_security_policy, problem_json,
 };
@@ -28,6 +30,7 @@ use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::Cookie;
 use crate::read::{GuardHandle, Turn};
 use crate::record::{Decision, Ending, Open};
+use crate::route::RouteRefusal;
 use crate::sign_in::{Needed, StepUpRefusal};
 
 /// What the end needs beside the outcome.
@@ -106,8 +109,14 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
 impl Finish<'_> {
     fn refuse(&self, refusal: &Refusal, story: &mut Story) -> Response<Body> {
         let answer = answer(refusal);
-        // What could not be recorded does not go to the app, also if policy let it through.
-        let went_on = story.outcome().0 == Decision::Allow && !matches!(refusal, Refusal::Record(_));
+        if before_anybody_is_known(refusal) && story.line().device.is_none() {
+            match device::look(self.core, self.client, self.world, None) {
+                Ok(device) => story.device(&device),
+                Err(why) => story.refused_device(&why),
+            }
+        }
+        // Policy let it through, and then the app failed. What the gate itself refuses after that is refused.
+        let went_on = story.outcome().0 == Decision::Allow && matches!(refusal, Refusal::Forward(why) if !why.is_refusal());
         let decision = if went_on { Decision::Allow } else { Decision::Deny };
         story.refused(answer.reason, decision);
         let not_ours = matches!(answer.status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
@@ -121,7 +130,7 @@ impl Finish<'_> {
             Refusal::StepUp(StepUpRefusal::Needed(needed)) => Some(&**needed),
             _ => None,
         };
-        if answer.status == StatusCode::FORBIDDEN
+        if (answer.status == StatusCode::FORBIDDEN || tries_doors(refusal))
             && let Some(device) = &story.line().device
         {
             self.core.gate.signals.refused(device.as_str(), story.at());
@@ -147,8 +156,8 @@ impl Finish<'_> {
                 }
             }
             Refusal::Enrol(why) => {
-                if let Some(after) = why.retry_after() {
-                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+                if let Some(wait) = why.retry_after() {
+                    retry_after(&mut response, wait);
                 }
             }
             _ => {}
@@ -320,6 +329,20 @@ pub(super) fn own_response(status: StatusCode, kind: &'static str, text: impl In
     response
 }
 
+/// Whether it is refused so early that nobody has asked whom it is from. What the connection has proved, the record tells all the same.
+fn before_anybody_is_known(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Framing(_) | Refusal::Read(_) | Refusal::Route(_) | Refusal::Crowded(Crowded::All))
+}
+
+/// Beside what is forbidden: what no usual client sends, and what is for nobody here.
+fn tries_doors(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Framing(_) | Refusal::Read(_) => true,
+        Refusal::Route(why) => matches!(why, RouteRefusal::UnknownHost | RouteRefusal::Method),
+        _ => false,
+    }
+}
+
 /// A tunnel lasts longer than hyper's connection: it keeps what counts as one, so that bounds and drains see it.
 async fn run_tunnel(
     tunnel: Tunnel,
@@ -374,10 +397,8 @@ async fn run_held_tunnel(tunnel: Tunnel, client: &Client, held: &Held) -> Tunnel
     ended
 }
 
-/// Up to the next whole second, and never zero: that would be an invitation to ask at once.
 fn retry_after(response: &mut Response<Body>, wait: Duration) {
-    let seconds = wait.as_millis().div_ceil(1000).max(1);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
 }
 
 /// A closed set: whatever a client makes up is one label.

@@ -20,6 +20,7 @@ mod gate;
 mod landing;
 mod logout;
 mod manner;
+mod mend;
 mod metrics;
 mod own;
 mod preflight;

@@ -29,7 +29,7 @@ use crate::identify_user::{Ask, KnownUser, UserRefusal};
 use crate::read::Clean;
 use crate::record::{Event, EventKind};
 use crate::route::{OwnPath, OwnRequest};
-use crate::sign_in::{Endpoint, Visit};
+use crate::sign_in::{Endpoint, SignInRefusal, Visit};
 
 /// Who is asking one of our addresses, as far as known. Most of them answer strangers too.
 pub(super) struct Visitor {
@@ -147,6 +147,7 @@ async fn visit(
         device,
         now: core.gate.clock.now(),
     };
+    let origin = request.headers.get(ORIGIN).cloned();
     visit.body = small_body(request).await?;
     let sign_in = Arc::clone(&world.sign_in);
     let device = visit.device.as_ref().map(|known| known.device.id.to_string());
@@ -160,6 +161,9 @@ async fn visit(
             story.person(person);
         }
         core.gate.signals.event(Event { device, user, request, detail, ..Event::of(EventKind::SignInFailed, story.at()) });
+    }
+    if matches!(reply, Err(SignInRefusal::CrossSite)) {
+        story.foreign_page(origin.as_ref());
     }
     let reply = reply?;
     Ok(reply::render(&reply, world, story))

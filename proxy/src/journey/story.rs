@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{StatusCode, Version};
+use http::{HeaderValue, StatusCode, Version};
 
 use super::access::Held;
 use crate::clock::{Clock, Timestamp};
@@ -13,7 +13,7 @@ use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::KnownUser;
 use crate::inventory::{DeviceId, Session, UserId};
-use crate::read::{Clean, RequestId};
+use crate::read::{Clean, Glimpse, RequestId};
 use crate::record::{Access, CandidateSaid, Decision, Draft, Open, RecordError, RecordedWay, Recorder, Start, Stolen, Watch};
 use crate::sign_in::Asked;
 use crate::tls::SecureConnection;
@@ -70,6 +70,20 @@ impl Story {
     /// The request was read.
     pub(super) fn read(&mut self, request: &Clean) {
         self.line.asked = Some((request.method.clone(), request.host.clone(), request.path.clone()));
+    }
+
+    /// It could not be read; what was seen of it.
+    pub(super) fn unread(&mut self, seen: Glimpse) {
+        self.line.seen = Some(seen);
+    }
+
+    /// It was sent by another site's page, of this origin.
+    pub(super) fn foreign_page(&mut self, origin: Option<&HeaderValue>) {
+        let origin = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+        self.line.origin = origin.map(|origin| match origin.char_indices().nth(MOST_ORIGIN) {
+            Some((end, _)) => format!("{}…", origin.get(..end).unwrap_or_default()).into(),
+            None => origin.into(),
+        });
     }
 
     /// Its app was found.
@@ -264,5 +278,7 @@ impl Drop for Story {
     }
 }
 
+/// Letters of an origin: a scheme, the longest of hosts and a port.
+const MOST_ORIGIN: usize = 272;
 /// As other proxies write it: nothing was answered.
 const UNANSWERED: u16 = 499;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http::header::ORIGIN;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
@@ -30,7 +31,7 @@ use crate::forward;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Ask, Binding, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
-use crate::route::{RouteOutcome, Routed};
+use crate::route::{RouteOutcome, RouteRefusal, Routed};
 use crate::secret;
 use crate::sign_in::Reply;
 
@@ -107,12 +108,19 @@ async fn pass(
 ) -> Result<Outcome, Refusal> {
     // read
     let facts = match turn.map(Turn::head) {
-        Some(Head::Refused(refusal)) => return Err((*refusal).into()),
+        Some(Head::Refused(refusal, seen)) => {
+            story.unread(seen.clone());
+            return Err((*refusal).into());
+        }
         Some(Head::Accepted(facts)) => Some(facts),
         None if guarded => return Err(ReadRefusal::Unguarded.into()),
         None => None,
     };
-    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at())?;
+    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at());
+    let clean = clean.map_err(|unread| {
+        story.unread(unread.seen);
+        unread.why
+    })?;
     story.read(&clean);
     call.enter(&core.gate.crowd)?;
 
@@ -140,6 +148,7 @@ async fn pass(
     let mut resent = None;
     let who = if routed.public || routed.is_forwarded_preflight() {
         // Nobody's sign-in or certificate counts here, so nothing that could have expired.
+        check_page(world, &routed, false, story)?;
         from_anybody(client, call)?;
         Who::Anyone
     } else {
@@ -150,9 +159,7 @@ async fn pass(
             Ok(user) => {
                 call.count(|place| place.is_of(&user.session.user))?;
                 // A bearer token is not sent by browsers of themselves: whoever shows it means it.
-                if user.binding == Binding::Session {
-                    world.router.check_page(&routed)?;
-                }
+                check_page(world, &routed, user.binding == Binding::Session, story)?;
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
                 let now = core.gate.clock.now();
                 let whose = Whose { user: &user.session.user, device: &device.device.id, app: &routed.app.name };
@@ -214,6 +221,11 @@ async fn pass(
 /// Whoever is not known is counted by the address.
 pub(super) fn from_anybody(client: &Client, call: &Call) -> Result<(), Crowded> {
     call.count(|place| place.is_from(client.secure.client.ip()))
+}
+
+fn check_page(world: &World, routed: &Routed, by_cookie: bool, story: &mut Story) -> Result<(), RouteRefusal> {
+    let checked = world.router.check_page(routed, by_cookie);
+    checked.inspect_err(|_foreign| story.foreign_page(routed.request.headers.get(ORIGIN)))
 }
 
 fn too_often(core: &Core, wait: Duration) -> Refusal {

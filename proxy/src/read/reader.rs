@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use super::clean::{Clean, Kind, RequestId};
 use super::content::Content;
+use super::glimpse::Glimpse;
 use super::guard::{BodyFraming, HeadFacts};
 use super::refusal::ReadRefusal;
 use super::{hygiene, target, websocket};
@@ -20,6 +21,16 @@ pub struct Reader {
     target_bytes: usize,
     head_bytes: usize,
     headers: usize,
+}
+
+/// A request that has none, and what it seems to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unread {
+    /// Why.
+    pub why: ReadRefusal,
+    /// For the record only.
+    pub seen: Glimpse,
 }
 
 /// A request's head with exactly one meaning.
@@ -50,30 +61,32 @@ impl Reader {
     /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`.
     ///
     /// # Errors
-    /// [`ReadRefusal`] if it has none.
+    /// [`Unread`] if it has none.
     pub fn clean(
         &self,
         mut request: Request<Incoming>,
         facts: Option<&HeadFacts>,
         id: RequestId,
         at: Timestamp,
-    ) -> Result<Clean, ReadRefusal> {
+    ) -> Result<Clean, Unread> {
         let length = request.body().size_hint().exact();
         // Taken off first, so that no path leaves it in the extensions.
         let upgrade = hyper::upgrade::on(&mut request);
-        let (parts, body) = request.into_parts();
-        let CleanHead { method, host, path, query, headers, kind, version } = self.head(parts, facts, length == Some(0))?;
+        let (mut parts, body) = request.into_parts();
+        let head = self.head(&mut parts, facts, length == Some(0));
+        let head = head.map_err(|why| Unread { why, seen: Glimpse::of_parts(&parts) })?;
+        let CleanHead { method, host, path, query, headers, kind, version } = head;
         let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
         let body = Content::Streaming(body);
         Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
     }
 
-    fn head(&self, mut parts: Parts, facts: Option<&HeadFacts>, empty: bool) -> Result<CleanHead, ReadRefusal> {
-        if !target::agrees_with_guard(&parts, facts) {
+    fn head(&self, parts: &mut Parts, facts: Option<&HeadFacts>, empty: bool) -> Result<CleanHead, ReadRefusal> {
+        if !target::agrees_with_guard(parts, facts) {
             return Err(ReadRefusal::Unguarded);
         }
         // Of HTTP/1, the guard has seen to this.
-        if facts.is_none() && head_bytes(&parts) > self.head_bytes {
+        if facts.is_none() && head_bytes(parts) > self.head_bytes {
             return Err(ReadRefusal::HeadTooLarge);
         }
         if parts.headers.len() > self.headers {
@@ -83,20 +96,21 @@ impl Reader {
             return Err(ReadRefusal::Method);
         }
         let no_body = facts.is_some_and(|facts| facts.body == BodyFraming::None);
-        let kind = websocket::kind(&parts, no_body, empty)?;
+        let kind = websocket::kind(parts, no_body, empty)?;
         if facts.is_some_and(|facts| facts.asks_tunnel != (kind == Kind::WebSocket)) {
             return Err(ReadRefusal::Unguarded);
         }
-        let target = target::read(&parts, self.public_port, self.target_bytes)?;
-        hygiene::clean(&mut parts)?;
+        let target = target::read(parts, self.public_port, self.target_bytes)?;
+        hygiene::clean(parts)?;
         // An extended CONNECT is what HTTP/1 says with GET, and that is what the app gets.
-        let method = if parts.method == Method::CONNECT { Method::GET } else { parts.method };
+        let method = std::mem::take(&mut parts.method);
+        let method = if method == Method::CONNECT { Method::GET } else { method };
         Ok(CleanHead {
             method,
             host: target.host,
             path: target.path,
             query: target.query,
-            headers: parts.headers,
+            headers: std::mem::take(&mut parts.headers),
             kind,
             version: parts.version,
         })

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::decide::{Basis, Snapshots};
 use crate::inventory::{DeviceId, SessionId, UserId};
-use crate::read::RequestId;
+use crate::read::{Glimpse, RequestId};
 use crate::secret::Digest;
 use crate::sign_in::Asked;
 
@@ -32,6 +32,9 @@ pub struct Draft {
     pub app: Option<Arc<str>>,
     /// Absent if it could not be read.
     pub asked: Option<(Method, Host, Box<str>)>,
+    /// What it seems to ask for, if it could not be read.
+    pub seen: Option<Glimpse>,
+    pub origin: Option<Box<str>>,
     pub protocol: Version,
     pub decision: Decision,
     pub reason: &'static str,
@@ -70,6 +73,8 @@ impl Draft {
             stolen: None,
             app: None,
             asked: None,
+            seen: None,
+            origin: None,
             protocol,
             decision: Decision::default(),
             reason: "",
@@ -90,10 +95,7 @@ impl Draft {
 
     /// The line as who reads it has it.
     pub fn line(&self) -> Access {
-        let (method, host, path) = match &self.asked {
-            Some((method, host, path)) => (method.as_str(), host.as_str(), &**path),
-            None => ("", "", ""),
-        };
+        let [method, host, path] = target(self.asked.as_ref(), self.seen.as_ref());
         let stolen = self.stolen.as_deref();
         let mut line = Access {
             at: self.at.to_string(),
@@ -112,6 +114,7 @@ impl Draft {
             method: method.to_owned(),
             host: host.to_owned(),
             path: path.to_owned(),
+            origin: self.origin.as_deref().map(str::to_owned),
             protocol: protocol(self.protocol).to_owned(),
             decision: self.decision,
             reason: self.reason.to_owned(),
@@ -127,6 +130,15 @@ impl Draft {
             line.rests_on(basis);
         }
         line
+    }
+}
+
+/// Method, host and path: what was understood, else what was seen of it.
+pub(super) fn target<'a>(asked: Option<&'a (Method, Host, Box<str>)>, seen: Option<&'a Glimpse>) -> [&'a str; 3] {
+    match (asked, seen) {
+        (Some((method, host, path)), _) => [method.as_str(), host.as_str(), path],
+        (None, Some(Glimpse { method, host, path })) => [method, host, path],
+        (None, None) => [""; 3],
     }
 }
 

@@ -17,7 +17,7 @@ use crate::config::Host;
 use crate::contain::Cause;
 use crate::decide::Basis;
 use crate::inventory::{DeviceId, UserId};
-use crate::read::RequestId;
+use crate::read::{Glimpse, RequestId};
 use crate::sign_in::Asked;
 
 /// An object under way. Absent and empty members are left out by who writes them.
@@ -96,11 +96,8 @@ impl Object<'_> {
         self.0.push(b'"');
     }
 
-    fn asked(&mut self, asked: Option<&(Method, Host, Box<str>)>) {
-        let (method, host, path) = match asked {
-            Some((method, host, path)) => (method.as_str(), host.as_str(), &**path),
-            None => ("", "", ""),
-        };
+    fn asked(&mut self, asked: Option<&(Method, Host, Box<str>)>, seen: Option<&Glimpse>) {
+        let [method, host, path] = draft::target(asked, seen);
         self.text(r#","method":"#, method);
         self.text(r#","host":"#, host);
         self.text(r#","path":"#, path);
@@ -174,6 +171,8 @@ pub(super) fn write_access(draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde
         stolen,
         app,
         asked,
+        seen,
+        origin,
         protocol,
         decision,
         reason,
@@ -207,7 +206,8 @@ pub(super) fn write_access(draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde
         object.optional(r#","stolen_from":"#, stolen.from.as_ref().map(DeviceId::as_str));
     }
     object.optional(r#","app":"#, app.as_deref());
-    object.asked(asked.as_ref());
+    object.asked(asked.as_ref(), seen.as_ref());
+    object.optional(r#","origin":"#, origin.as_deref());
     object.text(r#","protocol":"#, draft::protocol(*protocol));
     object.text(r#","decision":"#, decision.as_str());
     object.text(r#","reason":"#, reason);
@@ -380,6 +380,14 @@ mod tests {
         proptest::option::of((method, host, text().prop_map(Box::from)))
     }
 
+    fn seen() -> impl Strategy<Value = Option<Glimpse>> {
+        let seen = [text(), text(), text()].prop_map(|texts| {
+            let [method, host, path] = texts.map(Box::from);
+            Glimpse { method, host, path }
+        });
+        proptest::option::of(seen)
+    }
+
     prop_compose! {
         fn basis()(
             set in text(), action in proptest::sample::select(&Action::ALL[..]), usage: [u64; 3], subject in text(), known: bool,
@@ -400,7 +408,7 @@ mod tests {
         fn draft()(
             texts in (maybe_arc(), maybe_arc(), texts(), words(), words()),
             who in (device(), proptest::option::of(user()), stolen(), asked(), proptest::option::of(basis())),
-            ways in ways(), numbers: (u64, u16, Option<u64>, [u8; 16], [u8; 32], bool), max_age: Option<u64>,
+            (seen, origin) in (seen(), maybe()), ways in ways(), numbers: (u64, u16, Option<u64>, [u8; 16], [u8; 32], bool), max_age: Option<u64>,
             at in 0..253_402_000_000_000_i64, client: SocketAddr, own: bool, candidate: bool,
             protocol in proptest::sample::select(&[Version::HTTP_10, Version::HTTP_11, Version::HTTP_2][..]),
         ) -> Draft {
@@ -419,6 +427,8 @@ mod tests {
                 stolen,
                 app,
                 asked,
+                seen,
+                origin: origin.map(Box::from),
                 decision,
                 reason,
                 policies: policies.iter().map(|id| Arc::from(id.as_str())).collect(),

@@ -1,4 +1,5 @@
-//! The lines of the record: one JSON object each. No query, cookie, token or header value is ever in one.
+//! The lines of the record: one JSON object each. No query, cookie, token or header value is ever in one, but for the `Origin` of
+//! a page that is refused.
 
 use sekisho_policy::{Action, Usage};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use super::event::Event;
 use super::guard::Ended;
 use super::{json, moment};
 use crate::decide::{Basis, Snapshot};
+use crate::forward::ForwardError;
 use crate::sign_in::Asked;
 
 /// What was decided on a request, and what it was answered. Written before the first byte of the answer.
@@ -55,12 +57,16 @@ pub struct Access {
     /// The app; absent if the host names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// The HTTP method; empty if the request could not be read.
+    /// The HTTP method. Of a request that was refused before it was understood, this and the next two are what it seems to ask for
+    /// ([`Glimpse`](crate::read::Glimpse)), or empty.
     pub method: String,
-    /// The canonical host; empty if the request could not be read.
+    /// The canonical host.
     pub host: String,
-    /// The canonical path, percent-encoded, without the query; empty if the request could not be read.
+    /// The canonical path, percent-encoded, without the query.
     pub path: String,
+    /// `cross_site`, `foreign_origin`: the origin of the page that made a browser send it, as the browser says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
     pub protocol: String,
     /// Whether it was let through.
@@ -118,11 +124,24 @@ pub struct RecordedWay {
 pub enum Decision {
     /// It went to the app.
     Allow,
-    /// It did not.
+    /// It was refused: by policy, before policy was asked, or after it had said yes; then its end says what of its body the app had
+    /// by that time.
     #[default]
     Deny,
     /// It was for the gate itself: sign-in and the like.
     Own,
+}
+
+impl Decision {
+    /// What policy said of a request on which it was asked, and that was recorded with this reason. `None`: that cannot be told.
+    pub fn of_policy(self, reason: &str) -> Option<bool> {
+        match self {
+            Self::Allow => Some(true),
+            Self::Deny if ForwardError::refuses(reason) || reason == "panicked" => Some(true),
+            Self::Deny if reason == "record_unavailable" => None,
+            Self::Deny | Self::Own => Some(false),
+        }
+    }
 }
 
 /// What policies would have answered that are tried and decide nothing.

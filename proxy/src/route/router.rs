@@ -123,11 +123,6 @@ impl Router {
     /// [`Unrouted`] if it is for nobody.
     pub fn route(&self, request: Clean, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
         match self.place(&request.host, &request.path, &request.method, request.kind, &connection.covers) {
-            Ok(Place::App { app, .. })
-                if request.kind == Kind::WebSocket && !page::is_welcome(&app, &self.port_suffix, &request.headers) =>
-            {
-                Err(Box::new(Unrouted { refusal: RouteRefusal::ForeignOrigin, request, app: Some(app) }))
-            }
             Ok(Place::App { app, public }) => Ok(RouteOutcome::App(Routed { request, app, public })),
             Ok(Place::Own { path, app }) => Ok(RouteOutcome::Own(OwnRequest { request, path, app })),
             Err(refusal) => {
@@ -154,19 +149,20 @@ impl Router {
         }
     }
 
-    /// Judges a request whose sender is known by what browsers send along by themselves, a cookie: whether it comes from a page that
-    /// may send it. What only reads may come from anywhere; a WebSocket was judged when it was routed.
+    /// Judges whether a request comes from a page that may send it: every WebSocket, and what may change something if its sender is
+    /// known by what browsers send along by themselves (`by_cookie`). To be asked of each request, as soon as its sender is known, so
+    /// that the record says who it was.
     ///
     /// # Errors
-    /// [`RouteRefusal::CrossSite`].
-    pub fn check_page(&self, routed: &Routed) -> Result<(), RouteRefusal> {
+    /// [`RouteRefusal::ForeignOrigin`] of a WebSocket, else [`RouteRefusal::CrossSite`].
+    pub fn check_page(&self, routed: &Routed, by_cookie: bool) -> Result<(), RouteRefusal> {
         let request = &routed.request;
-        let reads = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if reads || page::is_welcome(&routed.app, &self.port_suffix, &request.headers) {
-            Ok(())
-        } else {
-            Err(RouteRefusal::CrossSite)
-        }
+        let refusal = match request.kind {
+            Kind::WebSocket => RouteRefusal::ForeignOrigin,
+            _ if !by_cookie || matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) => return Ok(()),
+            Kind::Plain | Kind::Preflight => RouteRefusal::CrossSite,
+        };
+        if page::is_welcome(&routed.app, &self.port_suffix, &request.headers) { Ok(()) } else { Err(refusal) }
     }
 
     fn place(&self, host: &Host, path: &str, method: &Method, kind: Kind, covers: &[String]) -> Result<Place, RouteRefusal> {

@@ -47,6 +47,16 @@ fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)
     headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
+/// The record says who was made to send it, and by which page.
+#[track_caller]
+fn is_foreign(house: &House, path: &str, reason: &str, headers: &[(&'static str, String)]) {
+    let line = house.record().only_access(path);
+    let origin = headers.iter().find(|(name, _)| *name == "origin").map(|(_, origin)| origin.as_str());
+    assert_eq!((&line["reason"], line["origin"].as_str()), (&json!(reason), origin), "{line}");
+    assert_eq!((&line["device"], &line["binding"]), (&json!("lap-7"), &json!("session")), "{line}");
+    assert!(line["user"].is_string() && line["session"].is_string(), "{line}");
+}
+
 /// A house with an app that lists an origin, one that takes what comes from anywhere, and one of the same site.
 async fn apps(provider: Kind) -> House {
     let wiki = "methods = [\"PROPFIND\"]\npublic = [\"/hooks/**\"]\nallowed_origins = [\"https://portal.test\"]";
@@ -84,7 +94,7 @@ async fn a_page_of_another_site_changes_nothing_with_a_persons_cookie() {
                 allowed(&reply);
             } else {
                 refused(&reply, 403);
-                assert_eq!(house.record().only_access(&path)["reason"], "cross_site");
+                is_foreign(&house, &path, "cross_site", &headers);
                 refusals += 1;
             }
         }
@@ -149,7 +159,8 @@ async fn a_page_of_another_site_opens_no_web_socket() {
         assert_eq!(reply.await.unwrap().status().as_u16(), if welcome { 200 } else { 403 }, "{headers:?} over HTTP/2");
         assert_eq!((house.wiki.has_seen(&path), house.wiki.has_seen(&over_http2)), (welcome, welcome), "{headers:?}");
         if !welcome {
-            assert_eq!(house.record().only_access(&path)["reason"], "foreign_origin");
+            is_foreign(&house, &path, "foreign_origin", &headers);
+            is_foreign(&house, &over_http2, "foreign_origin", &headers);
             let (_, reply) = alice.begin(Method::GET, &house.url("files", "/ws"), &said, "").await;
             assert_eq!(reply.status(), 101, "{headers:?} where the app takes it");
         }

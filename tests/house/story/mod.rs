@@ -23,6 +23,7 @@ mod past;
 mod policy_claims;
 mod policy_tests;
 mod recorded;
+mod refusals;
 mod shadow;
 mod sign_in;
 mod step_up;

@@ -100,7 +100,8 @@ fn request_cells(request: &Request, zone: &TimeZone) -> [String; COLUMNS] {
                 Decision::Allow if access.reason == "permitted" => "allow".to_owned(),
                 decision => format!("{}: {}", decision.as_str(), access.reason),
             };
-            let target = format!("{} {}", access.method, access.path);
+            let page = access.origin.as_ref().map_or_else(String::new, |origin| format!(" by a page of {origin}"));
+            let target = format!("{} {}{page}", access.method, access.path);
             let status = access.status.to_string();
             let (user, device, app) = (or_none(&access.user), or_none(&access.device), or_none(&access.app));
             [time, user, device, app, decision, status, sent, received, ending, target]

@@ -108,7 +108,8 @@ impl<'a> Past<'a> {
 fn differences(found: &Found, again: &Explanation) -> Vec<String> {
     let access = &found.access;
     let mut differences = Vec::new();
-    if access.decision.as_str() != again.decision {
+    let before = access.decision.of_policy(&access.reason);
+    if before.is_some_and(|allowed| allowed != (again.decision == Decision::Allow.as_str())) {
         differences.push(format!("recorded: {}, made again: {}", access.decision.as_str(), again.decision));
     }
     if access.policies != again.policies {
@@ -162,7 +163,7 @@ fn text(found: &Found, set: &PolicySet, again: &Explanation, notes: &[String]) -
         row("note", note);
     }
     row("line", &place(found));
-    if access.decision == Decision::Allow && access.reason != "permitted" {
+    if access.decision.of_policy(&access.reason) == Some(true) && access.reason != "permitted" {
         row("note", "it was permitted; what happened to it afterwards is another matter");
     }
     text

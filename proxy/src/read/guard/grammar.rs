@@ -1,7 +1,7 @@
 //! Classes of bytes (RFC 9110 section 5.6, RFC 9112 section 3) in one table.
 
 /// `tchar`: what names, methods and tokens are made of.
-pub(super) const TOKEN: u8 = 1;
+pub(in crate::read) const TOKEN: u8 = 1;
 /// HTAB, SP, VCHAR and obs-text: what header values are made of.
 pub(super) const VALUE: u8 = 2;
 /// What stands in a request target's path. Never narrower than the parser behind us, or it would answer by itself.
@@ -17,12 +17,12 @@ pub(super) fn is(byte: u8, class: u8) -> bool {
 }
 
 /// Whether all of `bytes` belong to `class`.
-pub(super) fn all(bytes: &[u8], class: u8) -> bool {
+pub(in crate::read) fn all(bytes: &[u8], class: u8) -> bool {
     bytes.iter().all(|byte| is(*byte, class))
 }
 
 /// Without the optional white space around it.
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(in crate::read) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }

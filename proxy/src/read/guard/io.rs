@@ -11,6 +11,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::super::glimpse::Glimpse;
 use super::head::BodyFraming;
 use super::machine::{Bounds, Machine, Step};
 use super::refusal::FramingRefusal;
@@ -147,7 +148,7 @@ impl Judge {
                         self.message_over();
                     }
                 }
-                Step::Refused(refusal) => self.refuse(refusal),
+                Step::Refused(refusal) => self.refuse(refusal, input.get(sound..).unwrap_or_default()),
                 Step::Broken { len, refusal } => {
                     sound += len;
                     self.shared.body_broken(refusal);
@@ -162,8 +163,9 @@ impl Judge {
         self.mode = if self.keep_alive { Mode::Open } else { Mode::Last };
     }
 
-    fn refuse(&mut self, refusal: FramingRefusal) {
-        self.shared.refused(refusal);
+    /// `head`: as much of it as has come.
+    fn refuse(&mut self, refusal: FramingRefusal, head: &[u8]) {
+        self.shared.refused(refusal, Glimpse::of_head(head));
         self.mode = Mode::Refusing;
     }
 }
@@ -182,7 +184,7 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
             Poll::Pending => {
                 match ready!(self.poll_late(cx)) {
                     Late::Idle => self.ended = true,
-                    Late::Head => self.judge.refuse(FramingRefusal::HeadTimeout),
+                    Late::Head => self.judge.refuse(FramingRefusal::HeadTimeout, &self.kept),
                 }
                 return Poll::Ready(Ok(()));
             }

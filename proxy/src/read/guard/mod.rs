@@ -8,7 +8,7 @@
 //! call of the service there is exactly one entry, in order ([`GuardHandle::next_turn`]).
 
 mod chunked;
-mod grammar;
+pub(super) mod grammar;
 mod head;
 mod io;
 mod machine;

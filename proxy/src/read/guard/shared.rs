@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
+use super::super::glimpse::Glimpse;
 use super::head::{BodyFraming, HeadFacts};
 use super::refusal::FramingRefusal;
 
@@ -18,8 +19,8 @@ pub enum Head {
     /// A request of the client's.
     Accepted(HeadFacts),
     /// The client's request was refused; hyper shows the service a harmless one in its place. Answer with this reason; the
-    /// connection closes after the answer.
-    Refused(FramingRefusal),
+    /// connection closes after the answer. What it seems to ask for is for the record only.
+    Refused(FramingRefusal, Glimpse),
 }
 
 /// The service's side of a guarded connection. Cheap to clone.
@@ -95,7 +96,7 @@ impl Turn {
     pub fn facts(&self) -> Option<&HeadFacts> {
         match &self.head {
             Head::Accepted(facts) => Some(facts),
-            Head::Refused(_) => None,
+            Head::Refused(..) => None,
         }
     }
 
@@ -154,8 +155,8 @@ impl Shared {
         state.tunnel = asks_tunnel.then_some((number, None));
     }
 
-    pub(super) fn refused(&self, refusal: FramingRefusal) {
-        self.lock().push(Head::Refused(refusal));
+    pub(super) fn refused(&self, refusal: FramingRefusal, seen: Glimpse) {
+        self.lock().push(Head::Refused(refusal, seen));
     }
 
     pub(super) fn body_over(&self) {

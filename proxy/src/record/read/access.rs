@@ -45,6 +45,8 @@ pub struct AccessLine<'a> {
     pub host: Text<'a>,
     #[serde(borrow)]
     pub path: Text<'a>,
+    #[serde(borrow, default)]
+    pub origin: Option<Text<'a>>,
     pub decision: Decision,
     #[serde(borrow)]
     pub reason: Text<'a>,

@@ -40,7 +40,7 @@ fn http(request: &Request, access: &Access) -> Value {
     draft.set("action", json!(if denied { "Denied" } else { "Allowed" }));
     draft.set("disposition_id", json!(disposition));
     draft.set("disposition", json!(disposition_name));
-    let decided = if denied { "deny" } else { "allow" };
+    let decided = if access.decision.of_policy(&access.reason) == Some(false) { "deny" } else { "allow" };
     let policies =
         access.policies.iter().map(|policy| json!({ "decision": decided, "policy": { "name": policy, "uid": policy } }));
     draft.set("authorizations", policies.collect());

@@ -311,7 +311,7 @@ fn cut(row: &super::findings::Cut, made: &Made) -> CutView {
 fn denied(row: &super::findings::DeniedLine, made: &Made) -> DeniedView {
     let shown = row.examples.iter().map(|example| {
         let when = time(example.at, &made.zone);
-        plain(&format!("{when}  {} https://{}{}", example.method, example.host, example.path))
+        plain(&format!("{when}  {}", example.told()))
     });
     DeniedView {
         times: number(row.times),

@@ -16,6 +16,7 @@ pub(super) fn refusal(reason: &str) -> String {
         }
         "token_issuer" | "token_audience" => "a program showed a token of somebody else, or for somebody else",
         "token_algorithm" | "token_signature" | "token_unknown_key" => "a program showed a token whose signature is not good",
+        "token_lifetime" => "a program showed a token that is valid for longer than is taken",
         "token_expired" | "token_not_yet_valid" => "a program showed a token outside its time",
         "token_other_certificate" => "a program showed a token for an earlier certificate of the device",
         "token_stopped" => "a program showed a token that was seen on another device before",
@@ -35,17 +36,40 @@ pub(super) fn refusal(reason: &str) -> String {
         "step_up_failed" | "step_up_unavailable" => "the sign-in was not fresh or strong enough",
         "unknown_host" | "nothing_here" => "there is nothing at this address",
         "misdirected" => "sent to another address than the connection was made for",
-        "foreign_origin" => "a page of another web site tried it",
-        "wrong_method" | "body_too_large" => "a request of a kind that is not taken",
+        "foreign_origin" | "cross_site" | "sign_in_cross_site" => {
+            "a page of another web site tried it, in the browser of whoever this was"
+        }
+        "wrong_method" | "sign_in_method" | "method_not_taken" | "method_not_served" | "connect" | "server_wide" | "protocol" => {
+            "a request of a kind that is not taken"
+        }
+        "body_too_large" | "chunk_overhead" => "what was sent was larger than is taken",
+        "target_too_long" | "head_too_large" | "too_many_headers" | "trailers_too_large" => {
+            "the request itself was larger than is taken, such as by its address or its cookies"
+        }
+        "rate_limited" => "more requests in a short time than the app takes",
+        "crowded" => "the gate was busy with as many requests as it takes at once",
+        "crowded_device" => "the device had as many requests under way as one may",
+        "crowded_user" => "this person had as many requests under way as one may",
+        "crowded_address" => "this address had as many requests under way as one may",
         "clock_unsure" => "the clock of the gate could not be believed",
         "inventory_behind" => "the gate could not read its inventory",
         "record_unavailable" => "it could not be recorded, so it was not allowed",
         "busy" => "the gate was busy",
         "client_went_away" | "client_stalled" => "the request did not arrive whole",
+        "client_too_slow" => "what was sent came too slowly",
+        "head_timeout" => "the beginning of the request took too long to come",
         "client_gone" => "whoever asked had gone before the answer",
         "cut" => "access ended before the answer",
         "panicked" | "no_randomness" | "sign_in_randomness" | "sign_in_store" => "the gate failed",
         "sign_in_no_device" => "signing in without a known device",
+        "form_gone" => "a form that was kept during a new sign-in was not there any more",
+        "connect_failed" | "tls_failed" | "protocol_refused" | "no_healthy_upstream" => "the app was not to be reached",
+        "app_reset" | "app_answered_garbage" | "upgrade_refused" => "the app failed to answer",
+        "connect_timed_out" | "first_byte_timed_out" | "app_stalled" => "the app took too long",
+        "identity_unfit" | "cannot_sign" => "who it was could not be told to the app",
+        "unknown_app" => "the app had just been taken out of the configuration",
+        "logout_throttled" => "too many sign-outs of the sign-in service were refused before",
+        "logout_failed" => "a sign-out of the sign-in service could not be carried out",
         "sign_in_declined" => "a sign-in that was declined",
         "sign_in_signed_out" => "a sign-in of somebody who was signed out meanwhile",
         other if other.starts_with("certificate_") => {
@@ -57,6 +81,12 @@ pub(super) fn refusal(reason: &str) -> String {
         }
         other if other.starts_with("enrol_") => {
             return format!("enrolling failed ({})", spaced(other.trim_start_matches("enrol_")));
+        }
+        other if other.starts_with("logout_") => {
+            return format!("a sign-out that cannot be the sign-in service’s ({})", spaced(other.trim_start_matches("logout_")));
+        }
+        other if MALFORMED.contains(&other) || other.starts_with("path_") => {
+            return format!("a request that cannot be understood, or in more than one way ({})", spaced(other));
         }
         other => return spaced(other),
     };
@@ -126,6 +156,52 @@ fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
+/// What has no reading, or more than one. Of paths there are more, all of which begin alike.
+const MALFORMED: [&str; 43] = [
+    "request_line",
+    "blank_line",
+    "target",
+    "fragment",
+    "scheme",
+    "query",
+    "unexpressible",
+    "method_malformed",
+    "version",
+    "version_unsupported",
+    "host",
+    "host_missing",
+    "host_twice",
+    "hosts_differ",
+    "userinfo",
+    "port",
+    "bare_lf",
+    "bare_cr",
+    "header_name",
+    "header_value",
+    "space_before_colon",
+    "obsolete_fold",
+    "header_twice",
+    "authorization_twice",
+    "cookie_twice",
+    "connection",
+    "connection_names",
+    "connection_header",
+    "expectation",
+    "content_length",
+    "content_length_twice",
+    "transfer_encoding",
+    "transfer_encoding_twice",
+    "transfer_encoding_too_old",
+    "two_lengths",
+    "chunk_size",
+    "chunk_extension",
+    "chunk_end",
+    "trailer",
+    "body_malformed",
+    "unguarded",
+    "websocket",
+    "websocket_version",
+];
 /// Digits of a SHA-256.
 const HASH: usize = 64;
 /// Digits of it that are shown.
@@ -154,6 +230,35 @@ mod tests {
             "else",
         ];
         assert_eq!(who, expected);
+    }
+
+    /// The words of the sources that name refusals, of which the manual and the table of answers have tests of their own.
+    #[test]
+    fn every_refusal_has_words_of_people() {
+        let sources = [
+            include_str!("../../../read/refusal.rs"),
+            include_str!("../../../read/guard/refusal.rs"),
+            include_str!("../../../config/path.rs"),
+            include_str!("../../../contain/crowd.rs"),
+            include_str!("../../../route/router.rs"),
+            include_str!("../../../identify_user/refusal.rs"),
+            include_str!("../../../sign_in/refusal.rs"),
+            include_str!("../../../sign_in/logout.rs"),
+            include_str!("../../../forward/error.rs"),
+            include_str!("../../../enrol/refusal.rs"),
+        ];
+        let named = sources.iter().flat_map(|source| {
+            let (_, labels) = source.split_once("fn as_str(").unwrap();
+            let (labels, _) = labels.split_once("\n    }").unwrap();
+            labels.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next())
+        });
+        let answers = include_str!("../../../journey/testdata/answers.txt").lines();
+        let answered = answers.filter(|line| line.starts_with(|letter: char| letter.is_ascii_digit()));
+        let answered = answered.filter_map(|line| line.split([' ', ',']).nth(1));
+        let words: std::collections::BTreeSet<_> = named.chain(answered).chain(["client_gone", "cut"]).collect();
+        assert!(words.len() > 180, "{}", words.len());
+        let bare: Vec<_> = words.into_iter().filter(|word| refusal(word) == spaced(word)).collect();
+        assert!(bare.is_empty(), "they have no words of their own: {bare:?}");
     }
 
     #[test]

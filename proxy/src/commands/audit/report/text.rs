@@ -172,8 +172,7 @@ impl Page {
                 row.reason
             ));
             for example in row.examples.iter().take(3) {
-                let what = format!("{} https://{}{}", example.method, example.host, example.path);
-                let what = self.elided(&what, 78);
+                let what = self.elided(&example.told(), 78);
                 self.line(&format!("           {what}"));
             }
         }

@@ -246,7 +246,9 @@ impl Outcome {
 
     fn compare(&mut self, access: &AccessLine<'_>, verdict: &sekisho_policy::Verdict) {
         self.decided += 1;
-        match (access.decision == Decision::Allow, verdict.is_allowed()) {
+        // Where nothing says what policy decided then, it is no news.
+        let before = access.decision.of_policy(&access.reason).unwrap_or(verdict.is_allowed());
+        match (before, verdict.is_allowed()) {
             (true, false) => {
                 self.losses += 1;
                 self.changes.add(Change::Loss, access, verdict);

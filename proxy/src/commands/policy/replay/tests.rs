@@ -165,6 +165,24 @@ fn a_day(dir: &Path) -> Gate {
     gate
 }
 
+/// What the gate refuses after policy has said yes is no denial of policy: a body that is too large, a record that cannot be written.
+#[test]
+fn what_was_refused_after_a_permit_is_no_gain() {
+    for (reason, gains) in [("body_too_large", 0), ("record_unavailable", 0), ("policy_no_permit", 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut gate = Gate::new(dir.path(), OLD);
+        let ana = person("ana", &["staff", "hr"], true);
+        gate.knows(&ana);
+        gate.serves(Some(&ana), "payroll", "/ana");
+        let refused = format!(r#""decision":"deny","reason":"{reason}""#);
+        gate.text = gate.text.replace(r#""decision":"allow","reason":"permitted""#, &refused);
+        assert!(gate.text.contains(&refused));
+        gate.closes(dir.path());
+        let (outcome, _) = replay(dir.path(), OLD, Span::default());
+        assert_eq!((outcome.decided, outcome.gains, outcome.losses), (1, gains, 0), "{reason}");
+    }
+}
+
 #[test]
 fn who_loses_and_who_gains_is_told_and_nobody_else() {
     let dir = tempfile::tempdir().unwrap();

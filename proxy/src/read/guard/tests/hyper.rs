@@ -125,7 +125,7 @@ fn compare(bytes: &[u8], calls: &[Call]) {
     }
     if let Some(refusal) = reading.refused {
         let last = calls.last().unwrap();
-        assert_eq!(last.head, Head::Refused(refusal));
+        assert!(matches!(&last.head, Head::Refused(why, _) if *why == refusal), "{last:?}");
         assert_eq!(last.target, "/.sekisho/refused");
     }
 }
@@ -142,7 +142,7 @@ fn each_request_of_a_pipeline_has_its_turn() {
         let calls = run(serve(bytes, piece));
         let targets: Vec<_> = calls.iter().map(|call| call.target.as_str()).collect();
         assert_eq!(targets, ["/1", "/2", "/.sekisho/refused"]);
-        assert_eq!(calls[2].head, Head::Refused(FramingRefusal::Fragment));
+        assert!(matches!(calls[2].head, Head::Refused(FramingRefusal::Fragment, _)));
         compare(bytes, &calls);
     }
 }

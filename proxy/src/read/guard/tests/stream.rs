@@ -50,7 +50,7 @@ async fn a_slow_head_is_refused() {
     client.write_all(&GET[..10]).await.unwrap();
     let given = read_some(&mut io).await.unwrap();
     assert!(given.starts_with(b"GET /.sekisho/refused "));
-    assert_eq!(handle.next_turn().unwrap().head(), &Head::Refused(FramingRefusal::HeadTimeout));
+    assert!(matches!(handle.next_turn().unwrap().head(), Head::Refused(FramingRefusal::HeadTimeout, _)));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn what_follows_a_declined_tunnel_request_is_requests() {
     assert_eq!(read_some(&mut io).await.unwrap(), GET);
     assert!(read_some(&mut io).await.unwrap().starts_with(b"GET /.sekisho/refused "));
     assert!(matches!(handle.next_turn().unwrap().head(), Head::Accepted(_)));
-    assert_eq!(handle.next_turn().unwrap().head(), &Head::Refused(FramingRefusal::RequestLine));
+    assert!(matches!(handle.next_turn().unwrap().head(), Head::Refused(FramingRefusal::RequestLine, _)));
 }
 
 #[tokio::test]

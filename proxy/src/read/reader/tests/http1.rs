@@ -45,13 +45,16 @@ fn read(bytes: &[u8]) -> Vec<Outcome> {
     let service = service_fn(|request: Request<Incoming>| {
         let turn = handle.next_turn().unwrap();
         let outcome = match turn.head() {
-            Head::Refused(refusal) => Outcome::Framing(*refusal),
+            Head::Refused(refusal, _) => Outcome::Framing(*refusal),
             Head::Accepted(facts) => {
                 let clean = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0));
-                clean.map_or_else(Outcome::Refused, |clean| {
-                    let Clean { host, path, query, headers, kind, length, upgrade, .. } = clean;
-                    Outcome::Clean(Seen { host, path, query, headers, kind, length, upgrade: upgrade.is_some() })
-                })
+                clean.map_or_else(
+                    |unread| Outcome::Refused(unread.why),
+                    |clean| {
+                        let Clean { host, path, query, headers, kind, length, upgrade, .. } = clean;
+                        Outcome::Clean(Seen { host, path, query, headers, kind, length, upgrade: upgrade.is_some() })
+                    },
+                )
             }
         };
         outcomes.borrow_mut().push(outcome);

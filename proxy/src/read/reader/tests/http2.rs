@@ -120,7 +120,7 @@ async fn until_answered(client: &mut tokio::io::DuplexStream) {
 async fn judge(request: Request<Incoming>) -> Seen {
     let clean = match reader().clean(request, None, RequestId([7; 16]), Timestamp(0)) {
         Ok(clean) => clean,
-        Err(refusal) => return Seen { read: Err(refusal), whole: false },
+        Err(unread) => return Seen { read: Err(unread.why), whole: false },
     };
     let read = Ok((clean.host.to_string(), clean.headers));
     let whole = match RequestBody::new(clean.body, 1024).unwrap().collect().await {

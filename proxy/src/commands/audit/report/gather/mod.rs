@@ -148,6 +148,7 @@ impl Gatherer {
             status: line.status,
             // Of a WebSocket, which has no end that could be declared.
             length: line.length.filter(|_| line.status != SWITCHING_PROTOCOLS),
+            origin: line.origin.as_deref().map(Into::into),
         };
         let who = self.who(line.device.as_deref(), line.user.as_deref(), line.session.as_deref(), Some(&line.client));
         let what = self.what(line.app.as_deref(), &line.method, &line.host, &line.path);

@@ -48,6 +48,9 @@ pub(in crate::commands::audit::report) struct Example {
     pub(in crate::commands::audit::report) method: String,
     pub(in crate::commands::audit::report) host: String,
     pub(in crate::commands::audit::report) path: String,
+    /// Of the page that made a browser send it, if it is refused for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::commands::audit::report) origin: Option<String>,
 }
 
 /// A session, person, device or address, and with whom it was seen.
@@ -65,6 +68,22 @@ pub(super) struct PairRow {
     pub(super) denied: u64,
     pub(super) first: Option<When>,
     pub(super) last: Option<When>,
+}
+
+impl Example {
+    /// On one line. Of what was refused before it was understood, there may be little to tell.
+    pub(in crate::commands::audit::report) fn told(&self) -> String {
+        let Self { method, host, path, origin, .. } = self;
+        let page = origin.as_ref().map_or_else(String::new, |origin| format!(", by a page of {origin}"));
+        let address = match (host.as_str(), path.as_str()) {
+            ("", "") => String::new(),
+            (host, path) => format!("https://{host}{path}"),
+        };
+        match (method.as_str(), address.as_str()) {
+            ("", "") => "something of which nothing can be told".to_owned(),
+            (method, address) => format!("{method} {address}{page}").trim().to_owned(),
+        }
+    }
 }
 
 impl PathRow {

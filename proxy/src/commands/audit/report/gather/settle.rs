@@ -135,7 +135,9 @@ impl Sums {
     fn add_denied(&mut self, names: &Names, id: &str, request: UnderWay) {
         let What { app, method, host, path } = request.what;
         let Some(answer) = request.answer else { return };
-        let key = DeniedKey { app, reason: answer.reason, policies: answer.policies };
+        // Those that had said yes did not refuse it.
+        let refused_by = if answer.decision.of_policy(&answer.reason) == Some(false) { answer.policies } else { Vec::new() };
+        let key = DeniedKey { app, reason: answer.reason, policies: refused_by };
         self.denied.row(&key, || key.clone()).add(Example {
             at: request.at,
             request: id.to_owned(),
@@ -143,6 +145,7 @@ impl Sums {
             method: names.name(method).to_owned(),
             host: names.name(host).to_owned(),
             path: path.to_string(),
+            origin: answer.origin.map(Into::into),
         });
     }
 }
@@ -150,12 +153,17 @@ impl Sums {
 /// What one request adds to every sum that it belongs to.
 fn tally(names: &Names, request: &UnderWay, ended: Option<&Ended>) -> Tally {
     let mut tally = Tally { first: Some(request.at), last: Some(request.at), ..Tally::default() };
+    let received = ended.map_or(0, |ended| ended.received).max(request.so_far.received);
     match request.answer.as_ref().map(|answer| answer.decision) {
-        Some(Decision::Deny) => tally.denied = 1,
+        Some(Decision::Deny) => {
+            tally.denied = 1;
+            // The app may have had a part of its body.
+            tally.received = received;
+        }
         Some(Decision::Own) => tally.own = 1,
         Some(Decision::Allow) | None => {
             tally.allowed = 1;
-            tally.received = ended.map_or(0, |ended| ended.received).max(request.so_far.received);
+            tally.received = received;
             tally.received_unknown = u64::from(ended.is_none());
             tally.left = match &request.answer {
                 Some(answer) if from_app(answer) => left(names.name(request.what.method), answer, request.so_far.sent, ended),

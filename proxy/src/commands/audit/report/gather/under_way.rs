@@ -49,6 +49,7 @@ pub(super) struct Answer {
     pub(super) policies: Vec<Box<str>>,
     pub(super) status: u16,
     pub(super) length: Option<u64>,
+    pub(super) origin: Option<Box<str>>,
 }
 
 /// What `progress` lines tell.
