@@ -75,8 +75,8 @@ async fn every_field_of_the_record_is_in_the_manual_and_the_recipes_work() {
     let alice = house.signed_in(&laptop, "alice").await;
     allowed(&alice.send(http::Method::POST, &house.url("wiki", "/upload"), &[], "x".to_owned()).await);
     refused(&house.stranger().get(&house.url("wiki", "/b")).await, 403);
-    let page = [("origin", "https://portal.test")];
-    refused(&alice.send(http::Method::POST, &house.url("wiki", "/foreign"), &page, "").await, 403);
+    let foreign = [("origin", "https://portal.test")];
+    refused(&alice.send(http::Method::POST, &house.url("wiki", "/foreign"), &foreign, "").await, 403);
     refused(&alice.get(&house.url("wiki", "/vault")).await, 401);
     let (_, events) = alice.begin(http::Method::GET, &house.url("wiki", "/events"), &[], "").await;
     house.must(&["device", "quarantine", "lap-7"]).await;
