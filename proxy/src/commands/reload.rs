@@ -34,12 +34,24 @@ impl ReloadCommand {
         if self.json {
             return print_json(&report);
         }
-        let mut text = if report.changed.is_empty() { "reloaded; nothing has changed\n" } else { "reloaded\n" }.to_owned();
+        let mut text = headline(&report);
         for line in report.changed.iter().chain(&report.notes) {
             for part in line.lines() {
                 text.push_str(&format!("  {}\n", plain(part)));
             }
         }
         print(&text)
+    }
+}
+
+/// What happened, in a line: nobody is to take what waits for a restart for live.
+fn headline(report: &ReloadReport) -> String {
+    let waiting = report.waiting.iter().map(|key| format!("`{}`", plain(key))).collect::<Vec<_>>().join(", ");
+    let verb = if report.waiting.len() == 1 { "waits" } else { "wait" };
+    match (report.changed.is_empty(), report.waiting.is_empty()) {
+        (true, true) => "reloaded; nothing has changed\n".to_owned(),
+        (false, true) => "reloaded\n".to_owned(),
+        (true, false) => format!("reloaded; nothing that is in force has changed: {waiting} {verb} for a restart\n"),
+        (false, false) => format!("reloaded; {waiting} {verb} for a restart\n"),
     }
 }

@@ -83,7 +83,7 @@ impl Gate {
                     let good = good.load(Ordering::Relaxed);
                     Box::pin(async move {
                         if good {
-                            Ok(ReloadReport { changed: vec!["policies: 3".to_owned()], notes: Vec::new() })
+                            Ok(ReloadReport { changed: vec!["policies: 3".to_owned()], ..ReloadReport::default() })
                         } else {
                             Err(vec!["app[0].host: missing".to_owned(), "no such fact\n --> p.cedar:3".to_owned()])
                         }

@@ -7,6 +7,7 @@ use super::output::{plain, print, print_json};
 use super::reach::Reach;
 use super::session::told;
 use crate::console::admin::wire::{Status, UserAnswer, UserRequest};
+use crate::store::did_you_mean;
 
 /// People: take access away, give it back.
 #[derive(Debug, Args)]
@@ -27,11 +28,13 @@ enum What {
     #[command(after_help = "Example:\n  sekisho user list")]
     List,
     /// Take a person's access away on every device, now, and end their sessions
-    #[command(after_help = "Example:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"")]
+    #[command(
+        after_help = "Examples:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"\n  sekisho user suspend corp/build-server --stranger"
+    )]
     Suspend {
         #[command(flatten)]
         whom: Whom,
-        /// Also somebody who has never signed in, such as one who only uses bearer tokens
+        /// Also somebody who has never signed in, such as one who only uses bearer tokens: by provider/subject, which nothing checks for typing errors
         #[arg(long)]
         stranger: bool,
     },
@@ -71,6 +74,9 @@ impl UserCommand {
         let user = plain(&answer.user);
         print(&match path {
             "/v1/users/resume" => format!("{user} may sign in again\n"),
+            _ if !answer.known => {
+                format!("{user} is suspended; nobody of that name has signed in here{}\n", plain(&did_you_mean(&answer.near)))
+            }
             _ => format!("{user} is suspended; {}", told(&answer.ended)),
         })
     }

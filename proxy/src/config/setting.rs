@@ -172,12 +172,34 @@ impl Setting for Text {
         if let Value::Text(text) = &node.value {
             return Some(Self { value: text.clone(), at });
         }
-        problems.push(wrong(node, &at, "text in quotes"));
+        problems.push(match (&node.value, at.path.rsplit('.').next().and_then(example)) {
+            (Value::Number(Some(number)), Some(example)) => {
+                let what = format!("this is {number} without a unit");
+                Problem::new(&at, what).instead(format!("write it in quotes with one, for example \"{example}\""))
+            }
+            _ => wrong(node, &at, "text in quotes"),
+        });
         None
     }
 
     fn at(&self) -> &At {
         &self.at
+    }
+}
+
+/// How a quantity is written: a test holds that every key of one has an example here.
+fn example(key: &str) -> Option<&'static str> {
+    match key {
+        "rate_limit" => Some("600/m"),
+        "head" | "target" => Some("64KiB"),
+        "body" | "max_body" | "rotate_size" | "keep_size" => Some("64MiB"),
+        "body_rate" => Some("1kB"),
+        "certificate_lifetime" | "keep_for" | "max_token_lifetime" => Some("90d"),
+        "keys_max_age" | "session_lifetime" | "max_fact_age" | "body_timeout" => Some("12h"),
+        "refresh" | "keys_refresh" | "rotate_after" => Some("15m"),
+        "checkpoint_every" | "connect" | "first_byte" | "idle" | "interval" | "sync_interval" | "timeout" => Some("10s"),
+        key if key.ends_with("_timeout") => Some("10s"),
+        _ => None,
     }
 }
 
@@ -189,12 +211,17 @@ impl Setting for Number {
             Value::Number(number) => {
                 let value = number.and_then(|number| u64::try_from(number).ok());
                 if value.is_none() {
-                    problems.push(Problem::new(&at, "this number is negative or too large"));
+                    let problem = Problem::new(&at, "this number is negative or too large");
+                    problems.push(problem.instead("write a whole number that is not negative, for example 100"));
                 }
                 value.map(|value| Self { value, at })
             }
+            Value::Text(text) if text.parse::<u64>().is_ok() => {
+                problems.push(wrong(node, &at, "a whole number").instead(format!("write it without quotes: {text}")));
+                None
+            }
             _ => {
-                problems.push(wrong(node, &at, "a whole number without quotes"));
+                problems.push(wrong(node, &at, "a whole number without quotes, for example 100"));
                 None
             }
         }

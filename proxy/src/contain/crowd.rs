@@ -62,6 +62,9 @@ pub struct CrowdMetrics {
     shed: IntCounterVec,
 }
 
+/// Every bound that is counted.
+const BOUNDS: [&str; 5] = ["all", "address", "device", "user", "rate"];
+
 /// Counts of one kind, in two rows.
 #[derive(Debug)]
 struct Table([Box<[AtomicU32]>; 2]);
@@ -106,6 +109,10 @@ impl CrowdMetrics {
         };
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.shed.clone()))?;
+        // A counter that begins with its first count has not increased by it, for those who watch.
+        for bound in BOUNDS {
+            let _at_zero = metrics.shed.with_label_values(&[bound]);
+        }
         Ok(metrics)
     }
 

@@ -33,6 +33,8 @@ pub enum LogoutOutcome {
 }
 
 impl LogoutOutcome {
+    const ALL: [Self; 6] = [Self::Ended, Self::NothingToEnd, Self::Refused, Self::Replayed, Self::Throttled, Self::Failed];
+
     /// Label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -164,6 +166,10 @@ impl SignInMetrics {
             &["outcome"],
         )?;
         registry.register(Box::new(logouts.clone()))?;
+        // A counter that begins with its first count has not increased by it, for those who watch.
+        for outcome in LogoutOutcome::ALL {
+            let _at_zero = logouts.with_label_values(&[outcome.as_str()]);
+        }
         registry.register(Box::new(step_ups.clone()))?;
         registry.register(Box::new(sign_ins.clone()))?;
         registry.register(Box::new(last_success.clone()))?;

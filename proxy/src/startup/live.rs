@@ -213,10 +213,10 @@ fn show_expiries(metrics: &JourneyMetrics, world: &World) {
     }
 }
 
-/// Puts back what only a restart can change, so that the world never speaks of a port that nobody listens on. Names what waits.
+/// Puts back what only a restart can change, so that the world never speaks of a port that nobody listens on. Names the keys that wait.
 fn keep_what_takes_a_restart(running: &Config, new: &mut Config) -> Vec<String> {
     let mut waiting = Vec::new();
-    let mut wait = |name: &str| waiting.push(format!("{name} changed; that takes a restart"));
+    let mut wait = |name: &str| waiting.push(name.to_owned());
     if new.listen.https != running.listen.https {
         wait("listen.https");
         new.listen.https = running.listen.https;
@@ -282,7 +282,7 @@ fn report(old: &World, new: &World, policies: &Loaded, waiting: Vec<String>) -> 
     }
     report.notes.extend(candidate::problems(new.candidate.as_ref()));
     report.notes.extend(policies.warnings.iter().cloned());
-    report.notes.extend(waiting);
+    report.waiting = waiting;
     report
 }
 

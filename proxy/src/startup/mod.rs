@@ -4,6 +4,7 @@
 mod candidate;
 mod clock;
 mod descriptors;
+mod listeners;
 mod live;
 mod logging;
 mod news;

@@ -1,5 +1,7 @@
 //! What is as the configuration says, and worth knowing nevertheless.
 
+use std::path::PathBuf;
+
 use sekisho_certs::files::Readers;
 
 use super::posture;
@@ -20,6 +22,21 @@ pub(super) fn shared_secrets(config: &Config) -> Vec<String> {
     let all = certificates.chain(to_apps).chain(clients);
     let shared = all.filter(|(readers, ..)| *readers == Readers::Others);
     shared.map(|(_, key, what)| format!("{what} may be readable by others on this machine: `{key} = true`")).collect()
+}
+
+/// Files and folders of `[process]` that are not there. The kernel is told of what there is at the start, so what is made later is out
+/// of reach.
+pub(super) fn missing_places(config: &Config) -> Vec<String> {
+    let lists = [("readable", &config.process.readable), ("writable", &config.process.writable)];
+    let places = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |path| (key, path)));
+    let missing = places.filter(|(_, path)| !path.exists());
+    let words = |(key, path): (&str, &PathBuf)| {
+        format!(
+            "process.{key}: {} is not there; what is made there later is out of the gate's reach until a restart",
+            path.display()
+        )
+    };
+    missing.map(words).collect()
 }
 
 /// For whoever only has the configuration checked.

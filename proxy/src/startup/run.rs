@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs::DirBuilder;
-use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +9,10 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::Registry;
 use sekisho_certs::fingerprint;
-use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::listeners::{bind, cannot_listen};
 use super::live::{Asked, Live};
 use super::parts::Parts;
 use super::policies::{self, Loaded};
@@ -88,7 +87,7 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
     descriptors::raise();
     let registry = Registry::new();
     posture.tell(&registry).map_err(StartError::one)?;
-    for note in notes::shared_secrets(&config) {
+    for note in notes::shared_secrets(&config).into_iter().chain(notes::missing_places(&config)) {
         tracing::warn!("{note}");
     }
     make_folders(&config)?;
@@ -154,7 +153,7 @@ pub fn check(path: &Path, clock: &Clock) -> Result<Checked, Vec<String>> {
     let within_reach = posture::within_reach(&config, path).map(|words| format!("listen.admin: {words}"));
     match live {
         Ok(warnings) if tried.is_empty() => {
-            let warnings = within_reach.into_iter().chain(warnings).collect();
+            let warnings = within_reach.into_iter().chain(warnings).chain(notes::missing_places(&config)).collect();
             Ok(Checked { warnings, notes: notes::of_a_check(&config) })
         }
         live => Err(live.err().into_iter().flatten().chain(tried).collect()),
@@ -165,7 +164,7 @@ impl Running {
     /// Loads configuration and policies again. What is wrong is logged, and the old stays.
     pub async fn reload(&self) {
         if let Ok(report) = self.live.reload(&Asked::by_system("sighup")).await {
-            tracing::info!(changed = ?report.changed, notes = ?report.notes, "loaded");
+            tracing::info!(changed = ?report.changed, waiting = ?report.waiting, notes = ?report.notes, "loaded");
         }
     }
 
@@ -216,7 +215,7 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     if let Err(error) = is_free(config.listen.https) {
-        problems.push(format!("listen.https: cannot listen on {}: {error}", config.listen.https));
+        problems.push(cannot_listen("listen.https", config.listen.https, &error));
     }
     for _core in 0..config.cores {
         if !problems.is_empty() {
@@ -225,7 +224,7 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         match listen(config.listen.https, BACKLOG) {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
-                problems.push(format!("listen.https: cannot listen on {}: {error}", config.listen.https));
+                problems.push(cannot_listen("listen.https", config.listen.https, &error));
                 break;
             }
         }
@@ -433,16 +432,6 @@ fn ready(live: &Live) -> Result<(), String> {
 async fn tend(live: Arc<Live>) {
     let registrar = live.gate.registrar.clone();
     registrar.tend(move || live.gate.world.load().config.sign_in.idle_timeout).await;
-}
-
-async fn bind(name: &str, address: Option<SocketAddr>, problems: &mut Vec<String>) -> Option<TcpListener> {
-    match TcpListener::bind(address?).await {
-        Ok(listener) => Some(listener),
-        Err(error) => {
-            problems.push(format!("{name}: cannot listen on {}: {error}", address.map(|a| a.to_string()).unwrap_or_default()));
-            None
-        }
-    }
 }
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {

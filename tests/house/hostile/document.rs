@@ -88,7 +88,8 @@ fn render(sections: &[Section], held: &Held) -> String {
     for section in sections {
         let _ = write!(text, "\n## {}\n\n{COLUMNS}", section.title);
         for threat in section.threats {
-            let tests = held.get(&threat.number).map(|tests| tests.iter().cloned().collect::<Vec<_>>().join("<br>"));
+            let tests =
+                held.get(&threat.number).map(|tests| tests.iter().map(|test| link(test)).collect::<Vec<_>>().join("<br>"));
             let by = tests.or_else(|| threat.no_test.map(|reason| format!("no test: {reason}")));
             let cells =
                 [&threat.number.to_string(), threat.title, threat.references, threat.answer, by.as_deref().unwrap_or("open")];
@@ -98,18 +99,33 @@ fn render(sections: &[Section], held: &Held) -> String {
     text
 }
 
+/// A test as readers follow it: its name in words, to its file.
+fn link(test: &str) -> String {
+    let (file, name) = test.strip_prefix('`').and_then(|rest| rest.split_once("` ")).unwrap();
+    format!("[{}](../tests/house/{file})", name.replace('_', " "))
+}
+
 /// Before the numbers.
 const MARK: &str = "/// Holds:";
 
-const COLUMNS: &str = "| | Threat | Published as | What the gate does | Held by |\n| --- | --- | --- | --- | --- |\n";
+const COLUMNS: &str =
+    "| No. | Threat | Published as | What the gate does | Tests that hold it |\n| --- | --- | --- | --- | --- |\n";
 
 const HEAD: &str = "# Threats\n\n\
-    Flaws that proxies and sign-in libraries were shipped with, and what the gate does instead. Each row names the tests that send what\n\
-    its reports describe to the real binary, over TLS; they lie in `tests/house`. Numbers are names: they never change, and some were never given.\n\n\
-    The attackers meant here are strangers on the network, people with a stolen password, cookie or token, enrolled devices that carry malware,\n\
-    pages of other sites in a person's browser, and providers or apps that misbehave. Not held off by the gate, and not in this table: who has\n\
-    root on its machine, the key of its device authority, or the identity provider; who sits at an unlocked device of somebody who is signed\n\
-    in, within what policies allow them; an app that can be reached past the gate; a flood that fills the line before the gate.\n\n\
+    Other proxies and sign-in libraries were shipped with flaws, and reports of them are public. This page lists what those reports describe, one\n\
+    kind of flaw a row, and what this gate does where they went wrong. Each row ends with tests, which send what the reports describe to the\n\
+    real program, over TLS; follow one to read what is sent. A row that no test can show says why instead.\n\n\
+    A row says that this kind of flaw was tried and did not work in the ways that its tests try. It does not say that no other way is left.\n\n\
+    **Against whom.** Strangers on the network; people with a stolen password, cookie or token; enrolled devices that carry malware;\n\
+    pages of other sites in a person's browser; providers and apps that misbehave.\n\n\
+    **Not against.** Nothing here holds off:\n\n\
+    - who has root on the gate's machine, the key of its device authority, or the identity provider: they have what these can give\n\
+    - who sits at an unlocked device of somebody who is signed in: they are that person on that device, as far as policies allow\n\
+    - who reaches an app past the gate: let apps listen only where the gate can reach them\n\
+    - a flood that fills the line before the gate\n\n\
+    **How to read it.** A number is a name, to speak of a row by: it never changes, and gaps between numbers mean nothing. \"Published as\" names\n\
+    reports (CVE, GHSA, RUSTSEC), kinds of weakness (CWE) or the part of a specification that was broken; all of them about other software.\n\
+    What counts as a flaw here, and where to report one, is in [SECURITY.md](../SECURITY.md).\n\n\
     <!-- Made by a test, of the table in `tests/house/hostile/catalogue.rs` and of the `/// Holds: …` lines above tests. Do not edit or\n\
     merge by hand; write it anew with `REWRITE_THREATS=1 cargo nextest run -p sekisho-tests the_threat_table`. -->\n";
 
@@ -123,6 +139,15 @@ mod tests {
             &[Threat { number: 4, title: "T", references: "R", answer: "A|B", no_test: None }.without_test("nobody can ask")];
         let text = render(&[Section { title: "S", threats: THREATS }], &Held::new());
         assert!(text.ends_with("| 4 | T | R | A\\|B | no test: nobody can ask |\n"), "{text}");
+    }
+
+    #[test]
+    fn a_test_is_a_link_to_its_file() {
+        const THREATS: &[Threat] = &[Threat { number: 4, title: "T", references: "R", answer: "A", no_test: None }];
+        let held = Held::from([(4, BTreeSet::from(["`hostile/a.rs` one_and_two".to_owned(), "`story/b.rs` three".to_owned()]))]);
+        let text = render(&[Section { title: "S", threats: THREATS }], &held);
+        let row = "| 4 | T | R | A | [one and two](../tests/house/hostile/a.rs)<br>[three](../tests/house/story/b.rs) |\n";
+        assert!(text.ends_with(row), "{text}");
     }
 
     #[test]

@@ -53,7 +53,13 @@ async fn a_person_is_found_by_either_name_and_a_misspelt_one_is_nobody() {
     }
     assert_eq!(house.json(&["user", "list"]).await, serde_json::json!([]));
     // Who only ever shows tokens has never signed in.
-    house.must(&["user", "suspend", "corp/build-server", "--stranger"]).await;
+    let said = house.command(&["user", "suspend", "nobody@corp.example", "--stranger"]).await;
+    assert!(said.code == Some(3) && said.err.contains("`corp/…`"), "the gate's own provider: {}", said.err);
+    let said = house.must(&["user", "suspend", "corp/build-server", "--stranger"]).await;
+    assert_eq!(said, "corp/build-server is suspended; nobody of that name has signed in here\n");
+    let said = house.must(&["user", "suspend", "corp/alise", "--stranger"]).await;
+    assert!(said.ends_with("did you mean `corp/alice`?\n"), "{said}");
+    house.must(&["user", "resume", "corp/alise"]).await;
     assert_eq!(house.json(&["user", "list"]).await, serde_json::json!(["corp/build-server"]));
 }
 
@@ -352,4 +358,64 @@ async fn a_check_by_root_says_that_the_gate_would_not_start_by_root() {
     assert_eq!(notes(&house.must(&["check", "--json"]).await), usize::from(is_root));
     house.set("end", "[process]\nallow_root = true");
     assert_eq!(notes(&house.must(&["check", "--json"]).await), 0);
+}
+
+#[tokio::test]
+async fn a_reload_names_what_waits_for_a_restart() {
+    let mut house = House::open().await;
+    assert_eq!(house.must(&["reload"]).await, "reloaded; nothing has changed\n");
+    house.change("cores = 2", "cores = 1");
+    house.set("end", "[process]\nwritable = [\"/nonexistent/worm\"]");
+    // Written again with the further line, so once more.
+    house.change("cores = 2", "cores = 1");
+    let waits = "`cores`, `process` wait for a restart\n";
+    assert_eq!(house.must(&["reload"]).await, format!("reloaded; nothing that is in force has changed: {waits}"));
+    house.change("tags = [\"internal\"]", "tags = [\"external\"]");
+    assert_eq!(
+        house.must(&["reload"]).await,
+        format!("reloaded; {waits}  app `wiki` is different\n  the policies are different\n")
+    );
+    let missing = "process.writable: /nonexistent/worm is not there";
+    assert!(house.must(&["check"]).await.contains(&format!("warning: {missing}")));
+    house.restart().await;
+    house.gate.says(missing).await;
+    assert_eq!(house.must(&["reload"]).await, "reloaded; nothing has changed\n");
+}
+
+/// Alerts on what is counted, each with a gate that is fine beside it.
+const FIRING: &str = r#"
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - { series: 'sekisho_hardening{instance="bare", layer="landlock"}', values: '0x30' }
+      - { series: 'sekisho_hardening{instance="fine", layer="landlock"}', values: '1x30' }
+      - { series: 'sekisho_requests_shed_total{instance="bare", bound="address"}', values: '0+60x30' }
+      - { series: 'sekisho_requests_shed_total{instance="fine", bound="address"}', values: '0+1x30' }
+      - { series: 'sekisho_requests_shed_total{instance="fine", bound="rate"}', values: '0+600x30' }
+      - { series: 'sekisho_requests_shed_total{instance="bare", bound="all"}', values: '0+1x30' }
+      - { series: 'sekisho_requests_shed_total{instance="fine", bound="all"}', values: '7x30' }
+      - { series: 'sekisho_backchannel_logouts_total{instance="bare", outcome="refused"}', values: '0+1x30' }
+      - { series: 'sekisho_backchannel_logouts_total{instance="fine", outcome="ended"}', values: '0+1x30' }
+    promql_expr_test:
+      - expr: 'count by (alertname, instance) (ALERTS{alertstate="firing"})'
+        eval_time: 25m
+        exp_samples:
+          - { labels: '{alertname="SekishoHardeningMissing", instance="bare"}', value: 1 }
+          - { labels: '{alertname="SekishoRequestsShed", instance="bare"}', value: 1 }
+          - { labels: '{alertname="SekishoFull", instance="bare"}', value: 1 }
+          - { labels: '{alertname="SekishoLogoutsRefused", instance="bare"}', value: 1 }
+"#;
+
+#[tokio::test]
+async fn the_rules_fire_on_a_gate_that_is_bare_or_crowded_and_not_on_one_that_is_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/prometheus/rules.yml");
+    let tests = folder.path().join("tests.yml");
+    std::fs::write(&tests, FIRING.replace("RULES", rules)).unwrap();
+    let mut command = Command::new("promtool");
+    command.args(["test", "rules"]).arg(tests);
+    let said = run(command, "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
 }

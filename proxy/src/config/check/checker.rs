@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,12 @@ use crate::config::problem::{At, Place, Problem};
 use crate::config::setting::{Given, List, Section, Text};
 use crate::config::units::Rate;
 use crate::config::{suggest, units};
+
+/// Whether a path is the root folder, by whatever way.
+fn is_root(path: &Path) -> bool {
+    let real = path.canonicalize().unwrap_or_else(|_not_there| path.components().collect());
+    real == Path::new("/")
+}
 
 /// The folder that paths begin at, and the problems so far.
 #[derive(Debug)]
@@ -101,6 +107,9 @@ impl Checker {
             let path = PathBuf::from(&text.value);
             if !path.is_absolute() {
                 self.wrong(&text.at, format!("{:?} is not an absolute path", text.value), "begin it with /");
+            } else if is_root(&path) {
+                let instead = "name the folders that are needed; whoever wants no restrictions writes `landlock = \"off\"`";
+                self.wrong(&text.at, format!("{:?} is every file of this machine", text.value), instead);
             }
             paths.push(path);
         }

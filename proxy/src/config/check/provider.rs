@@ -9,6 +9,7 @@ use super::files::Shared;
 use super::{DAY, MINUTE, SECOND, files};
 use crate::config::checked::{IdentityProvider, KeySource, OidcClient};
 use crate::config::environment::Secrets;
+use crate::config::host::Host;
 use crate::config::raw;
 use crate::config::setting::{List, Section as _, Text};
 
@@ -181,10 +182,18 @@ fn hosts(raw: &raw::IdentityProvider, checker: &mut Checker) -> Vec<String> {
         checker.wrong(&list.at, "this has no effect beside `jwks_file`", "take it out");
     }
     for text in &list.items {
-        let read = url::Host::parse(&text.value).ok().map(|host| host.to_string());
-        if read.as_deref() != Some(text.value.as_str()) {
+        // Names within a network may have underscores.
+        let read: Option<Host> = text.value.replace('_', "x").parse().ok();
+        if text.value.contains('*') {
+            let what = format!("{:?} is a pattern, and would never match", text.value);
+            checker.wrong(
+                &text.at,
+                what,
+                "name each host as the provider's discovery document does, such as \"keys.corp.example\"",
+            );
+        } else if read.is_none_or(|host| host.as_str() != text.value.replace('_', "x")) {
             let what = format!("{:?} is not a host in lower case", text.value);
-            checker.wrong(&text.at, what, "write it without https:// and port, such as \"keys.corp.example\"");
+            checker.wrong(&text.at, what, "write it without https://, port and final dot, such as \"keys.corp.example\"");
         }
     }
     checker.texts(Some(list))

@@ -8,6 +8,7 @@ use crate::config::document;
 use crate::config::problem::{At, Place};
 use crate::config::raw::Root;
 use crate::config::setting::Setting as _;
+use crate::config::units;
 
 /// The sample with an unknown key after each heading, one at a time: as a line of its own, and within what is inline.
 #[test]
@@ -61,6 +62,31 @@ fn a_value_of_the_wrong_kind_is_named_wherever_it_is_planted() {
             }
         }
     }
+}
+
+/// A quantity without its unit, wherever one is written: what is proposed instead is taken.
+#[test]
+fn a_quantity_without_its_unit_is_told_with_one() {
+    let quantity = |text: &str| units::duration(text).is_ok() || units::size(text).is_ok() || units::rate(text).is_ok();
+    let mut planted = 0;
+    let lines: Vec<&str> = COMPLETE.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        let Some((key, value)) = line.split_once(" = ") else { continue };
+        if !quantity(value.trim_matches('"')) {
+            continue;
+        }
+        planted += 1;
+        let bare = format!("{key} = 5");
+        let text = [&lines[..number], &[bare.as_str()], &lines[number + 1..]].concat().join("\n");
+        let mut problems = Vec::new();
+        let _root = Root::read(&document::parse(&text, &mut Vec::new()), At::default(), &mut problems);
+        let [problem] = &problems[..] else { panic!("{bare}: {problems:?}") };
+        let proposed = problem.instead.as_deref().and_then(|words| words.split('"').nth(1)).unwrap_or_default();
+        let same_kind = units::duration(proposed).is_ok() == units::duration(value.trim_matches('"')).is_ok()
+            && units::size(proposed).is_ok() == units::size(value.trim_matches('"')).is_ok();
+        assert!(quantity(proposed) && same_kind, "{bare}: {problem}");
+    }
+    assert!(planted > 25, "only {planted} quantities");
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
 use crate::config::Config;
 use crate::inventory::{Owner, UserId};
-use crate::store::{Actor, SessionsOf, did_you_mean, near};
+use crate::store::{Actor, PersonError, SessionsOf, did_you_mean, near};
 
 /// Every session that can be used now, by person and then by its beginning.
 pub(super) fn list(state: &AdminState) -> Vec<SessionView> {
@@ -84,12 +84,24 @@ pub(super) fn has_provider(config: &Config, user: &UserId) -> Result<(), Refused
     Err(Refused::wrong(format!("no identity provider is called `{}`{}", user.provider, did_you_mean(&near))))
 }
 
+/// Whose address it is, nobody can tell before they sign in.
+fn no_address(config: &Config, error: &PersonError) -> Refused {
+    let providers =
+        config.identity_providers.iter().map(|provider| format!("`{}/…`", provider.name)).collect::<Vec<_>>().join(" or ");
+    let words = format!("{error}: of somebody who never has, with --stranger, {providers}, and there the `sub` of their tokens");
+    Refused::new(StatusCode::NOT_FOUND, words)
+}
+
 pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
-    let user = state.registrar.find_user(&request.user).await?;
+    let user = match state.registrar.find_user(&request.user).await {
+        Err(error @ PersonError::Unknown { .. }) if request.stranger => return Err(no_address(&(state.config)(), &error)),
+        found => found?,
+    };
     has_provider(&(state.config)(), &user)?;
     let known = state.registrar.has_signed_in(&user).await?;
+    let near = if known { Vec::new() } else { near_names(state, &user).await? };
     if !known && !request.stranger {
-        let near = did_you_mean(&near_names(state, &user).await?);
+        let near = did_you_mean(&near);
         let words = format!(
             "nobody called `{user}` has signed in here, so nobody was suspended{near}; with --stranger they are, as is right for who \
              only uses bearer tokens"
@@ -97,11 +109,11 @@ pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest
         return Err(Refused::new(StatusCode::NOT_FOUND, words));
     }
     let ended = state.registrar.suspend_user(&user, by, &request.why).await?;
-    Ok(UserAnswer { user: user.to_string(), ended, known })
+    Ok(UserAnswer { user: user.to_string(), ended, known, near })
 }
 
 pub(super) async fn resume(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
     let user = state.registrar.find_user(&request.user).await?;
     state.registrar.resume_user(&user, by, &request.why).await?;
-    Ok(UserAnswer { user: user.to_string(), ended: Vec::new(), known: true })
+    Ok(UserAnswer { user: user.to_string(), ended: Vec::new(), known: true, near: Vec::new() })
 }

@@ -50,7 +50,10 @@ pub type Reload = Arc<dyn Fn(Actor, String) -> BoxFuture<'static, Result<ReloadR
 pub struct ReloadReport {
     /// What is different now, a line each; empty if nothing is.
     pub changed: Vec<String>,
-    /// What could not be changed while running, or needs a look; a line each.
+    /// Keys and sections that say something else now and wait for a restart.
+    #[serde(default)]
+    pub waiting: Vec<String>,
+    /// What needs a look; a line each.
     pub notes: Vec<String>,
 }
 

@@ -306,6 +306,9 @@ pub struct UserAnswer {
     pub ended: Vec<SessionId>,
     /// Somebody of that name has signed in here. If not, the name may be misspelt.
     pub known: bool,
+    /// Who was perhaps meant, if nobody of that name has signed in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<String>,
 }
 
 /// The answer to whatever could not be done.
