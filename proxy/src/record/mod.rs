@@ -6,6 +6,7 @@ mod archive;
 mod chain;
 mod draft;
 mod event;
+mod facts;
 mod guard;
 mod heads;
 mod journal;

@@ -4,20 +4,17 @@
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionStore, ResolvesClientCert, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, HandshakeKind, NamedGroup, SignatureScheme, SupportedProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -25,6 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::authority::Identity;
+use super::pockets::{Gullible, Purse, Wallet};
 
 /// A client and what it has gathered: its certificate, which can be changed, and sessions to resume.
 pub(crate) struct Hand {
@@ -53,27 +51,6 @@ pub(crate) enum Over {
     Http2,
 }
 
-/// The certificate that is shown.
-#[derive(Debug, Default)]
-struct Wallet(Mutex<Option<Arc<CertifiedKey>>>);
-
-/// Sessions, whatever server they are of.
-#[derive(Debug, Default)]
-struct Purse {
-    early: bool,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    tls12: Option<Tls12ClientSessionValue>,
-    tls13: Vec<Tls13ClientSessionValue>,
-}
-
-/// Believes every server.
-#[derive(Debug)]
-struct Gullible;
-
 impl Hand {
     /// For the gate at `port`, with one version of TLS.
     pub(crate) fn new(port: u16, version: &'static SupportedProtocolVersion) -> Self {
@@ -82,7 +59,7 @@ impl Hand {
 
     /// One that sends early data with every session that it resumes, whether the gate offered to take any or not.
     pub(crate) fn hasty(port: u16) -> Self {
-        let mut hand = Self::with(port, &rustls::version::TLS13, Purse { early: true, ..Purse::default() });
+        let mut hand = Self::with(port, &rustls::version::TLS13, Purse::hasty());
         hand.config.enable_early_data = true;
         hand
     }
@@ -101,12 +78,12 @@ impl Hand {
 
     /// Shows this certificate from now on, or none.
     pub(crate) fn show(&self, identity: Option<&Identity>) {
-        *self.wallet.0.lock().unwrap() = identity.map(|identity| Arc::new(certified(identity)));
+        self.wallet.show(identity);
     }
 
     /// Has no session to resume.
     pub(crate) fn forget(&self) {
-        *self.purse.held.lock().unwrap() = Held::default();
+        self.purse.empty();
     }
 
     /// A connection that names `sni` in its handshake, if any.
@@ -268,88 +245,5 @@ impl fmt::Debug for Attempt {
             Some(status) => write!(f, "{resumed}{status}: {}", String::from_utf8_lossy(&self.body)),
             None => write!(f, "{resumed}no answer: {}", self.trouble),
         }
-    }
-}
-
-fn certified(identity: &Identity) -> CertifiedKey {
-    let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes()).map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    // Not checked against each other: one may show another's chain.
-    CertifiedKey::new(chain, default_provider().key_provider.load_private_key(key).unwrap())
-}
-
-impl ResolvesClientCert for Wallet {
-    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
-}
-
-impl ClientSessionStore for Purse {
-    fn set_kx_hint(&self, _server: ServerName<'static>, _group: NamedGroup) {}
-
-    fn kx_hint(&self, _server: &ServerName<'_>) -> Option<NamedGroup> {
-        None
-    }
-
-    fn set_tls12_session(&self, _server: ServerName<'static>, value: Tls12ClientSessionValue) {
-        self.held.lock().unwrap().tls12 = Some(value);
-    }
-
-    fn tls12_session(&self, _server: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.held.lock().unwrap().tls12.clone()
-    }
-
-    fn remove_tls12_session(&self, _server: &ServerName<'static>) {
-        self.held.lock().unwrap().tls12 = None;
-    }
-
-    fn insert_tls13_ticket(&self, _server: ServerName<'static>, mut value: Tls13ClientSessionValue) {
-        if self.early {
-            value._private_set_max_early_data_size(16 * 1024);
-        }
-        self.held.lock().unwrap().tls13.push(value);
-    }
-
-    fn take_tls13_ticket(&self, _server: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.held.lock().unwrap().tls13.pop()
-    }
-}
-
-impl ServerCertVerifier for Gullible {
-    fn verify_server_cert(
-        &self,
-        _leaf: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

@@ -12,6 +12,7 @@ mod jar;
 mod laptop;
 mod liar;
 mod metrics;
+mod pockets;
 mod port;
 mod program;
 mod raw;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::housekeeper::{Housekeeper, Parts, Word};
+use super::housekeeper::{Housekeeper, Word};
 use super::journal::Journal;
 use super::keys::{KeysError, PublicKeys, SigningKey};
 use super::metrics::KeepMetrics;
 use super::retention::Retention;
 use super::signer::{Deleted, Signer};
 use super::sinks::{Command, Delivery, Made, Post, Sink, Syslog};
+use super::tending::Parts;
 use crate::clock::Clock;
 use crate::config::Audit;
 use crate::outbound::{Outbound, OutboundError};

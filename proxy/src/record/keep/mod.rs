@@ -19,6 +19,7 @@ mod signed;
 mod signer;
 mod sinks;
 mod summary;
+mod tending;
 #[cfg(test)]
 mod tests;
 
