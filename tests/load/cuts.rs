@@ -15,9 +15,7 @@
     reason = "a measurement that cannot go on stops, and it is not the product"
 )]
 
-#[path = "../house/harness/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the stories use the rest of it")]
-mod harness;
+mod measure;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +35,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use url::Url;
 
-use harness::{Client, House, Laptop, eventually};
+use measure::harness::{Client, House, Laptop, eventually};
+use measure::{Spread, argument, judge};
 
 /// What a client saw of one stream. Times are nanoseconds since the beginning of the run; 0: not yet.
 #[derive(Default)]
@@ -68,14 +67,6 @@ struct Party {
     over_http2: usize,
 }
 
-/// Milliseconds.
-struct Spread {
-    median: f64,
-    mean: f64,
-    p99: f64,
-    most: f64,
-}
-
 impl Kind {
     fn path(self) -> &'static str {
         match self {
@@ -102,36 +93,12 @@ impl Stream {
     }
 }
 
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        assert!(!values.is_empty(), "nothing was measured");
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-        Self { median: at(0.5), mean: values.iter().sum::<f64>() / values.len() as f64, p99: at(0.99), most: at(1.0) }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { median, mean, p99, most } = self;
-        write!(f, "median {median:.1}  mean {mean:.1}  p99 {p99:.1}  most {most:.1} ms")
-    }
-}
-
 fn main() {
-    let all = wanted_streams();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(run(all));
+    measure::run(run(argument("--streams").map_or(10_000, |text| text.parse().expect("a number"))));
 }
 
-/// From `--streams`; what `cargo bench` adds is left alone.
-fn wanted_streams() -> usize {
-    let arguments: Vec<String> = std::env::args().collect();
-    let wanted = arguments.windows(2).find(|pair| pair[0] == "--streams").map(|pair| pair[1].parse().expect("a number"));
-    wanted.unwrap_or(10_000)
-}
-
-async fn run(all: usize) {
+/// Whether everything holds.
+async fn run(all: usize) -> bool {
     let begin = Instant::now();
     let app = open_app().await;
     let plan = House::plan().app("news", &format!("upstream = [\"{app}\"]\ntags = [\"internal\"]")).set(
@@ -215,12 +182,7 @@ async fn run(all: usize) {
         (whole == 0, "no cut answer looks whole"),
         (gone(&good_party) == 0, "no survivor was touched"),
     ];
-    for (holds, what) in kept {
-        println!("{}: {what}", if holds { "holds" } else { "BROKEN" });
-    }
-    if kept.iter().any(|(holds, _)| !holds) {
-        std::process::exit(1);
-    }
+    judge(&kept)
 }
 
 /// The quarantine, as the command asks for it, without the time that a command takes to start.

@@ -15,9 +15,7 @@
     reason = "a measurement that cannot go on stops, and it is not the product"
 )]
 
-#[path = "../house/harness/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the stories use the rest of it")]
-mod harness;
+mod measure;
 
 #[path = "../house/hostile/frames.rs"]
 #[expect(dead_code, reason = "the stories use the rest of it")]
@@ -35,7 +33,8 @@ use url::Url;
 use frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
 };
-use harness::{Client, House, eventually};
+use measure::harness::{self, Client, House, eventually};
+use measure::{Spread, argument, judge};
 
 /// Everything that an attacker has.
 struct Attacker {
@@ -60,14 +59,6 @@ enum Attack {
     EmptyData,
     Pings,
     Settings,
-}
-
-/// Milliseconds.
-struct Spread {
-    median: f64,
-    p99: f64,
-    most: f64,
-    count: usize,
 }
 
 impl Attack {
@@ -96,23 +87,14 @@ impl Attack {
     }
 }
 
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { median, p99, most, count } = self;
-        write!(f, "median {median:.1}  p99 {p99:.1}  most {most:.1} ms  ({count} requests)")
-    }
-}
-
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let after = |name: &str| arguments.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1].clone());
-    let scale: f64 = after("--scale").map_or(1.0, |text| text.parse().expect("a number"));
-    let only = after("--only").unwrap_or_default().to_lowercase();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(run(scale, &only));
+    let scale = argument("--scale").map_or(1.0, |text| text.parse().expect("a number"));
+    let only = argument("--only").unwrap_or_default().to_lowercase();
+    measure::run(run(scale, &only));
 }
 
-async fn run(scale: f64, only: &str) {
+/// Whether everything holds.
+async fn run(scale: f64, only: &str) -> bool {
     let limits = "connections = 4000\nconnections_per_address = 2000\nhandshakes_per_address = 1500\nidle_timeout = \"5s\"\n\
                   header_timeout = \"5s\"\nhandshake_timeout = \"5s\"\nbody_rate = \"1kB\"";
     let house = House::plan().set("limits", limits).open().await;
@@ -123,7 +105,7 @@ async fn run(scale: f64, only: &str) {
     let before = honest_for(&honest, &url, Duration::from_secs(3)).await;
     println!("before: {before}\n        {}", held(&house));
 
-    let mut broken = false;
+    let mut all_hold = true;
     for attack in Attack::ALL {
         if !format!("{attack:?}").to_lowercase().contains(only) {
             continue;
@@ -172,10 +154,7 @@ async fn run(scale: f64, only: &str) {
             (at_work.memory < at_first.memory + (400 << 20), "memory is bounded"),
             (afterwards.files <= at_first.files + 16, "files are closed"),
         ];
-        for (_, what) in kept.iter().filter(|(holds, _)| !holds) {
-            println!("  BROKEN: {what}");
-            broken = true;
-        }
+        all_hold &= judge(&kept);
     }
     let metrics = house.metrics().await;
     let counted = |line: &&str| {
@@ -189,9 +168,7 @@ async fn run(scale: f64, only: &str) {
         .any(|name| line.starts_with(name))
     };
     metrics.text.lines().filter(counted).for_each(|line| println!("{line}"));
-    if broken {
-        std::process::exit(1);
-    }
+    all_hold
 }
 
 /// What the gate holds.
@@ -223,9 +200,7 @@ async fn honest_for(client: &Client, url: &str, time: Duration) -> Spread {
         assert_eq!(reply.status, 200, "{}", reply.shown());
         took.push(asked.elapsed().as_secs_f64() * 1e3);
     }
-    took.sort_by(f64::total_cmp);
-    let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
-    Spread { median: at(0.5), p99: at(0.99), most: at(1.0), count: took.len() }
+    Spread::of(took)
 }
 
 impl Attacker {
