@@ -73,7 +73,7 @@ const TARGETS: &[Threat] = &[
         8,
         "Path parameters hide a segment",
         "CVE-2026-73551, CVE-2026-73511, CVE-2026-73553",
-        "A `;` in the path is 400; `%3B` belongs to its segment, and is 400 behind dots",
+        "A `;` in the path is 400, and so is `%3B`, which servers on the way to the app are known to decode",
     ),
     threat(
         9,

@@ -119,15 +119,21 @@ async fn path_parameters_hide_no_segment() {
         "/admin/x;y=.css",
         "/;@evil.example",
         "/;",
+        // A server before the app may decode these, and does not encode them again.
+        "/admin%3Bx",
+        "/admin%3b/x",
+        "/open%3Bx",
+        "/exact%3B",
+        "/open/a%3Bb",
+        "/open/..%3b/admin",
+        "/open/.%3Bx/admin",
+        "/open/%2e%2e%3b/x",
     ];
     for who in [&road.visitor, &road.alice] {
         road.refuses_targets(who, &parameters, 400, "path_parameter").await;
-        road.refuses_targets(who, &["/open/..%3b/admin", "/open/.%3Bx/admin", "/open/%2e%2e%3b/x"], 400, "path_dot_segment")
-            .await;
     }
-    // An encoded one belongs to its segment, for the decision too.
-    road.refuses_targets(&road.visitor, &["/open%3Bx", "/exact%3B"], 401, "no_credential").await;
-    road.passes_target(&road.visitor, "/open/a%3Bb?c;d").await;
+    // In a query it is for the app to read.
+    road.passes_target(&road.visitor, "/open/a,b=c?c;d%3Be").await;
 }
 
 /// Holds: 9.

@@ -49,15 +49,14 @@ fn judge(path: &str, below: bool) -> Result<(), (String, Option<String>)> {
 fn remedy(path: &str, refusal: PathRefusal) -> Option<String> {
     let meant = match refusal {
         PathRefusal::NoSlash => format!("/{path}"),
-        PathRefusal::Raw | PathRefusal::Parameter => encode(path),
+        PathRefusal::Raw => encode(path),
         _ => return None,
     };
     path::canonical(&meant).ok().map(String::from)
 }
 
 fn encode(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b';';
-    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    path.bytes().map(|byte| if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 const OURS: &str = "/.sekisho";
