@@ -151,7 +151,7 @@ async fn a_websocket_ends_at_its_budget_and_one_that_is_quiet_with_it() {
         }
     }
     assert!((BUDGET - MIB..=BUDGET + MIB).contains(&came), "{came}");
-    let farewell = tokio::time::timeout(Duration::from_secs(5), quiet.next()).await.expect("it is asked about now and then");
+    let farewell = tokio::time::timeout(Duration::from_secs(15), quiet.next()).await.expect("it is asked about now and then");
     let Some(Ok(Message::Close(Some(frame)))) = farewell else { panic!("{farewell:?}") };
     assert_eq!(u16::from(frame.code), 1008);
     for path in ["/ws", "/ws/quiet"] {

@@ -119,7 +119,7 @@ async fn events_come_as_they_happen() {
             let mut event = Vec::new();
             while !event.ends_with(b"\n\n") {
                 let frame =
-                    tokio::time::timeout(std::time::Duration::from_secs(5), body.frame()).await.expect("an event in time");
+                    tokio::time::timeout(std::time::Duration::from_secs(15), body.frame()).await.expect("an event in time");
                 event.extend_from_slice(frame.unwrap().unwrap().data_ref().unwrap());
             }
             assert!(event.starts_with(b"data: "));
