@@ -49,7 +49,7 @@ impl LogoutOutcome {
 
     pub(super) fn of<T>(result: Result<&[T], &LogoutRefusal>) -> Self {
         match result {
-            Ok(ended) if ended.is_empty() => Self::NothingToEnd,
+            Ok([]) => Self::NothingToEnd,
             Ok(_) => Self::Ended,
             Err(LogoutRefusal::Replayed) => Self::Replayed,
             Err(LogoutRefusal::Throttled { .. }) => Self::Throttled,
