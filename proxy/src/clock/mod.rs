@@ -6,11 +6,13 @@ mod source;
 mod sure;
 mod teller;
 mod timestamp;
+mod turn;
 mod wait;
 mod watch;
 
 pub use sure::ClockUnsure;
 pub use teller::Clock;
 pub use timestamp::Timestamp;
+pub use turn::{instant, turn};
 pub use wait::whole_seconds;
 pub use watch::{ClockChange, ClockWatch};

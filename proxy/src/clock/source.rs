@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::timestamp::millis;
+use super::turn;
 
 #[derive(Clone, Debug)]
 pub(super) enum Source {
@@ -32,14 +33,14 @@ pub(super) struct Reading {
 impl Source {
     pub(super) fn wall(&self) -> i64 {
         match self {
-            Self::System(_) => system_now(),
+            Self::System(_) => turn::wall(),
             Self::Manual(hands) => hands.wall.load(Ordering::Acquire),
         }
     }
 
     pub(super) fn read(&self) -> Reading {
         let steady = match self {
-            Self::System(made) => millis(made.elapsed()),
+            Self::System(made) => millis(turn::instant().into_std().saturating_duration_since(*made)),
             Self::Manual(hands) => hands.steady.load(Ordering::Acquire),
         };
         Reading { wall: self.wall(), steady }
@@ -47,7 +48,7 @@ impl Source {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
-fn system_now() -> i64 {
+pub(super) fn system_now() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(after) => millis(after),
         Err(before) => -millis(before.duration()),

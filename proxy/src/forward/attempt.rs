@@ -8,7 +8,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
 
 use super::connect::connect;
 use super::error::ForwardError;
@@ -17,6 +16,7 @@ use super::lease::{Lease, Load, Own};
 use super::local::LocalEndpoint;
 use super::request_body::RequestBody;
 use super::shared::Target;
+use crate::clock;
 
 /// The message to an app.
 pub(super) type Message = Request<RequestBody>;
@@ -83,7 +83,7 @@ pub(super) async fn http2(
     exchange: &Rc<Exchange>,
     load: Load,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
-    let began = Instant::now();
+    let began = clock::instant();
     let deadline = began + target.app.timeouts.connect;
     let mut ticket = match local.multiplex.take_or_connect(&local.endpoint.usual, deadline).await {
         Ok((ticket, false)) => {
@@ -113,7 +113,7 @@ pub(super) async fn http2(
 }
 
 async fn open_http1(target: &Target, local: &LocalEndpoint) -> Result<Own, ForwardError> {
-    let began = Instant::now();
+    let began = clock::instant();
     let io = connect(&local.endpoint.usual, began + target.app.timeouts.connect).await?;
     target.metrics.fresh.inc();
     target.metrics.connect_seconds.observe(began.elapsed().as_secs_f64());

@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use tokio::time::Instant;
-
 use super::error::ForwardError;
 use super::lease::Load;
 use super::local::LocalEndpoint;
 use super::standing::Fitness;
+use crate::clock;
 
 /// Picks the upstream with the fewest exchanges of this core among the fittest that were not tried yet; equals take turns.
 ///
@@ -23,7 +22,7 @@ pub(super) fn choose<'a>(
 ) -> Result<(&'a Rc<LocalEndpoint>, Load), ForwardError> {
     let start = turn.get();
     turn.set(start.wrapping_add(1));
-    let now = Instant::now();
+    let now = clock::instant();
     let rank = |endpoint: &LocalEndpoint| {
         let again = tried.contains(&std::ptr::from_ref(endpoint));
         (again, endpoint.endpoint.standing.fitness(now), endpoint.load.get())

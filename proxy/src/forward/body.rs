@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::exchange::{Exchange, RequestState};
 use super::lease::Lease;
+use crate::clock;
 
 /// The body of an app's answer. Nothing is buffered here: the app is read as fast as the client takes it.
 ///
@@ -97,7 +98,7 @@ impl AppBody {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (idle, last) = (self.idle, self.exchange.last());
         let silence = self.silence.get_or_insert_with(|| {
-            let since = Instant::now();
+            let since = clock::instant();
             Silence { since, timer: Box::pin(tokio::time::sleep_until(since + idle)) }
         });
         loop {
@@ -106,7 +107,7 @@ impl AppBody {
             }
             // Upload bytes count as signs of life too; time that the client took to read does not count as silence.
             let deadline = silence.since.max(last) + idle;
-            if Instant::now() >= deadline {
+            if clock::instant() >= deadline {
                 return Poll::Ready(());
             }
             silence.timer.as_mut().reset(deadline);

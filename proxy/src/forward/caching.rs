@@ -5,8 +5,13 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 /// Makes an answer that was given to one person theirs alone, whatever the app thinks of it: an app that sees `/account/x.css`
 /// may take it for a file that is the same for everybody. The person's own browser may keep it as the app says.
 pub(super) fn keep_to_one_person(headers: &mut HeaderMap) {
-    for name in &FOR_SHARED_CACHES {
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| FOR_SHARED_CACHES.contains(name)).cloned().collect();
+    for name in doomed {
         headers.remove(name);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, PRIVATE);
+        return;
     }
     if is_private(headers) {
         return;
@@ -45,7 +50,7 @@ fn is_for_shared_caches(directive: &[u8]) -> bool {
 }
 
 /// Headers that tell shared caches another thing than `Cache-Control` (RFC 9213, and what was there before it).
-const FOR_SHARED_CACHES: [HeaderName; 2] =
+static FOR_SHARED_CACHES: [HeaderName; 2] =
     [HeaderName::from_static("cdn-cache-control"), HeaderName::from_static("surrogate-control")];
 const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 

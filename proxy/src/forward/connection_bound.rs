@@ -9,6 +9,16 @@ pub(super) fn is_challenge(value: &HeaderValue) -> bool {
     members(value.as_bytes()).into_iter().any(begins_bound)
 }
 
+/// Whether the credential of an `Authorization` header (RFC 9110, section 11.6.2) is of such a scheme. There should be one; some apps
+/// take several.
+pub(super) fn is_credential(value: &HeaderValue) -> bool {
+    match memchr::memchr(b',', value.as_bytes()) {
+        Some(_) => is_challenge(value),
+        // A token is long, and this is on the way of every request: its scheme is all that counts.
+        None => begins_bound(value.as_bytes().trim_ascii()),
+    }
+}
+
 /// Takes such challenges off an app's answer; others that stand beside them stay. Returns whether there were any.
 pub(super) fn remove_challenges(headers: &mut HeaderMap) -> bool {
     if !headers.get_all(WWW_AUTHENTICATE).iter().any(is_challenge) {
@@ -122,6 +132,25 @@ mod tests {
             "DPoP a",
         ] {
             assert!(!is_challenge(&value(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_judged_by_its_scheme() {
+        for text in [
+            "NTLM",
+            "ntlm TlRMTVNTUAAB",
+            "Negotiate",
+            " NEGOTIATE YII=",
+            "Negotiate\tYII=",
+            ",NTLM x",
+            "NTLM, x",
+            "Bearer a, NTLM",
+        ] {
+            assert!(is_credential(&HeaderValue::from_static(text)), "{text}");
+        }
+        for text in ["Basic YTpi", "Bearer ntlm", "Negotiated x", "", ",", "Bearer a, b"] {
+            assert!(!is_credential(&HeaderValue::from_static(text)), "{text}");
         }
     }
 

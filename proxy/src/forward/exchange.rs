@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::ForwardError;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Timeouts;
 use crate::contain::{Credit, Figures, UsedUp};
 
@@ -143,7 +143,7 @@ impl Drop for CutUnlessAnswered {
 
 impl Exchange {
     pub(super) fn new(meter: Rc<Meter>, pace: BodyPace) -> Rc<Self> {
-        let now = Instant::now();
+        let now = clock::instant();
         Rc::new(Self {
             meter,
             last: Cell::new(now),
@@ -164,7 +164,7 @@ impl Exchange {
 
     /// Bytes moved in either direction.
     pub(super) fn touch(&self) {
-        self.last.set(Instant::now());
+        self.last.set(clock::instant());
     }
 
     pub(super) fn last(&self) -> Instant {
@@ -174,14 +174,14 @@ impl Exchange {
     /// The request's body has nothing to send on, because nothing has come.
     pub(super) fn waits_for_client(&self) {
         if self.waits_since.get().is_none() {
-            self.waits_since.set(Some(Instant::now()));
+            self.waits_since.set(Some(clock::instant()));
         }
     }
 
     /// Something has come from the client, or its end.
     pub(super) fn client_sent(&self) {
         if let Some(since) = self.waits_since.take() {
-            self.waited.set(self.waited.get() + since.elapsed());
+            self.waited.set(self.waited.get() + clock::instant().saturating_duration_since(since));
         }
     }
 
@@ -197,15 +197,15 @@ impl Exchange {
     /// The request is complete; the clock of `first_byte` starts.
     pub(super) fn finish_request(&self) {
         if self.request.get() == RequestState::Sending {
-            self.request.set(RequestState::Done(Instant::now()));
+            self.request.set(RequestState::Done(clock::instant()));
         }
     }
 
     /// For a request that is sent a second time: its clock starts anew.
     pub(super) fn restart(&self) {
-        self.last.set(Instant::now());
+        self.last.set(clock::instant());
         if let RequestState::Done(_) = self.request.get() {
-            self.request.set(RequestState::Done(Instant::now()));
+            self.request.set(RequestState::Done(clock::instant()));
         }
     }
 
@@ -241,8 +241,8 @@ impl Exchange {
     /// Resolves when the answer is overdue: `first_byte` after the request's last byte, or `idle` without a byte while the
     /// request is still going.
     pub(super) async fn overdue(&self, timeouts: &Timeouts) -> ForwardError {
+        let mut now = clock::instant();
         loop {
-            let now = Instant::now();
             let (deadline, why) = self.deadline(timeouts);
             if now >= deadline {
                 return why;
@@ -251,6 +251,7 @@ impl Exchange {
             // again now and then.
             let look_again = now + timeouts.first_byte.min(self.pace.grace).max(Duration::from_millis(1));
             tokio::time::sleep_until(deadline.min(look_again)).await;
+            now = Instant::now();
         }
     }
 

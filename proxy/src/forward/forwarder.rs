@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::attempt::{self, Failure, Message, Sent};
@@ -24,6 +23,7 @@ use super::request_head::{self, Facts};
 use super::response_head;
 use super::shared::ForwardShared;
 use super::websocket;
+use crate::clock;
 use crate::config::{UpstreamProtocol, UpstreamScheme};
 use crate::decide::{Allowed, Permit};
 use crate::read::{Clean, Kind};
@@ -191,7 +191,7 @@ async fn deliver(
     let mut tried = Vec::new();
     loop {
         let (endpoint, load) = balance::choose(&local.endpoints, &local.turn, &tried)?;
-        let began = Instant::now();
+        let began = clock::instant();
         let outcome = match protocol {
             UpstreamProtocol::Http1 => attempt::http1(target, endpoint, message, exchange, load, !tried.is_empty()).await,
             UpstreamProtocol::Http2 => attempt::http2(target, endpoint, message, exchange, load).await,
@@ -199,7 +199,7 @@ async fn deliver(
         let Failure { error, sent } = match outcome {
             Ok(answer) => {
                 endpoint.endpoint.standing.succeeded();
-                target.metrics.first_byte_seconds.observe(began.elapsed().as_secs_f64());
+                target.metrics.first_byte_seconds.observe(clock::instant().saturating_duration_since(began).as_secs_f64());
                 return Ok(answer);
             }
             Err(failure) => failure,

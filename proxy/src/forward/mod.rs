@@ -27,7 +27,6 @@ mod frames;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
-mod hex;
 mod identity;
 mod io;
 mod lease;

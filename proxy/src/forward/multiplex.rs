@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::connect::{Route, connect};
 use super::error::ForwardError;
 use super::request_body::RequestBody;
+use crate::clock;
 
 /// The connections. A new one is made when all are full; one that is closing (GOAWAY) takes no new exchange and finishes the old.
 #[derive(Debug, Default)]
@@ -107,7 +108,7 @@ impl Shared {
     }
 
     fn ticket(&self) -> Ticket {
-        self.last_used.set(Instant::now());
+        self.last_used.set(clock::instant());
         Ticket { sender: self.sender.clone(), place: Place(Rc::clone(&self.users)) }
     }
 }
@@ -148,7 +149,7 @@ async fn open(route: &Route, deadline: Instant) -> Result<Shared, ForwardError> 
         })
         .await;
     });
-    let last_used = Cell::new(Instant::now());
+    let last_used = Cell::new(clock::instant());
     Ok(Shared { sender, users: Rc::new(()), room, last_used, task: task.abort_handle() })
 }
 

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::request_body::RequestBody;
+use crate::clock;
 
 /// The stack.
 #[derive(Debug, Default)]
@@ -31,14 +32,14 @@ pub(super) struct Idle {
 
 impl Idle {
     pub(super) fn new(sender: SendRequest<RequestBody>, task: AbortHandle, keep: Duration) -> Self {
-        Self { sender, task, until: Instant::now() + keep }
+        Self { sender, task, until: clock::instant() + keep }
     }
 }
 
 impl Pool {
     /// The newest connection that is still at rest.
     pub(super) fn take(&self) -> Option<(SendRequest<RequestBody>, AbortHandle)> {
-        let now = Instant::now();
+        let now = clock::instant();
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
             if newest.until > now && newest.sender.is_ready() && !newest.sender.is_closed() {
@@ -61,7 +62,7 @@ impl Pool {
 
     /// Drops what is too old or closed.
     pub(super) fn sweep(&self) {
-        let now = Instant::now();
+        let now = clock::instant();
         self.idle.borrow_mut().retain(|connection| {
             let keep = connection.until > now && !connection.sender.is_closed();
             if !keep {

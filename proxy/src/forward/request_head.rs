@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
-use super::hex;
 use super::passport::Passports;
 use super::shared::{ForwardShared, Target};
 use super::trace_context;
@@ -39,15 +38,14 @@ pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMa
     if anonymous_preflight {
         headers.remove(COOKIE);
     }
-    let bound = headers.get(AUTHORIZATION).is_some_and(connection_bound::is_challenge);
+    let bound = headers.get(AUTHORIZATION).is_some_and(connection_bound::is_credential);
     if anonymous_preflight || bound || !facts.target.app.pass_authorization {
         headers.remove(AUTHORIZATION);
     }
+    headers.reserve(MOST_OF_OURS);
     set_forwarding(&mut headers, facts)?;
     set_identity(&mut headers, facts)?;
-    let mut id = Vec::with_capacity(32);
-    hex::push(&mut id, &request.id.0);
-    let id = HeaderValue::from_maybe_shared(bytes::Bytes::from(id)).map_err(|_invalid| ForwardError::Unexpressible)?;
+    let id = HeaderValue::from_bytes(&request.id.hex()).map_err(|_invalid| ForwardError::Unexpressible)?;
     headers.insert(X_REQUEST_ID, id);
     trace_context::continue_trace(&mut headers, request.id);
     Ok(headers)
@@ -124,23 +122,23 @@ pub(super) fn uri(
 /// Removes what must not be passed on, even if `read` had overlooked it: this is the last door before the app.
 fn strip(headers: &mut HeaderMap) {
     let trailers = headers.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    for name in &HOP_BY_HOP {
+    // A look at each name is cheaper than a search for each that is mostly not there.
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| NOT_PASSED_ON.contains(name) || is_ours(name.as_str())).cloned().collect();
+    for name in doomed {
         headers.remove(name);
     }
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(HOST);
-    let reserved: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in reserved {
-        headers.remove(name);
     }
 }
 
 /// Whether a name speaks for us; `_` counts as `-`, because CGI-like apps cannot tell them apart.
 fn is_ours(name: &str) -> bool {
     let bytes = name.as_bytes();
+    if !matches!(bytes.first(), Some(b's' | b'x')) {
+        return false;
+    }
     let starts = |prefix: &str| {
         bytes
             .get(..prefix.len())
@@ -207,9 +205,11 @@ pub(super) fn expects_continue(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Headers of one hop (RFC 9110, section 7.6.1), and those that hyper makes itself. `Expect` stays.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Headers of one hop (RFC 9110, section 7.6.1), and those that hyper or we make anew. `Expect` stays.
+static NOT_PASSED_ON: [HeaderName; 11] = [
     CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
@@ -219,6 +219,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// Headers that we add at most, so that their table grows once.
+const MOST_OF_OURS: usize = 12;
 const SEKISHO_ASSERTION: HeaderName = HeaderName::from_static("sekisho-assertion");
 const X_FORWARDED_EMAIL: HeaderName = HeaderName::from_static("x-forwarded-email");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -71,13 +71,14 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    for name in doomed {
         headers.remove(name);
     }
 }
 
 /// `Alt-Svc` is among them: it would send browsers to a door of the app's own, past the gate.
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
     HeaderName::from_static("proxy-connection"),

@@ -3,7 +3,6 @@
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
-use super::hex;
 use crate::read::RequestId;
 
 /// Continues a valid `traceparent` with a new parent id; starts a new trace (whose id is the request id) if there is none.
@@ -11,8 +10,8 @@ use crate::read::RequestId;
 /// A new trace has the sampled flag: that leaves the choice to the app, as if the gate were not there. Tracing ids protect nothing, so
 /// a client may choose them.
 pub(super) fn continue_trace(headers: &mut HeaderMap, request: RequestId) {
-    let mut text = Vec::with_capacity(55);
-    text.extend_from_slice(b"00-");
+    let id = request.hex();
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     let incoming = {
         let mut lines = headers.get_all(TRACEPARENT).iter();
         match (lines.next(), lines.next()) {
@@ -20,24 +19,24 @@ pub(super) fn continue_trace(headers: &mut HeaderMap, request: RequestId) {
             _ => None,
         }
     };
-    let flags = match incoming {
-        Some((trace, flags)) => {
-            text.extend_from_slice(trace.as_bytes());
-            flags
-        }
+    let (trace, flags) = match &incoming {
+        Some((trace, flags)) => (trace.as_bytes(), *flags),
         None => {
             // The state belongs to the trace that is not continued.
             headers.remove(TRACESTATE);
-            hex::push(&mut text, &request.0);
-            1
+            (&id[..], 1)
         }
     };
-    text.push(b'-');
     // Half of the request id, which is random: a parent id need only be unlikely to repeat.
-    hex::push(&mut text, request.0.last_chunk::<8>().unwrap_or(&[1; 8]));
-    text.push(b'-');
-    hex::push(&mut text, &[flags]);
-    match HeaderValue::from_maybe_shared(bytes::Bytes::from(text)) {
+    let parent = id.last_chunk::<16>().unwrap_or(b"0000000000000001");
+    for (place, part) in [(3..35, trace), (36..52, &parent[..]), (53..55, &[b'0', b'0' + flags][..])] {
+        if let Some(place) = text.get_mut(place)
+            && place.len() == part.len()
+        {
+            place.copy_from_slice(part);
+        }
+    }
+    match HeaderValue::from_bytes(&text) {
         Ok(value) => headers.insert(TRACEPARENT, value),
         Err(_) => headers.remove(TRACEPARENT),
     };

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::contain::{Crowd, Crowded, InFlight, Place};
 
 /// The calls of one connection.
@@ -81,7 +82,7 @@ impl Trouble {
 
 impl Calls {
     pub(super) fn new() -> Rc<Self> {
-        let now = Instant::now();
+        let now = clock::instant();
         Rc::new(Self {
             open: RefCell::default(),
             idle_since: Cell::new(now),
@@ -184,7 +185,7 @@ impl Calls {
             return Poll::Ready(());
         }
         self.polled.replace(Some(Rc::clone(stream)));
-        let polled = future.poll(cx);
+        let polled = clock::turn(|| future.poll(cx));
         self.polled.replace(None);
         if polled.is_pending() {
             let mut waker = stream.waker.borrow_mut();
@@ -197,7 +198,7 @@ impl Calls {
     }
 
     fn end(&self, note: &Rc<Note>, answered: bool) {
-        let now = Instant::now();
+        let now = clock::instant();
         let mut open = self.open.borrow_mut();
         if let Some(place) = open.iter().position(|known| Rc::ptr_eq(known, note)) {
             open.swap_remove(place);
@@ -269,7 +270,7 @@ impl Call {
 
     /// The client has something to take, and has not asked for more.
     pub(super) fn waits(&self) {
-        self.note.waits_since.set(Some(Instant::now()));
+        self.note.waits_since.set(Some(clock::instant()));
     }
 
     /// The client has taken all that there was, or there is nothing to take.

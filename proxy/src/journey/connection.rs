@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Held;
+use super::bell::WhenWoken;
 use super::body::Body;
 use super::calls::{Call, Calls, Trouble};
 use super::gate::{Core, World};
@@ -27,6 +28,7 @@ use super::signals::Sighted;
 use super::socket::{Fate, Socket};
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Shed, Slot, read_proxy_protocol};
+use crate::clock;
 use crate::contain::Place;
 use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
@@ -76,6 +78,18 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// It speaks for others.
     pub(super) is_balancer: bool,
+}
+
+/// What a connection's task is told beside the requests.
+enum Event {
+    /// It ends here and now.
+    Cut,
+    /// It ends after the answers under way.
+    Ends,
+    /// Something is wrong with it.
+    Trouble(Trouble),
+    /// HTTP/2: the client sends much that says nothing.
+    Noise,
 }
 
 /// Set when the connection shall end after the answers under way.
@@ -138,7 +152,7 @@ impl Client {
     /// Serves, and lets go of accesses whose answers are in the kernel.
     async fn serving<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         std::future::poll_fn(|cx| {
-            let polled: Poll<C::Output> = connection.as_mut().poll(cx);
+            let polled: Poll<C::Output> = clock::turn(|| connection.as_mut().poll(cx));
             self.let_go_if_flushed();
             polled
         })
@@ -291,16 +305,29 @@ async fn serve_http1(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
     let stall = world.config.limits.idle_timeout;
     let mut ending = false;
     let ended = loop {
-        tokio::select! {
+        let goes_on = !ending;
+        let event = async {
+            tokio::select! {
+                biased;
+                () = cut.as_mut() => Event::Cut,
+                _closing = client.draining(), if goes_on => Event::Ends,
+                // The guard sees to idle connections.
+                trouble = client.calls.trouble(None, stall) => Event::Trouble(trouble),
+            }
+        };
+        tokio::pin!(event);
+        let event = tokio::select! {
             biased;
-            () = cut.as_mut() => return,
+            event = WhenWoken::new(event) => event,
             ended = client.serving(connection.as_mut()) => break ended,
-            _closing = client.draining(), if !ending => {
+        };
+        match event {
+            Event::Cut | Event::Noise => return,
+            Event::Ends => {
                 ending = true;
                 connection.as_mut().graceful_shutdown();
             }
-            // The guard sees to idle connections.
-            trouble = client.calls.trouble(None, stall) => {
+            Event::Trouble(trouble) => {
                 core.gate.metrics.cut.with_label_values(&[trouble.as_str()]).inc();
                 return;
             }
@@ -338,28 +365,41 @@ async fn serve_http2(core: &Rc<Core>, world: &World, stream: TlsStream<Socket>, 
     client.calls.expect_first_within(limits.header_timeout);
     let mut ending = false;
     let ended = loop {
-        tokio::select! {
+        let goes_on = !ending;
+        let event = async {
+            tokio::select! {
+                biased;
+                () = cut.as_mut() => Event::Cut,
+                _closing = client.draining(), if goes_on => Event::Ends,
+                () = client.close.wake.notified(), if goes_on => Event::Ends,
+                trouble = client.calls.trouble(Some(idle), idle) => Event::Trouble(trouble),
+                () = noise.heard() => Event::Noise,
+            }
+        };
+        tokio::pin!(event);
+        let event = tokio::select! {
             biased;
-            () = cut.as_mut() => return,
+            event = WhenWoken::new(event) => event,
             ended = client.serving(connection.as_mut()) => break ended,
-            _closing = client.draining(), if !ending => {}
-            () = client.close.wake.notified(), if !ending => {}
-            trouble = client.calls.trouble(Some(idle), idle) => {
+        };
+        let farewell = match event {
+            Event::Cut => return,
+            Event::Ends => false,
+            Event::Trouble(trouble) => {
                 core.gate.metrics.cut.with_label_values(&[trouble.as_str()]).inc();
-                if ending || trouble != Trouble::Idle {
-                    // The client had its time. Dropping resets what is still open.
-                    connection.as_mut().graceful_shutdown();
-                    break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
-                }
+                // The client had its time. Dropping resets what is still open.
+                ending || trouble != Trouble::Idle
             }
-            () = noise.heard() => {
+            Event::Noise => {
                 core.gate.metrics.cut.with_label_values(&["noise"]).inc();
-                connection.as_mut().graceful_shutdown();
-                break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
+                true
             }
-        }
+        };
         ending = true;
         connection.as_mut().graceful_shutdown();
+        if farewell {
+            break tokio::time::timeout(FAREWELL, connection.as_mut()).await.unwrap_or(Ok(()));
+        }
     };
     if let Err(error) = ended {
         if let Some(reason) = why_cut(&error) {

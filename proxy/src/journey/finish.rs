@@ -19,8 +19,9 @@ use super::manner::Manner;
 use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
+use super::tally::Outcome as Counted;
 use super::travel::Outcome;
-use crate::clock::whole_seconds;
+use crate::clock::{self, whole_seconds};
 use crate::console::{
     Action, PROBLEM_JSON, ProblemDetails, ProblemStepUp, RefusalPage, Tone, content_security_policy, problem_json,
 };
@@ -50,7 +51,7 @@ pub(super) struct Finish<'a> {
 pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Result<Outcome, Refusal>) -> Response<Body> {
     let (response, tunnel) = match outcome {
         Ok(Outcome::App(answer, app)) => {
-            let sent = end.core.gate.metrics.bytes.with_label_values(&[&*app, "to_client"]);
+            let sent = end.core.tallies.sent(&end.core.gate.metrics, &app);
             let tunnel = answer.tunnel;
             if let Some(held) = story.held() {
                 held.is_answered(end.ends_with_trailers(&answer.response));
@@ -73,7 +74,6 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
     let length = response.body().size_hint().exact();
     let bodyless = end.method == Method::HEAD
         || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
-    let app = story.app_name().to_owned();
     let (open, recorded) = story.answered(response.status().as_u16(), length).await;
     if let Err(error) = recorded {
         let refused = end.unrecorded(&error.into(), &story);
@@ -94,7 +94,7 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
             end.call.waits_no_more();
             let held = story.release();
             tokio::task::spawn_local(run_tunnel(tunnel, open, gauge, Rc::clone(end.client), Rc::clone(&end.call), held));
-            tracing::debug!(app, "a WebSocket opened");
+            tracing::debug!(app = story.app_name(), "a WebSocket opened");
             response
         }
         None => {
@@ -269,9 +269,7 @@ impl Finish<'_> {
     }
 
     fn count(&self, story: &Story, status: StatusCode) {
-        let metrics = &self.core.gate.metrics;
         let (decision, reason) = story.outcome();
-        let app = story.app_name();
         let class = match status.as_u16() {
             100..=199 => "1xx",
             200..=299 => "2xx",
@@ -279,9 +277,12 @@ impl Finish<'_> {
             400..=499 => "4xx",
             _ => "5xx",
         };
-        let labels = [app, decision.as_str(), reason, method_label(&self.method), class];
-        metrics.requests.with_label_values(&labels).inc();
-        metrics.duration.with_label_values(&[app]).observe(self.started.elapsed().as_secs_f64());
+        let outcome = Counted { decision, reason, method: method_label(&self.method), class };
+        let seconds = clock::instant().saturating_duration_since(self.started).as_secs_f64();
+        match &story.line().app {
+            Some(app) => self.core.tallies.count(&self.core.gate.metrics, app, outcome, seconds),
+            None => self.core.tallies.count(&self.core.gate.metrics, &self.core.no_app, outcome, seconds),
+        }
     }
 
     /// The one answer that goes out before its line is written: the line is kept until it can be.

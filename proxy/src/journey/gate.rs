@@ -13,6 +13,7 @@ use super::candidate::Shadow;
 use super::control::Control;
 use super::metrics::JourneyMetrics;
 use super::signals::Signals;
+use super::tally::Tallies;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::identify_device;
 use crate::identify_user;
 use crate::identify_user::keys::Providers;
 use crate::inventory::Inventory;
+use crate::read::RequestIds;
 use crate::record::Recorder;
 use crate::route::Router;
 use crate::sign_in::SignIn;
@@ -104,6 +106,12 @@ pub(super) struct Core {
     pub(super) recorder: Recorder,
     /// Every access that is under way.
     pub(super) leases: Leases<Rc<Access>>,
+    /// Names its requests.
+    pub(super) ids: RequestIds,
+    /// Counts its answers.
+    pub(super) tallies: Tallies,
+    /// The label of answers that are for no app.
+    pub(super) no_app: Arc<str>,
     /// Finds out who asks.
     pub(super) users: identify_user::Identifier,
     /// Questions made ready.
@@ -136,6 +144,9 @@ impl Core {
             gate,
             recorder,
             leases,
+            ids: RequestIds::new(),
+            tallies: Tallies::default(),
+            no_app: "".into(),
             users,
             prepared: Prepared::new(PREPARED),
             explained: Explained::new(),

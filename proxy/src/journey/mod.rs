@@ -7,6 +7,7 @@ mod access;
 mod answer;
 #[cfg(test)]
 mod answers_tests;
+mod bell;
 mod body;
 mod calls;
 mod candidate;
@@ -30,6 +31,7 @@ mod signals;
 mod socket;
 mod step_up;
 mod story;
+mod tally;
 mod theft;
 mod travel;
 mod warden;

@@ -211,7 +211,7 @@ impl Story {
     }
 
     /// What was decided so far, for metrics: decision, reason.
-    pub(super) fn outcome(&self) -> (Decision, &str) {
+    pub(super) fn outcome(&self) -> (Decision, &'static str) {
         (self.line.decision, self.line.reason)
     }
 

@@ -25,6 +25,7 @@ use super::refusal::Refusal;
 use super::step_up;
 use super::story::Story;
 use super::theft;
+use crate::clock;
 use crate::contain::{Cause, Crowded, StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
@@ -32,7 +33,6 @@ use crate::identify_device::KnownDevice;
 use crate::identify_user::{Ask, Binding, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, RouteRefusal, Routed};
-use crate::secret;
 use crate::sign_in::Reply;
 
 /// What the connection knows of a request beside what hyper read.
@@ -72,16 +72,16 @@ pub(super) async fn travel(
     call: Rc<Call>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let started = tokio::time::Instant::now();
+    let started = clock::instant();
     let manner = Manner::of(request.method(), request.headers());
     let method = request.method().clone();
     let version = request.version();
     let (turn, guard) = hop.http1.map_or((None, None), |(turn, guard)| (turn, Some(guard)));
     let world = core.gate.world.load_full();
     // Without randomness the request has no name, and is refused below.
-    let random = secret::bytes();
+    let random = core.ids.next();
     let now = core.gate.clock.now();
-    let id = RequestId(random.unwrap_or_default());
+    let id = random.unwrap_or(RequestId([0; 16]));
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
     let passage = async {
         random.map_err(|_none| Refusal::NoRandomness)?;

@@ -1,5 +1,7 @@
 //! A request that was read once, into types. The same object is decided on and forwarded.
 
+use std::cell::RefCell;
+
 use http::{HeaderMap, Method, Version};
 
 use super::content::Content;
@@ -51,15 +53,41 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(pub [u8; 16]);
 
-impl RequestId {
-    /// A new one.
+/// Makes the names of one core's requests. Randomness is taken for many at a time: asking for it costs as much as sixteen names.
+#[derive(Debug)]
+pub struct RequestIds(RefCell<(usize, [u8; RequestIds::AT_ONCE])>);
+
+impl RequestIds {
+    const AT_ONCE: usize = 32 * 16;
+
+    /// With nothing in stock.
+    pub fn new() -> Self {
+        Self(RefCell::new((Self::AT_ONCE, [0; Self::AT_ONCE])))
+    }
+
+    /// A new name.
     ///
     /// # Errors
     /// [`NoRandomness`] if the system has none to give.
-    pub fn random() -> Result<Self, NoRandomness> {
-        secret::bytes().map(Self)
+    pub fn next(&self) -> Result<RequestId, NoRandomness> {
+        let mut stock = self.0.borrow_mut();
+        if stock.0 >= Self::AT_ONCE {
+            stock.1 = secret::bytes()?;
+            stock.0 = 0;
+        }
+        let id = stock.1.get(stock.0..).and_then(<[u8]>::first_chunk).copied().ok_or(NoRandomness)?;
+        stock.0 += 16;
+        Ok(RequestId(id))
     }
+}
 
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RequestId {
     /// Its digits. They stand in each line of the record and in each answer.
     pub fn hex(self) -> [u8; 32] {
         let mut hex = [0; 32];
@@ -85,5 +113,24 @@ fn digit(nibble: u8) -> u8 {
 impl std::fmt::Debug for RequestId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RequestId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_is_given_twice_and_all_of_it_is_random() {
+        let ids = RequestIds::new();
+        let names: HashSet<[u8; 16]> = (0..10_000).map(|_| ids.next().unwrap().0).collect();
+        assert_eq!(names.len(), 10_000);
+        // Every bit is as often set as not: 5,000 times, give or take eight standard deviations.
+        for bit in 0..128 {
+            let set = names.iter().filter(|name| name[bit / 8] >> (bit % 8) & 1 == 1).count();
+            assert!((4600..=5400).contains(&set), "bit {bit} is set {set} times");
+        }
     }
 }

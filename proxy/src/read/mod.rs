@@ -20,7 +20,7 @@ mod websocket;
 
 pub use crate::config::{PathRefusal, canonical_path};
 pub use body::{BodyError, BodyMeter, RequestBody, TooLarge};
-pub use clean::{Clean, Kind, RequestId};
+pub use clean::{Clean, Kind, RequestId, RequestIds};
 pub use content::Content;
 pub use frames::{Noise, Quietly};
 pub use glimpse::Glimpse;

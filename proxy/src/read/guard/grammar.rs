@@ -16,6 +16,12 @@ pub(super) fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
+/// Whether all of `bytes` belong to [`VALUE`]. Values are most of a head, so this has no way out in between: the compiler takes many
+/// bytes at once.
+pub(super) fn is_value(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |sound, &byte| sound & (((byte >= b' ') & (byte != 0x7f)) | (byte == b'\t')))
+}
+
 /// Whether all of `bytes` belong to `class`.
 pub(in crate::read) fn all(bytes: &[u8], class: u8) -> bool {
     bytes.iter().all(|byte| is(*byte, class))
@@ -67,5 +73,21 @@ const fn classes() -> [u8; 256] {
             return table;
         }
         byte += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_by_the_piece_are_values_by_the_byte() {
+        for byte in 0..=255_u8 {
+            let mut value = [b'a'; 67];
+            value[41] = byte;
+            assert_eq!(is_value(&value), all(&value, VALUE), "{byte:#x}");
+            assert_eq!(is_value(&[byte]), is(byte, VALUE), "{byte:#x}");
+        }
+        assert!(is_value(b""));
     }
 }

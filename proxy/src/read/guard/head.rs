@@ -1,6 +1,6 @@
 //! The lines of a request's head, judged one by one.
 
-use super::grammar::{self, HOST, PATH, QUERY, TOKEN, VALUE};
+use super::grammar::{self, HOST, PATH, QUERY, TOKEN};
 use super::machine::Bounds;
 use super::refusal::FramingRefusal;
 
@@ -208,7 +208,7 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), FramingRefusal> {
     let (name, rest) = line.split_at_checked(end).ok_or(FramingRefusal::HeaderName)?;
     match rest {
         [b':', value @ ..] if !name.is_empty() => {
-            if !grammar::all(value, VALUE) {
+            if !grammar::is_value(value) {
                 return Err(FramingRefusal::HeaderValue);
             }
             Ok((name, grammar::trim(value)))

@@ -154,7 +154,7 @@ impl Lines {
             let window = input.get(..bound).unwrap_or(input);
             let unfinished = if window.len() == bound { Step::Refused(beyond) } else { Step::More };
             let fresh = window.get(self.scanned..).unwrap_or_default();
-            let Some(found) = fresh.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
+            let Some(found) = memchr::memchr2(b'\r', b'\n', fresh) else {
                 self.scanned = window.len();
                 return unfinished;
             };

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::super::glimpse::Glimpse;
 use super::head::{BodyFraming, HeadFacts};
 use super::refusal::FramingRefusal;
+use crate::clock;
 
 /// What stands behind a call of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl Drop for Turn {
         let mut state = self.shared.lock();
         state.open_turns = state.open_turns.saturating_sub(1);
         if state.open_turns == 0 {
-            state.idle_since = Instant::now();
+            state.idle_since = clock::instant();
             wake(state);
         }
     }
@@ -139,7 +140,7 @@ impl Shared {
             heads: VecDeque::new(),
             numbered: 0,
             open_turns: 0,
-            idle_since: Instant::now(),
+            idle_since: clock::instant(),
             tunnel: None,
             body_pending: false,
             broken: None,

@@ -1,0 +1,115 @@
+//! One reading of the system's clocks for each turn of a task.
+//!
+//! A request asks for the time some thirty times, and each reading costs as much as a lookup in a table. All that a task does
+//! between two waits happens at one moment: so whoever polls it declares a [`turn`], and the clocks are read once in it.
+
+use std::cell::Cell;
+
+use tokio::time::Instant;
+
+use super::source::system_now;
+
+/// What was read in this turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// There is a turn.
+    runs: bool,
+    steady: Option<Instant>,
+    wall: Option<i64>,
+}
+
+thread_local! {
+    static TURN: Cell<Turn> = const { Cell::new(Turn { runs: false, steady: None, wall: None }) };
+}
+
+/// Ends the turn, also if the task panics: time must not stand still for whoever comes after it.
+struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        TURN.set(Turn::default());
+    }
+}
+
+/// Runs `poll`, during which time stands still. A turn within a turn is part of it.
+pub fn turn<R>(poll: impl FnOnce() -> R) -> R {
+    if TURN.get().runs {
+        return poll();
+    }
+    TURN.set(Turn { runs: true, ..Turn::default() });
+    let _ends = Ends;
+    poll()
+}
+
+/// The steady clock, as of this turn if there is one.
+pub fn instant() -> Instant {
+    let turn = TURN.get();
+    if let Some(steady) = turn.steady {
+        return steady;
+    }
+    let steady = Instant::now();
+    if turn.runs {
+        TURN.set(Turn { steady: Some(steady), ..turn });
+    }
+    steady
+}
+
+/// The system's time of day, as of this turn if there is one: milliseconds since 1970.
+pub(super) fn wall() -> i64 {
+    let turn = TURN.get();
+    if let Some(wall) = turn.wall {
+        return wall;
+    }
+    let wall = system_now();
+    if turn.runs {
+        TURN.set(Turn { wall: Some(wall), ..turn });
+    }
+    wall
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn until_it_moves(from: Instant) {
+        while Instant::now() == from {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn time_stands_still_in_a_turn_and_only_there() {
+        let before = instant();
+        until_it_moves(before);
+        assert_ne!(instant(), before);
+        turn(|| {
+            let first = instant();
+            let day = wall();
+            until_it_moves(first);
+            assert_eq!(instant(), first);
+            assert_eq!(turn(instant), first, "a turn within it is part of it");
+            assert_eq!(instant(), first);
+            assert_eq!(wall(), day);
+        });
+        let after = instant();
+        until_it_moves(after);
+        assert_ne!(instant(), after);
+    }
+
+    #[test]
+    fn a_turn_that_panics_ends_too() {
+        let seen = Cell::new(None);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            turn(|| {
+                seen.set(Some(instant()));
+                std::panic::resume_unwind(Box::new("the task"));
+            });
+        }));
+        assert!(panicked.is_err());
+        let stale = seen.get().unwrap();
+        until_it_moves(stale);
+        assert_ne!(instant(), stale);
+    }
+}
