@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::harness::{House, POLICIES, Said, allowed, refused, run, sekisho, tool};
+use crate::harness::{Authority, House, POLICIES, Said, allowed, jwks, refused, run, sekisho, tool};
 
 fn page(name: &str) -> String {
     std::fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(name)).unwrap()
@@ -188,6 +188,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "devices.md",
         "monitoring.md",
         "operations.md",
+        "performance.md",
         "policies.md",
     ];
     let pages = pages.into_iter().chain(["record.md", "policy-reference.md", "protect-your-app.md", "sign-in.md", "threats.md"]);
@@ -202,6 +203,38 @@ fn every_link_of_the_manual_leads_somewhere() {
         }
     }
     assert!(followed > 30, "{followed}");
+}
+
+/// A benchmark of proxies writes PKI, listening address and upstream into this configuration, and starts the gate with it as it is.
+#[tokio::test]
+async fn the_configuration_for_load_is_one() {
+    let template = concat!(env!("CARGO_MANIFEST_DIR"), "/load/sekisho.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("pki");
+    std::fs::create_dir(&keys).unwrap();
+    let authority = Authority::new("Root of the load");
+    let server = authority.server(["localhost", "proxy.bench"]);
+    for (name, text) in
+        [("ca.pem", authority.pem()), ("server.pem", server.chain), ("server.key", server.key), ("jwks.json", jwks([]))]
+    {
+        std::fs::write(keys.join(name), text).unwrap();
+    }
+    let text = std::fs::read_to_string(template).unwrap();
+    let text = text.replace("{PKI}", &keys.display().to_string());
+    let text = text.replace("{LISTEN}", "127.0.0.1:8420").replace("{UPSTREAM}", "127.0.0.1:9100");
+    let check = async |name: &str, text: &str| {
+        let config = folder.path().join(name);
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(sekisho());
+        command.arg("check").arg("--config").arg(config);
+        run(command, "").await
+    };
+    let said = check("load.toml", &text).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    // Nothing is left to be filled in, and the check looks at what was.
+    assert!(!text.lines().any(|line| !line.starts_with('#') && line.contains("= \"{")), "{text}");
+    let said = check("other.toml", &text.replace("proxy.bench", "proxy.elsewhere")).await;
+    assert!(said.code == Some(1) && said.err.contains("proxy.elsewhere"), "{said:?}");
 }
 
 /// As GitHub names them in addresses.
