@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::harness::{Authority, House, POLICIES, Said, allowed, jwks, refused, run, sekisho, tool};
+use crate::harness::{Authority, House, POLICIES, Said, Signer, allowed, jwks, refused, run, sekisho, tool};
 
 fn page(name: &str) -> String {
     std::fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).join(name)).unwrap()
@@ -213,10 +213,13 @@ async fn the_configuration_for_load_is_one() {
     let keys = folder.path().join("pki");
     std::fs::create_dir(&keys).unwrap();
     let authority = Authority::new("Root of the load");
-    let server = authority.server(["localhost", "proxy.bench"]);
-    for (name, text) in
-        [("ca.pem", authority.pem()), ("server.pem", server.chain), ("server.key", server.key), ("jwks.json", jwks([]))]
-    {
+    let (server, signer) = (authority.server(["localhost", "proxy.bench"]), Signer::es256("es256"));
+    for (name, text) in [
+        ("ca.pem", authority.pem()),
+        ("server.pem", server.chain),
+        ("server.key", server.key),
+        ("jwks.json", jwks([signer.jwk()])),
+    ] {
         std::fs::write(keys.join(name), text).unwrap();
     }
     let text = std::fs::read_to_string(template).unwrap();

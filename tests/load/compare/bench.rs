@@ -165,6 +165,7 @@ impl Bench {
             credentials: theirs.clone(),
             hosts: vec![setup::host(1)],
             connections: None,
+            devices: DEVICES,
         }));
         all
     }
@@ -178,6 +179,7 @@ impl Bench {
             credentials: self.tokens(algorithm),
             hosts: vec![setup::host(1)],
             connections: None,
+            devices: DEVICES,
         }
     }
 
@@ -193,7 +195,7 @@ impl Bench {
             for algorithm in ALGORITHMS {
                 let good = self.keys.tokens("good", algorithm, 1);
                 for (name, credentials) in self.keys.bad(algorithm).into_iter().chain([("good", good)]) {
-                    let contender = Contender { credentials, ..contender.clone() };
+                    let contender = Contender { credentials, devices: 1, ..contender.clone() };
                     let outcome = contest::one(self.machine, &self.keys.folder, &task, &contender, 0);
                     let shown = format!(
                         "{}: a token with a bad {name}, {algorithm:?}: {outcome:?}\n{}",

@@ -19,6 +19,8 @@ pub(crate) struct Contender {
     pub(crate) hosts: Vec<String>,
     /// Connections, where contenders differ in that.
     pub(crate) connections: Option<usize>,
+    /// Devices that have header lines.
+    pub(crate) devices: usize,
 }
 
 /// What everybody has to do.
@@ -65,8 +67,8 @@ pub(crate) fn rounds(machine: Machine, keys: &Path, task: &Task, contenders: &[C
             let outcome = one(machine, keys, task, contender, round);
             results[turn].answers += outcome.answers;
             let bad = outcome.refused + outcome.broken;
-            if bad > 0 {
-                eprintln!("  {}: {bad} bad of {}: {:?}", contender.name, outcome.good + bad, outcome.problem);
+            if let Some(problem) = &outcome.problem {
+                eprintln!("  {}: {bad} bad of {}: {problem}", contender.name, outcome.good + bad);
             }
             results[turn].outcomes.push(outcome);
         }
@@ -84,7 +86,7 @@ pub(crate) fn one(machine: Machine, keys: &Path, task: &Task, contender: &Conten
         watched: contender.process,
         upstream: machine.upstream,
         keys: keys.to_owned(),
-        devices: super::keys::DEVICES,
+        devices: contender.devices,
         credentials: contender.credentials.to_string_lossy().replace("{round}", &round.to_string()).into(),
         take: task.take,
         hosts: contender.hosts.clone(),

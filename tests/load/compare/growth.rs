@@ -32,25 +32,23 @@ struct Step {
 
 pub(crate) fn run(bench: &Bench, page: &mut Page) {
     let mut lines = Vec::new();
-    let mut words = String::new();
     for axis in AXES.iter().filter(|axis| axis.name.contains(bench.options.only.as_str())) {
         eprintln!("{}", axis.name);
         let steps = axis.measure(bench);
         let text = axis.table(&steps);
         page.put(&format!("growth-{}", axis.name), &text);
-        words.push_str(&text);
         let first = median(&steps[0].costs);
         let points = steps.iter().map(|step| (step.count as f64, median(&step.costs) / first)).collect();
         lines.push(Line { name: axis.name, points });
-    }
-    if let Some(path) = &page.path {
-        std::fs::write(path.with_extension("svg"), plot::draw(&lines)).unwrap();
+        if let Some(path) = &page.path {
+            std::fs::write(path.with_extension("svg"), plot::draw(&lines)).unwrap();
+        }
     }
 }
 
 impl Axis {
     fn measure(&self, bench: &Bench) -> Vec<Step> {
-        let mut task = Task {
+        let task = Task {
             way: Way::Http1,
             take: Take::Same,
             path: "/small",
@@ -77,12 +75,11 @@ impl Axis {
                 if self.name == SESSIONS {
                     contender.credentials.clone_from(&gate.cookies);
                     contender.hosts = vec![setup::host(1)];
+                    contender.devices = size.sessions.min(DEVICES);
                 }
                 contender
             })
             .collect();
-        // Thousands of connections have their handshakes behind them before anything is measured.
-        task.warm_up = 1.0;
         let results = contest::rounds(bench.machine, &bench.keys.folder, &task, &contenders, bench.options.rounds);
         let steps = self.steps.iter().zip(&results).enumerate().map(|(at, (count, results))| {
             let gate = &mut gates[if own_gates { at } else { 0 }];

@@ -33,24 +33,19 @@ impl Feed {
             let ask = Ask { host, credential: credential.to_owned(), text: text.into_bytes() };
             asks[number % order.devices].push(ask);
         }
-        // A device without a line of its own borrows its neighbour's.
-        let (whole, len) = (asks.clone(), asks.len());
-        for (device, own) in asks.iter_mut().enumerate().filter(|(_, own)| own.is_empty()) {
-            *own = (1..len).map(|by| &whole[(device + by) % len]).find(|other| !other.is_empty()).cloned().unwrap_or_default();
-        }
-        Self { next: vec![0; len], asks, take: order.take }
+        Self { next: vec![0; order.devices], asks, take: order.take }
     }
 
-    /// What connection `number` asks next; `None` when everything was asked.
+    /// What connection `number` asks next; `None` when everything was asked, or its device has nothing to show.
     pub(super) fn next(&mut self, number: usize) -> Option<&Ask> {
         let device = number % self.asks.len();
         let asks = &self.asks[device];
         let at = match self.take {
-            Take::Same => number / self.asks.len() % asks.len(),
+            Take::Same => (number / self.asks.len()).checked_rem(asks.len())?,
             Take::Turn | Take::Once => {
                 let at = self.next[device];
                 self.next[device] += 1;
-                if self.take == Take::Turn { at % asks.len() } else { at }
+                if self.take == Take::Turn { at.checked_rem(asks.len())? } else { at }
             }
         };
         asks.get(at)

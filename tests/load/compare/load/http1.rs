@@ -27,6 +27,8 @@ struct Load<'a> {
     opened: usize,
     /// Connections that had no answer yet.
     opening: usize,
+    /// All have had their first answer; until then, those that have wait for the others.
+    running: bool,
 }
 
 pub(super) fn run(order: &Order) -> Outcome {
@@ -48,6 +50,7 @@ pub(super) fn run(order: &Order) -> Outcome {
         tally: Tally::new(order),
         opened: 0,
         opening: 0,
+        running: matches!(order.way, Way::Connections | Way::WebSocket),
     };
     load.go();
     load.tally.into_outcome()
@@ -64,6 +67,9 @@ impl Load<'_> {
                 if self.order.way == Way::Idle {
                     return self.rest(&mut events, &mut buffers);
                 }
+                if !self.running {
+                    self.start();
+                }
                 self.tally.look();
             }
             // What is under way is waited for, so that the record has a line for each answer; but not for ever.
@@ -72,6 +78,18 @@ impl Load<'_> {
             }
         }
         self.tally.end();
+    }
+
+    /// Everybody asks at once.
+    fn start(&mut self) {
+        self.running = true;
+        for slot in 0..self.connections.len() {
+            if let Some(mut connection) = self.connections[slot].take() {
+                let ended = self.next(&mut connection);
+                self.connections[slot] = Some(connection);
+                self.look_after(slot, ended, Ok(()));
+            }
+        }
     }
 
     fn goes_on(&self) -> bool {
@@ -135,7 +153,14 @@ impl Load<'_> {
         let Some(mut connection) = self.connections[slot].take() else { return };
         let mut done = false;
         let read = connection.read(buffers, |connection, came| done |= self.came(connection, came));
-        match read.and_then(|()| connection.flush()) {
+        self.connections[slot] = Some(connection);
+        self.look_after(slot, done, read);
+    }
+
+    /// Sends what is to be sent, and ends the connection if it is done or broken.
+    fn look_after(&mut self, slot: usize, done: bool, so_far: io::Result<()>) {
+        let Some(mut connection) = self.connections[slot].take() else { return };
+        match so_far.and_then(|()| connection.flush()) {
             Ok(()) if !done => return self.connections[slot] = Some(connection),
             Ok(()) => {}
             Err(_) if done => {}
@@ -168,15 +193,19 @@ impl Load<'_> {
                 connection.send(&FRAME, FRAME.len() - MASK);
                 false
             }
-            Way::Http1 | Way::Http2 => {
-                let Some(ask) = self.feed.next(connection.number) else {
-                    self.tally.end();
-                    return true;
-                };
-                connection.ask(&ask.text, Instant::now());
-                false
-            }
+            _ if !self.running => false,
+            Way::Http1 | Way::Http2 => self.next(connection),
         }
+    }
+
+    /// Asks what is next; whether there is nothing more to ask.
+    fn next(&mut self, connection: &mut Connection) -> bool {
+        let Some(ask) = self.feed.next(connection.number) else {
+            self.tally.end();
+            return true;
+        };
+        connection.ask(&ask.text, Instant::now());
+        false
     }
 }
 
