@@ -65,7 +65,7 @@ fn what_the_environment_says_wrongly_is_named() {
     assert_eq!(
         problems,
         [
-            "identity_provider[0].client_secret_file (line 32): the secret is also given by SEKISHO_IDENTITY_PROVIDER_CORP_CLIENT_SECRET; \
+            "identity_provider[0].client_secret_file (line 33): the secret is also given by SEKISHO_IDENTITY_PROVIDER_CORP_CLIENT_SECRET; \
              give it in one place",
             "SEKISHO_CORES: it has to be a whole number",
             "SEKISHO_STAET: no setting has this name; did you mean SEKISHO_STATE?",
