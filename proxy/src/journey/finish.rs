@@ -14,6 +14,7 @@ use super::calls::Call;
 use super::connection::Client;
 use super::device;
 use super::gate::{Core, World};
+use super::leftover;
 use super::logout;
 use super::manner::Manner;
 use super::refusal::Refusal;
@@ -29,7 +30,7 @@ use crate::contain::Crowded;
 use crate::forward::{Tunnel, TunnelEnd};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::Cookie;
-use crate::read::{GuardHandle, Turn};
+use crate::read::{GuardHandle, Leftover, Turn};
 use crate::record::{Decision, Ending, Open};
 use crate::route::RouteRefusal;
 use crate::sign_in::{Needed, StepUpRefusal};
@@ -45,6 +46,8 @@ pub(super) struct Finish<'a> {
     pub(super) turn: Option<Turn>,
     pub(super) guard: Option<GuardHandle>,
     pub(super) call: Rc<Call>,
+    /// HTTP/2: where the body went that nobody read.
+    pub(super) leftover: Option<Leftover>,
 }
 
 /// Makes the answer, writes its line, counts it, and hands it to hyper.
@@ -69,6 +72,9 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
             (end.refuse(&refusal, &mut story), None)
         }
     };
+    if let Some(unread) = end.leftover.as_ref().and_then(Leftover::take) {
+        tokio::task::spawn_local(leftover::drain(unread));
+    }
     let mut response = response;
     end.framing(&mut response);
     let length = response.body().size_hint().exact();

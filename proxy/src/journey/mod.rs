@@ -19,6 +19,7 @@ mod enrolling;
 mod finish;
 mod gate;
 mod landing;
+mod leftover;
 mod logout;
 mod manner;
 mod mend;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::header::ORIGIN;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::access::{Access, Held};
 use super::body::Body;
@@ -31,7 +31,7 @@ use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Ask, Binding, KnownUser};
-use crate::read::{GuardHandle, Head, Kind, ReadRefusal, Reader, RequestId, Turn};
+use crate::read::{GuardHandle, Head, Kind, Leftover, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, RouteRefusal, Routed};
 use crate::sign_in::Reply;
 
@@ -77,6 +77,7 @@ pub(super) async fn travel(
     let method = request.method().clone();
     let version = request.version();
     let (turn, guard) = hop.http1.map_or((None, None), |(turn, guard)| (turn, Some(guard)));
+    let leftover = (guard.is_none() && !request.body().is_end_stream()).then(Leftover::default);
     let world = core.gate.world.load_full();
     // Without randomness the request has no name, and is refused below.
     let random = core.ids.next();
@@ -85,13 +86,14 @@ pub(super) async fn travel(
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
     let passage = async {
         random.map_err(|_none| Refusal::NoRandomness)?;
-        pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, &mut story).await
+        pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, leftover.clone(), &mut story).await
     };
     let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
         core.gate.metrics.panics.inc();
         Err(Refusal::Panicked)
     });
-    finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard, call }, story, outcome).await
+    finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard, call, leftover }, story, outcome)
+        .await
 }
 
 #[expect(clippy::too_many_arguments, reason = "the hallway hands each room what it needs; a bundle would only rename the list")]
@@ -104,6 +106,7 @@ async fn pass(
     guarded: bool,
     manner: Manner,
     request: Request<Incoming>,
+    leftover: Option<Leftover>,
     story: &mut Story,
 ) -> Result<Outcome, Refusal> {
     // read
@@ -116,7 +119,7 @@ async fn pass(
         None if guarded => return Err(ReadRefusal::Unguarded.into()),
         None => None,
     };
-    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at());
+    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at(), leftover);
     let clean = clean.map_err(|unread| {
         story.unread(unread.seen);
         unread.why

@@ -21,7 +21,7 @@ mod websocket;
 pub use crate::config::{PathRefusal, canonical_path};
 pub use body::{BodyError, BodyMeter, RequestBody, TooLarge};
 pub use clean::{Clean, Kind, RequestId, RequestIds};
-pub use content::Content;
+pub use content::{Content, Leftover};
 pub use frames::{Noise, Quietly};
 pub use glimpse::Glimpse;
 pub use guard::{FramingRefusal, GuardHandle, GuardedIo, Head, HeadFacts, Turn};

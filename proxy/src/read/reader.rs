@@ -6,7 +6,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::clean::{Clean, Kind, RequestId};
-use super::content::Content;
+use super::content::{Content, Leftover, Stream};
 use super::glimpse::Glimpse;
 use super::guard::{BodyFraming, HeadFacts};
 use super::refusal::ReadRefusal;
@@ -58,7 +58,7 @@ impl Reader {
     }
 
     /// The one meaning of `request`. For HTTP/1, `facts` is what the guard knows of it
-    /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`.
+    /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`. What nobody reads of its body goes to `leftover`.
     ///
     /// # Errors
     /// [`Unread`] if it has none.
@@ -68,16 +68,17 @@ impl Reader {
         facts: Option<&HeadFacts>,
         id: RequestId,
         at: Timestamp,
+        leftover: Option<Leftover>,
     ) -> Result<Clean, Unread> {
         let length = request.body().size_hint().exact();
         // Taken off first, so that no path leaves it in the extensions.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
+        let body = Content::Streaming(Stream::new(body, leftover));
         let head = self.head(&mut parts, facts, length == Some(0));
         let head = head.map_err(|why| Unread { why, seen: Glimpse::of_parts(&parts) })?;
         let CleanHead { method, host, path, query, headers, kind, version } = head;
         let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
-        let body = Content::Streaming(body);
         Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
     }
 

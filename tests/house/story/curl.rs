@@ -34,3 +34,37 @@ async fn curl_gets_in_with_certificate_and_token() {
         assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{what}: {}", said.err);
     }
 }
+
+/// Who is refused while it still sends sees why: the stream is not reset before it could look.
+#[tokio::test]
+async fn curl_sees_a_refusal_while_it_still_sends() {
+    let house = House::plan().set("limits", "body = \"1MiB\"").open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    house.signed_in(&laptop, "alice").await;
+    let (certificate, key) = (laptop.folder.join("device.pem"), laptop.folder.join("device.key"));
+    let token = format!("Authorization: Bearer {}", house.idp.token("alice", Some(laptop.thumbprint())));
+    house.write("large", &"x".repeat(8 << 20));
+    let large = format!("@{}", house.path().join("large").display());
+    let common = ["--cert", certificate.to_str().unwrap(), "--key", key.to_str().unwrap(), "-w", "%{http_code}", "-X", "POST"];
+    let nobody = [house.url("wiki", "/nobody"), house.url("wiki", "/no//body")];
+    let alice = house.url("wiki", "/large");
+    for version in ["--http2", "--http1.1"] {
+        for (what, arguments, status, reason) in [
+            ("nobody is signed in", vec![nobody[0].as_str()], "401", "no_credential"),
+            ("it cannot be understood", vec![nobody[1].as_str()], "400", "path_empty_segment"),
+            ("its length is too large", vec!["-H", &token, &alice], "413", "body_too_large"),
+            (
+                "it grows too large",
+                vec!["-H", "Content-Length:", "-H", "Transfer-Encoding: chunked", "-H", &token, &alice],
+                "413",
+                "body_too_large",
+            ),
+        ] {
+            for _ in 0..5 {
+                let said = curl(&house, &[&common[..], &[version, "--data-binary", &large], &arguments].concat()).await;
+                let fits = said.out.contains(&format!("\"reason\":\"{reason}\"")) && said.out.ends_with(status);
+                assert!(said.code == Some(0) && fits, "{what}, {version}: {:?} {} {}", said.code, said.out, said.err);
+            }
+        }
+    }
+}

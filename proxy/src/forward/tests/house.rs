@@ -33,7 +33,7 @@ use crate::forward::tunnel::TunnelEnd;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::{Binding, KnownUser};
 use crate::inventory::{DeviceStatus, samples};
-use crate::read::{Clean, Content, Kind, RequestId};
+use crate::read::{Clean, Kind, RequestId};
 use crate::route::Routed;
 use crate::secret::Digest;
 use crate::tls::{Alpn, Resumable, SecureConnection};
@@ -261,7 +261,7 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
         kind,
         version: parts.version,
         length: body.size_hint().exact(),
-        body: Content::Streaming(body),
+        body: body.into(),
         upgrade: websocket.then_some(on_upgrade),
     };
     let routed = Routed { request: clean, app: Arc::clone(&inner.app.borrow()), public: false };
