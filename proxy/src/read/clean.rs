@@ -55,14 +55,12 @@ pub struct RequestId(pub [u8; 16]);
 
 /// Makes the names of one core's requests. Randomness is taken for many at a time: asking for it costs as much as sixteen names.
 #[derive(Debug)]
-pub struct RequestIds(RefCell<(usize, [u8; RequestIds::AT_ONCE])>);
+pub struct RequestIds(RefCell<(usize, [u8; IN_STOCK])>);
 
 impl RequestIds {
-    const AT_ONCE: usize = 32 * 16;
-
     /// With nothing in stock.
     pub fn new() -> Self {
-        Self(RefCell::new((Self::AT_ONCE, [0; Self::AT_ONCE])))
+        Self(RefCell::new((IN_STOCK, [0; IN_STOCK])))
     }
 
     /// A new name.
@@ -71,7 +69,7 @@ impl RequestIds {
     /// [`NoRandomness`] if the system has none to give.
     pub fn next(&self) -> Result<RequestId, NoRandomness> {
         let mut stock = self.0.borrow_mut();
-        if stock.0 >= Self::AT_ONCE {
+        if stock.0 >= IN_STOCK {
             stock.1 = secret::bytes()?;
             stock.0 = 0;
         }
@@ -115,6 +113,9 @@ impl std::fmt::Debug for RequestId {
         write!(f, "RequestId({self})")
     }
 }
+
+/// Random bytes that are taken at once: 32 names.
+const IN_STOCK: usize = 32 * 16;
 
 #[cfg(test)]
 mod tests {

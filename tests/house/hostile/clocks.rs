@@ -21,8 +21,8 @@ struct Scene {
 impl Scene {
     async fn of(plan: Plan) -> Self {
         // What the loader does not find it leaves out, with a word in the log that nobody reads.
-        let libraries = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join(LIBRARY));
-        let library = libraries.filter(|path| path.exists()).next().expect("no libfaketime: run `tests/install` first");
+        let mut libraries = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join(LIBRARY));
+        let library = libraries.find(|path| path.exists()).expect("no libfaketime: run `tests/install` first");
         let words = format!(
             "export LD_PRELOAD={} FAKETIME_TIMESTAMP_FILE=$PWD/{FILE} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1",
             library.display()
