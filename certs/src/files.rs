@@ -21,6 +21,14 @@ pub enum FileError {
     /// It is a folder, a device, a pipe or a socket.
     #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    /// Somebody else than root and the gate's own user can change it.
+    #[error("{path} holds a secret, and belongs to another user ({owner}), who can change it; give it to root or to the user that reads it", path = .path.display())]
+    ForeignOwner {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+    },
     /// Others than its owner can read or change a private file.
     #[error("{path} holds a secret, but has mode {mode:04o}, so that others can use it; run: chmod {advice} {path}", path = .path.display())]
     NotPrivate {
@@ -64,6 +72,13 @@ pub enum Readers {
 }
 
 impl FileError {
+    fn of_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Self> {
+        let owner = metadata.uid();
+        // The process's own entry belongs to whom it runs as.
+        let ours = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == owner);
+        if owner == 0 || ours { Ok(()) } else { Err(Self::ForeignOwner { path: path.to_owned(), owner }) }
+    }
+
     /// Whether a private file is refused only since others can read it: nobody else can change it.
     pub fn is_only_about_reading(&self) -> bool {
         matches!(self, Self::NotPrivate { mode, .. } if mode & OTHERS_CHANGE == 0)
@@ -94,8 +109,13 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
 fn read_unless(path: &Path, forbidden: impl FnOnce(&fs::Metadata) -> u32) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let (mut file, metadata) = open(path)?;
     let mode = metadata.mode() & 0o7777;
-    if mode & forbidden(&metadata) != 0 {
+    let forbidden = forbidden(&metadata);
+    if mode & forbidden != 0 {
         return Err(FileError::NotPrivate { path: path.to_owned(), mode, advice: "600" });
+    }
+    // Where nobody else can read it, a file that we can read is our own or root's.
+    if forbidden == OTHERS_CHANGE {
+        FileError::of_owner(path, &metadata)?;
     }
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).min(MAX_BYTES)));
     read_to_end(&mut file, path, &mut content)?;
@@ -321,6 +341,20 @@ mod tests {
                 let error = read_secret(&path, readers).unwrap_err();
                 assert!(matches!(error, FileError::NotPrivate { .. }) && !error.is_only_about_reading(), "{mode:o}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_roots_or_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        write_private(&path, b"x").unwrap();
+        set_mode(&path, 0o644);
+        assert!(read_secret(&path, Readers::Others).is_ok());
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&path, Some(54_321), None).is_ok() {
+            let error = read_secret(&path, Readers::Others).unwrap_err();
+            assert!(matches!(error, FileError::ForeignOwner { owner: 54_321, .. }), "{error}");
         }
     }
 

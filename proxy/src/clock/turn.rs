@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::source::system_now;
 
-/// What was read in this turn.
+/// Whether there is a turn, and what was read in it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Turn {
-    /// There is a turn.
-    runs: bool,
-    steady: Option<Instant>,
-    wall: Option<i64>,
+enum Turn {
+    #[default]
+    None,
+    Begun,
+    Read(Instant, i64),
 }
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn { runs: false, steady: None, wall: None }) };
+    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
 }
 
 /// Ends the turn, also if the task panics: time must not stand still for whoever comes after it.
@@ -33,38 +33,36 @@ impl Drop for Ends {
 
 /// Runs `poll`, during which time stands still. A turn within a turn is part of it.
 pub fn turn<R>(poll: impl FnOnce() -> R) -> R {
-    if TURN.get().runs {
+    if !matches!(TURN.get(), Turn::None) {
         return poll();
     }
-    TURN.set(Turn { runs: true, ..Turn::default() });
+    TURN.set(Turn::Begun);
     let _ends = Ends;
     poll()
 }
 
 /// The steady clock, as of this turn if there is one.
 pub fn instant() -> Instant {
-    let turn = TURN.get();
-    if let Some(steady) = turn.steady {
-        return steady;
-    }
-    let steady = Instant::now();
-    if turn.runs {
-        TURN.set(Turn { steady: Some(steady), ..turn });
-    }
-    steady
+    read().map_or_else(Instant::now, |(steady, _)| steady)
 }
 
 /// The system's time of day, as of this turn if there is one: milliseconds since 1970.
 pub(super) fn wall() -> i64 {
-    let turn = TURN.get();
-    if let Some(wall) = turn.wall {
-        return wall;
+    read().map_or_else(system_now, |(_, wall)| wall)
+}
+
+/// Both clocks, if there is a turn. They are read in the same breath: what lies between two readings looks as if the time of day had
+/// jumped.
+fn read() -> Option<(Instant, i64)> {
+    match TURN.get() {
+        Turn::None => None,
+        Turn::Read(steady, wall) => Some((steady, wall)),
+        Turn::Begun => {
+            let (steady, wall) = (Instant::now(), system_now());
+            TURN.set(Turn::Read(steady, wall));
+            Some((steady, wall))
+        }
     }
-    let wall = system_now();
-    if turn.runs {
-        TURN.set(Turn { wall: Some(wall), ..turn });
-    }
-    wall
 }
 
 #[cfg(test)]

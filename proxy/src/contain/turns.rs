@@ -130,7 +130,7 @@ impl Turns {
         let (called, call) = oneshot::channel();
         let waiter = Waiter { number, called };
         let network = if state.knows(client) {
-            if state.first.len() >= MOST_OF_ONE {
+            if state.first.len() >= MOST {
                 return Err(Busy);
             }
             state.first.push_back(waiter);

@@ -43,6 +43,8 @@ pub(super) struct Client {
     /// What was found out about its certificate.
     pub(super) memory: Memory,
     calls: Rc<Calls>,
+    /// Bodies of refused requests that are still heard.
+    pub(super) drains: Rc<Cell<usize>>,
     /// What it told of itself.
     pub(super) sighted: Sighted,
     close: CloseSoon,
@@ -237,6 +239,7 @@ pub(super) async fn serve(core: Rc<Core>, mut socket: TcpStream, peer: Peer, mut
         secure,
         memory: Memory::default(),
         calls: Calls::new(),
+        drains: Rc::default(),
         sighted: Sighted::default(),
         close: CloseSoon::default(),
         drain,

@@ -72,8 +72,10 @@ pub(super) async fn finish(mut end: Finish<'_>, mut story: Story, outcome: Resul
             (end.refuse(&refusal, &mut story), None)
         }
     };
-    if let Some(unread) = end.leftover.as_ref().and_then(Leftover::take) {
-        tokio::task::spawn_local(leftover::drain(unread));
+    if let Some(unread) = end.leftover.as_ref().and_then(Leftover::take)
+        && let Some(place) = leftover::Place::on(&end.client.drains)
+    {
+        tokio::task::spawn_local(leftover::drain(unread, place));
     }
     let mut response = response;
     end.framing(&mut response);

@@ -26,7 +26,7 @@ impl Glimpse {
         let target = until(target, |byte| byte.is_ascii_whitespace());
         let (authority, path) = parts_of(target);
         let field = lines.take_while(|line| !line.is_empty()).find_map(host_field);
-        Self { method: token(method), host: host(authority.or(field).unwrap_or_default()), path: shown(path, PATH) }
+        Self { method: token(method), host: host(authority.or(field).unwrap_or_default()), path: path_shown(path) }
     }
 
     /// Of what hyper read.
@@ -34,7 +34,7 @@ impl Glimpse {
         let field = || parts.headers.get(HOST).map(|value| host(value.as_bytes()));
         let target = parts.uri.authority().map(|authority| host(authority.as_str().as_bytes()));
         let host = target.or_else(field).unwrap_or_default();
-        Self { method: token(parts.method.as_str().as_bytes()), host, path: shown(parts.uri.path().as_bytes(), PATH) }
+        Self { method: token(parts.method.as_str().as_bytes()), host, path: path_shown(parts.uri.path().as_bytes()) }
     }
 }
 
@@ -54,6 +54,10 @@ fn parts_of(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     });
     let Some(rest) = rest else { return (None, b"") };
+    // Whoever writes a password with a `/` in it means something else by it than we do.
+    if until(rest, |byte| byte == b'/').len() < rest.iter().rposition(|byte| *byte == b'@').unwrap_or_default() {
+        return (Some(b""), b"");
+    }
     let authority = until(rest, |byte| byte == b'/');
     (Some(authority), rest.get(authority.len()..).unwrap_or_default())
 }
@@ -69,6 +73,16 @@ fn host(authority: &[u8]) -> Box<str> {
     let port = host.iter().rposition(|byte| *byte == b':').filter(|at| host.iter().skip(at + 1).all(u8::is_ascii_digit));
     let host = port.and_then(|at| host.get(..at)).unwrap_or(host);
     shown(&host.to_ascii_lowercase(), HOST_NAME)
+}
+
+/// Up to a path's first parameter: apps have put sessions there (`;jsessionid=…`).
+fn path_shown(path: &[u8]) -> Box<str> {
+    let encoded = |at: &usize| path.get(*at..).is_some_and(|rest| rest.starts_with(b"%3B") || rest.starts_with(b"%3b"));
+    let end = (0..path.len()).find(|at| path.get(*at) == Some(&b';') || encoded(at));
+    match end.and_then(|end| path.get(..end)) {
+        Some(before) => format!("{};…", shown(before, PATH)).into(),
+        None => shown(path, PATH),
+    }
 }
 
 fn shown(bytes: &[u8], most: usize) -> Box<str> {
@@ -122,6 +136,11 @@ mod tests {
                 "\r\n\r\nGET https://ana:SECRET@Wiki.example/b#SECRET HTTP/1.1\r\nHost: other.example",
                 ["GET", "wiki.example", "/b"],
             ),
+            ("GET /a;jsessionid=SECRET/b HTTP/1.1\r\nHost: wiki.example\r\n", ["GET", "wiki.example", "/a;…"]),
+            ("GET /a%3bv=SECRET HTTP/1.1\r\nHost: wiki.example\r\n", ["GET", "wiki.example", "/a;…"]),
+            ("GET https://ana:SEC/RET@wiki.example/b HTTP/1.1\r\nHost: a\r\n", ["GET", "", ""]),
+            ("GET https://wiki.example/@ana HTTP/1.1\r\nHost: a\r\n", ["GET", "", ""]),
+            ("GET /@ana HTTP/1.1\r\nHost: a\r\n", ["GET", "a", "/@ana"]),
             ("GET /a b?c HTTP/1.1\r\nHost: ana:SECRET@wiki.example\r\nHost: b\r\n", ["GET", "wiki.example", "/a"]),
             ("OPTIONS * HTTP/1.1\r\n\r\nHost: of-the-body\r\n", ["OPTIONS", "", "*"]),
             ("G(T /a\u{1b}[2J\u{e9}\" HTTP/1.1\r\n", ["", "", "/a%1B[2J%C3%A9\""]),

@@ -93,7 +93,9 @@ pub struct Logout {
 /// What is known of earlier logouts; outlives reloads.
 #[derive(Debug)]
 pub(super) struct Logouts {
-    throttle: Throttle,
+    strangers: Throttle,
+    /// Those whose tokens were right lately: whoever shares their address does not silence them so easily.
+    known: Throttle,
     /// Signatures are checked in turn.
     turns: Turns,
     /// Tokens that were used, until they are too old anyway.
@@ -126,7 +128,7 @@ impl SignIn {
     /// The cheapest first: what fails before the signature is looked at costs its sender an attempt, and nobody else anything.
     async fn try_check_logout(&self, request: &LogoutRequest) -> Result<Logout, LogoutRefusal> {
         let (logouts, from, now) = (&self.under_way.logouts, request.from, request.now);
-        logouts.throttle.take(from, now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
+        logouts.throttle(from).take(from, now).map_err(|retry_after| LogoutRefusal::Throttled { retry_after })?;
         let token = token_in(request.content_type.as_deref(), &request.body)?;
         let token = LogoutToken::read(&token, &self.providers, now)?;
         if logouts.is_used(&token.word.id) {
@@ -135,6 +137,8 @@ impl SignIn {
         self.find_key(&token, from, now).await?;
         logouts.turns.wait(from).await.map_err(|_busy| LogoutRefusal::Throttled { retry_after: Duration::from_secs(1) })?;
         token.verify(now)?;
+        // Whoever can have this signed is the provider itself: it may sign out a whole company at once.
+        logouts.throttle(from).give_back(from, now);
         let Word { meant, id, until } = token.word;
         Ok(Logout { meant, id, until, from, now })
     }
@@ -142,10 +146,10 @@ impl SignIn {
     async fn try_log_out(&self, logout: Logout) -> Result<Vec<SessionId>, LogoutRefusal> {
         let logouts = &self.under_way.logouts;
         if !logouts.is_first(logout.id, logout.until, logout.now) {
+            // It came while its twin was looked at: that is charged after all.
+            let _as_any_other = logouts.throttle(logout.from).take(logout.from, logout.now);
             return Err(LogoutRefusal::Replayed);
         }
-        // Whoever can have this signed is the provider itself: it may sign out a whole company at once.
-        logouts.throttle.give_back(logout.from, logout.now);
         logouts.turns.succeeded(logout.from);
         let by = Actor::Provider(logout.meant.provider.clone());
         let ended = self.registrar.end_sessions(&SessionsOf::AtProvider(logout.meant), &by, WHY).await;
@@ -156,11 +160,14 @@ impl SignIn {
     /// As for ID tokens, newer keys are asked for if need be; but only so many wait for them.
     async fn find_key(&self, token: &LogoutToken<'_>, from: IpAddr, now: Timestamp) -> Result<(), LogoutRefusal> {
         match token.find_key(now) {
-            Err(refusal @ (LogoutRefusal::NoKeys(_) | LogoutRefusal::Token(JwsProblem::UnknownKey))) => {
+            Err(LogoutRefusal::NoKeys(_) | LogoutRefusal::Token(JwsProblem::UnknownKey)) => {
                 let logouts = &self.under_way.logouts;
                 let [known, strangers] = &logouts.patience;
                 let places = if logouts.turns.is_known(from) { known } else { strangers };
-                let Ok(_place) = places.try_acquire() else { return Err(refusal) };
+                // The token may be right: nobody can say so before the keys are here.
+                let Ok(_place) = places.try_acquire() else {
+                    return Err(LogoutRefusal::Throttled { retry_after: Duration::from_secs(1) });
+                };
                 token.provider.ring.renewed().await;
                 token.find_key(now)
             }
@@ -206,11 +213,16 @@ impl LogoutRefusal {
 impl Logouts {
     pub(super) fn new() -> Self {
         Self {
-            throttle: Throttle::new(EACH),
+            strangers: Throttle::new(EACH),
+            known: Throttle::new(EACH_KNOWN),
             turns: Turns::new(PACE, WAIT),
             used: Mutex::default(),
             patience: [Semaphore::new(PATIENT), Semaphore::new(PATIENT)],
         }
+    }
+
+    fn throttle(&self, from: IpAddr) -> &Throttle {
+        if self.turns.is_known(from) { &self.known } else { &self.strangers }
     }
 
     fn is_used(&self, token: &Digest) -> bool {
@@ -257,6 +269,9 @@ const WHY: &str = "signed out at the provider";
 
 /// Refused tokens from one address: sixty at once, then one a second.
 const EACH: Rate = Rate { tokens: 60, refill: Duration::from_secs(1) };
+
+/// The same from an address that a right one came from lately.
+const EACH_KNOWN: Rate = Rate { tokens: 1200, refill: Duration::from_millis(50) };
 
 /// Between two signatures, whoever sent them: one costs some hundred microseconds to look at.
 const PACE: Duration = Duration::from_millis(2);

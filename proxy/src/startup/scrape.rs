@@ -98,7 +98,8 @@ fn host_of(text: &str) -> Option<Host> {
 
 /// A name that nobody can have in the public DNS: a plain word, as containers and pods call each other, or one of a private domain.
 fn is_private(host: &Host) -> bool {
-    !host.as_str().contains('.') || is_below(host, PRIVATE) || host.as_str().ends_with(".home.arpa")
+    let within = |domain| host.as_str().ends_with(domain);
+    !host.as_str().contains('.') || is_below(host, PRIVATE) || within(".cluster.local") || within(".home.arpa")
 }
 
 fn is_below(host: &Host, domains: &[&str]) -> bool {
@@ -144,8 +145,9 @@ impl std::fmt::Debug for Scrape {
     }
 }
 
-/// Domains that are delegated to nobody: reserved (RFC 6761, RFC 6762), or customary in clusters and at home.
-const PRIVATE: &[&str] = &["internal", "lan", "local", "localdomain", "localhost", "svc", "test"];
+/// Domains that are delegated to nobody and that nobody on the same network can claim: reserved (RFC 6761), or customary in clusters.
+/// `.local` and `.lan` can be claimed (RFC 6762, DHCP).
+const PRIVATE: &[&str] = &["internal", "localdomain", "localhost", "svc", "test"];
 /// Connections at once.
 const ROOM: usize = 64;
 /// A connection is closed after this time, so that nobody who never reads has one for ever.
@@ -198,6 +200,8 @@ mod tests {
             "evil.example",
             "evil.example:9464",
             "localhost.evil.example",
+            "gate.local:9464",
+            "evil.lan:9464",
             "internal.example",
             "gate.corp.example.evil.example",
             "",
