@@ -338,4 +338,5 @@ const TIMES: GuardTimes = GuardTimes { head: Duration::from_secs(60), idle: Dura
 
 const HOPS: &[&str] =
     &["connection", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "transfer-encoding", "upgrade", "host"];
-const OURS: &[&str] = &["sekisho-", "x-forwarded-", "x-request-id", "forwarded-", "traceparent", "x-real-ip", "remote-user"];
+const OURS: &[&str] =
+    &["sekisho-", "x-forwarded-", "x-request-id", "forwarded", "forwarded-", "traceparent", "x-real-ip", "remote-"];

@@ -2,13 +2,12 @@
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 
+use super::header_names::drop_where;
+
 /// Makes an answer that was given to one person theirs alone, whatever the app thinks of it: an app that sees `/account/x.css`
 /// may take it for a file that is the same for everybody. The person's own browser may keep it as the app says.
 pub(super) fn keep_to_one_person(headers: &mut HeaderMap) {
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| FOR_SHARED_CACHES.contains(name)).cloned().collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+    drop_where(headers, |name| FOR_SHARED_CACHES.contains(name));
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, PRIVATE);
         return;

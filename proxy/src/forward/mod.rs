@@ -26,6 +26,7 @@ mod forwarder;
 mod frames;
 #[doc(hidden)]
 pub mod fuzzing;
+mod header_names;
 mod health;
 mod identity;
 mod io;

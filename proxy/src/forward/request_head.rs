@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
+use super::header_names::drop_where;
 use super::passport::Passports;
 use super::shared::{ForwardShared, Target};
 use super::trace_context;
@@ -122,12 +123,7 @@ pub(super) fn uri(
 /// Removes what must not be passed on, even if `read` had overlooked it: this is the last door before the app.
 fn strip(headers: &mut HeaderMap) {
     let trailers = headers.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    // A look at each name is cheaper than a search for each that is mostly not there.
-    let doomed: Vec<HeaderName> =
-        headers.keys().filter(|name| NOT_PASSED_ON.contains(name) || is_ours(name.as_str())).cloned().collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+    drop_where(headers, |name| NOT_PASSED_ON.contains(name) || is_ours(name.as_str()));
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }

@@ -10,6 +10,7 @@ use super::caching;
 use super::connection_bound;
 use super::cookies;
 use super::error::ForwardError;
+use super::header_names::drop_where;
 
 /// Cleans the head of an ordinary answer. `personal`: it was given to a signed-in user.
 ///
@@ -71,10 +72,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    let doomed: Vec<HeaderName> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
-    for name in doomed {
-        headers.remove(name);
-    }
+    drop_where(headers, |name| HOP_BY_HOP.contains(name));
 }
 
 /// `Alt-Svc` is among them: it would send browsers to a door of the app's own, past the gate.
