@@ -1,10 +1,11 @@
 //! Devices and sessions for unit tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::device::{Device, DeviceStatus, KeyFingerprint, KeyProtection, Owner, Platform};
 use super::session::{Session, SessionId};
+use super::texts::{Claims, Texts};
 use super::user::UserId;
 use crate::clock::Timestamp;
 use crate::secret::Digest;
@@ -40,13 +41,13 @@ pub(crate) fn session(id: &str, subject: &str, device: &str, at: Timestamp) -> S
         id: SessionId(id.into()),
         user: user(subject),
         device: device.parse().unwrap(),
-        email: Some(format!("{subject}@corp.example")),
+        email: Some(format!("{subject}@corp.example").into()),
         name: None,
-        groups: BTreeSet::from(["staff".to_owned()]),
-        claims: BTreeMap::new(),
+        groups: ["staff"].into_iter().collect(),
+        claims: Claims::default(),
         authenticated_at: at,
         acr: None,
-        amr: BTreeSet::new(),
+        amr: Texts::default(),
         mfa: false,
         created_at: at,
         expires_at: at.plus(Duration::from_secs(12 * 3600)),

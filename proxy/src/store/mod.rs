@@ -16,6 +16,7 @@ mod invitations;
 mod near;
 mod open;
 mod people;
+mod pieces;
 mod registrar;
 #[cfg(test)]
 mod replay;

@@ -22,8 +22,8 @@ pub(super) fn list(state: &AdminState) -> Vec<DeviceView> {
     for live in inventory.sessions() {
         *sessions.entry(live.session.device.clone()).or_default() += 1;
     }
-    let mut views: Vec<DeviceView> =
-        inventory.devices().iter().map(|live| view(live, sessions.get(&live.device.id).copied().unwrap_or_default())).collect();
+    let mut views = Vec::new();
+    inventory.each_device(|live| views.push(view(live, sessions.get(&live.device.id).copied().unwrap_or_default())));
     views.sort_by(|a, b| a.device.id.cmp(&b.device.id));
     views
 }
