@@ -61,6 +61,14 @@ impl Inventory {
         self.devices.pin().get(id.as_str()).map(|resident| resident.live(id.as_str()))
     }
 
+    /// The same as [`Inventory::device`], for who has had it before: `held` itself if nothing of it has changed.
+    pub fn device_again(&self, held: &Arc<LiveDevice>) -> Option<Arc<LiveDevice>> {
+        let id = held.device.id.as_str();
+        let devices = self.devices.pin();
+        let resident = devices.get(id)?;
+        Some(if resident.is(&held.device) { Arc::clone(held) } else { resident.live(id) })
+    }
+
     /// Shows every device, one after the other, in no order. Those that nobody has are made for it, and are gone afterwards.
     pub fn each_device(&self, mut look: impl FnMut(&LiveDevice)) {
         for (id, resident) in &self.devices.pin() {
@@ -152,7 +160,7 @@ impl Inventory {
     pub(crate) fn put_device(&self, device: Device) -> Option<Moved> {
         let devices = self.devices.pin();
         let old = devices.get(device.id.as_str());
-        if old.is_some_and(|old| old.device(device.id.as_str()) == device) {
+        if old.is_some_and(|old| old.is(&device)) {
             return None;
         }
         let (id, status) = (device.id.clone(), device.status);

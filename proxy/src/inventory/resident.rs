@@ -75,13 +75,33 @@ impl Resident {
         self.common.status
     }
 
+    /// Whether this is all that is known of `device`, but its name.
+    pub(super) fn is(&self, device: &Device) -> bool {
+        let Device { id: _, authority, status, owner, shared, managed, platform, key_protection, .. } = device;
+        let Device { keys, enrolled_at, posture, posture_at, .. } = device;
+        let common = &*self.common;
+        let same_owner = match (&common.owned, self.owner.as_deref(), owner) {
+            (Owned::ByNobody, None, None) => true,
+            (Owned::ByUserOf(provider), Some(subject), Some(Owner::User(user))) => {
+                *subject == *user.subject && *provider == user.provider
+            }
+            (Owned::ByAddress, Some(ours), Some(Owner::Email(address))) => ours == address,
+            _ => false,
+        };
+        same_owner
+            && *self.keys == **keys
+            && (self.enrolled_at, self.posture_at) == (*enrolled_at, *posture_at)
+            && (common.status, common.shared, common.managed) == (*status, *shared, *managed)
+            && (common.platform, common.key_protection) == (*platform, *key_protection)
+            && common.authority == *authority
+            && common.posture == *posture
+    }
+
     /// The device that this is under the name `id`.
     pub(super) fn device(&self, id: &str) -> Device {
         let common = &*self.common;
         let owner = self.owner.as_deref().and_then(|owner| match &common.owned {
-            Owned::ByUserOf(provider) => {
-                Some(Owner::User(UserId { provider: Arc::clone(provider), subject: owner.into() }))
-            }
+            Owned::ByUserOf(provider) => Some(Owner::User(UserId { provider: Arc::clone(provider), subject: owner.into() })),
             Owned::ByAddress => Some(Owner::Email(owner.to_owned())),
             Owned::ByNobody => None,
         });
@@ -120,66 +140,48 @@ mod tests {
 
     use super::*;
     use crate::inventory::samples;
-    use crate::secret::Digest;
-
-    fn owner() -> impl Strategy<Value = Option<Owner>> {
-        prop_oneof![
-            Just(None),
-            any::<(String, String)>().prop_map(|(provider, subject)| {
-                Some(Owner::User(UserId { provider: provider.into(), subject: subject.into() }))
-            }),
-            any::<String>().prop_map(|address| Some(Owner::Email(address))),
-        ]
-    }
-
-    fn fact() -> impl Strategy<Value = FactValue> {
-        prop_oneof![
-            any::<bool>().prop_map(FactValue::Flag),
-            any::<i64>().prop_map(FactValue::Number),
-            any::<String>().prop_map(FactValue::Text),
-        ]
-    }
-
-    fn device() -> impl Strategy<Value = Device> {
-        use {DeviceStatus as S, KeyProtection as K, Platform as P};
-        let words = (
-            prop::sample::select(vec![S::Pending, S::Active, S::Quarantined, S::Retired]),
-            prop::sample::select(vec![P::Linux, P::Macos, P::Windows, P::Android, P::Ios, P::Unknown]),
-            prop::sample::select(vec![K::Software, K::Os, K::Tpm]),
-            "[a-z]{1,8}",
-        );
-        let rest = (
-            prop::collection::vec(any::<[u8; 32]>().prop_map(Digest), 0..3),
-            any::<(bool, bool, i64, Option<i64>)>(),
-            prop::collection::btree_map(any::<String>(), fact(), 0..3),
-        );
-        ("[a-z0-9][a-z0-9._-]{0,63}", owner(), words, rest).prop_map(|(id, owner, words, (keys, plain, posture))| Device {
-            id: id.parse().unwrap(),
-            authority: words.3.into(),
-            status: words.0,
-            owner,
-            shared: plain.0,
-            managed: plain.1,
-            platform: words.1,
-            key_protection: words.2,
-            keys,
-            enrolled_at: Timestamp(plain.2),
-            posture,
-            posture_at: plain.3.map(Timestamp),
-        })
-    }
 
     proptest! {
         #[test]
-        fn nothing_of_a_device_is_lost(devices in prop::collection::vec(device(), 1..8)) {
+        fn nothing_of_a_device_is_lost(devices in prop::collection::vec(samples::any_device(), 1..8)) {
             let mut commons = Once::default();
             for device in devices {
                 let resident = Resident::new(device.clone(), &mut commons);
                 prop_assert_eq!(resident.status(), device.status);
+                prop_assert!(resident.is(&device));
                 prop_assert_eq!(&resident.device(device.id.as_str()), &device);
                 prop_assert_eq!(&*resident.live(device.id.as_str()).device, &device);
             }
         }
+    }
+
+    #[test]
+    fn each_fact_tells_two_devices_apart() {
+        let device = || samples::device("lap-1", DeviceStatus::Active);
+        let resident = Resident::new(device(), &mut Once::default());
+        let changes: [fn(&mut Device); 13] = [
+            |device| device.authority = "mdm".into(),
+            |device| device.status = DeviceStatus::Quarantined,
+            |device| device.owner = None,
+            |device| device.owner = Some(Owner::User(samples::user("bob"))),
+            |device| device.owner = Some(Owner::User(UserId { provider: "other".into(), subject: "ana".into() })),
+            |device| device.owner = Some(Owner::Email("ana".to_owned())),
+            |device| device.shared = true,
+            |device| device.managed = false,
+            |device| device.platform = Platform::Macos,
+            |device| device.key_protection = KeyProtection::Tpm,
+            |device| device.keys.clear(),
+            |device| device.enrolled_at = Timestamp(1),
+            |device| device.posture_at = Some(Timestamp(1)),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = device();
+            change(&mut changed);
+            assert!(!resident.is(&changed), "{number}");
+        }
+        let mut healthy = device();
+        healthy.posture.insert("disk_encrypted".to_owned(), FactValue::Flag(true));
+        assert!(resident.is(&device()) && !resident.is(&healthy));
     }
 
     #[test]

@@ -21,11 +21,13 @@ fn whoever_looks_after_a_change_sees_it() {
     let mut renewed = device("lap-1", DeviceStatus::Quarantined);
     renewed.keys = vec![key("new")];
     inventory.put_device(renewed.clone());
-    let after = inventory.device(&id).unwrap();
+    let after = inventory.device_again(&before).unwrap();
+    assert!(Arc::ptr_eq(&after, &inventory.device(&id).unwrap()));
+    assert!(Arc::ptr_eq(&after, &inventory.device_again(&after).unwrap()));
     assert_eq!((&*before.device, &*after.device), (&device("lap-1", DeviceStatus::Active), &renewed));
     assert_ne!(before.facts(), after.facts());
     inventory.drop_device(&id);
-    assert!(inventory.device(&id).is_none(), "although somebody still has it");
+    assert!(inventory.device(&id).is_none() && inventory.device_again(&after).is_none(), "although somebody still has it");
     assert!(inventory.device(&"lap-2".parse().unwrap()).is_none());
 }
 

@@ -17,6 +17,8 @@ mod near;
 mod open;
 mod people;
 mod pieces;
+#[cfg(test)]
+mod read_back;
 mod registrar;
 #[cfg(test)]
 mod replay;
