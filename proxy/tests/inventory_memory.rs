@@ -1,7 +1,7 @@
 //! What devices and sessions take of memory for as long as the gate runs: as many bytes as were asked of the allocator, which rounds
 //! them up.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on stops")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub(super) struct Resident {
     common: Arc<Common>,
-    /// The person's subject or address; [`Common::owned`] says which.
+    /// The person's subject or address; [`Common::whose`] says which.
     owner: Option<Box<str>>,
     keys: Box<[KeyFingerprint]>,
     enrolled_at: Timestamp,
@@ -29,7 +29,7 @@ pub(super) struct Resident {
 pub(super) struct Common {
     authority: Arc<str>,
     status: DeviceStatus,
-    owned: Owned,
+    whose: Whose,
     shared: bool,
     managed: bool,
     platform: Platform,
@@ -38,23 +38,23 @@ pub(super) struct Common {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Owned {
-    ByNobody,
-    ByUserOf(Arc<str>),
-    ByAddress,
+enum Whose {
+    Nobody,
+    UserOf(Arc<str>),
+    Address,
 }
 
 impl Resident {
     pub(super) fn new(device: Device, commons: &mut Once<Arc<Common>>) -> Self {
-        let (owned, owner) = match device.owner {
-            None => (Owned::ByNobody, None),
-            Some(Owner::User(user)) => (Owned::ByUserOf(user.provider), Some((&*user.subject).into())),
-            Some(Owner::Email(address)) => (Owned::ByAddress, Some(address.into())),
+        let (whose, owner) = match device.owner {
+            None => (Whose::Nobody, None),
+            Some(Owner::User(user)) => (Whose::UserOf(user.provider), Some((&*user.subject).into())),
+            Some(Owner::Email(address)) => (Whose::Address, Some(address.into())),
         };
         let common = Common {
             authority: device.authority,
             status: device.status,
-            owned,
+            whose,
             shared: device.shared,
             managed: device.managed,
             platform: device.platform,
@@ -80,12 +80,12 @@ impl Resident {
         let Device { id: _, authority, status, owner, shared, managed, platform, key_protection, .. } = device;
         let Device { keys, enrolled_at, posture, posture_at, .. } = device;
         let common = &*self.common;
-        let same_owner = match (&common.owned, self.owner.as_deref(), owner) {
-            (Owned::ByNobody, None, None) => true,
-            (Owned::ByUserOf(provider), Some(subject), Some(Owner::User(user))) => {
+        let same_owner = match (&common.whose, self.owner.as_deref(), owner) {
+            (Whose::Nobody, None, None) => true,
+            (Whose::UserOf(provider), Some(subject), Some(Owner::User(user))) => {
                 *subject == *user.subject && *provider == user.provider
             }
-            (Owned::ByAddress, Some(ours), Some(Owner::Email(address))) => ours == address,
+            (Whose::Address, Some(ours), Some(Owner::Email(address))) => ours == address,
             _ => false,
         };
         same_owner
@@ -100,10 +100,10 @@ impl Resident {
     /// The device that this is under the name `id`.
     pub(super) fn device(&self, id: &str) -> Device {
         let common = &*self.common;
-        let owner = self.owner.as_deref().and_then(|owner| match &common.owned {
-            Owned::ByUserOf(provider) => Some(Owner::User(UserId { provider: Arc::clone(provider), subject: owner.into() })),
-            Owned::ByAddress => Some(Owner::Email(owner.to_owned())),
-            Owned::ByNobody => None,
+        let owner = self.owner.as_deref().and_then(|owner| match &common.whose {
+            Whose::UserOf(provider) => Some(Owner::User(UserId { provider: Arc::clone(provider), subject: owner.into() })),
+            Whose::Address => Some(Owner::Email(owner.to_owned())),
+            Whose::Nobody => None,
         });
         Device {
             id: DeviceId::known(id),
