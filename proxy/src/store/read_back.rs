@@ -66,6 +66,17 @@ async fn a_table_of_many_pieces_comes_whole_and_in_order() {
 }
 
 #[tokio::test]
+async fn keys_are_found_in_the_index_alone() {
+    let mut db = empty().await;
+    let plan = format!("EXPLAIN QUERY PLAN {}", rows::DEVICES);
+    let steps: Vec<(i64, i64, i64, String)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(&mut db).await.unwrap();
+    let words: Vec<&str> = steps.iter().map(|step| step.3.as_str()).collect();
+    assert!(words.iter().any(|step| step.contains("device_keys USING COVERING INDEX device_keys_of")), "{words:?}");
+    assert!(words.iter().any(|step| step.contains("devices USING INTEGER PRIMARY KEY")), "rows come as they lie: {words:?}");
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_is_named() {
     let mut db = empty().await;
     rows::put_device(&mut db, &samples::device("lap-1", DeviceStatus::Active)).await.unwrap();
