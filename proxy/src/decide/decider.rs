@@ -85,7 +85,8 @@ struct Ready {
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    session: Digest,
+    /// Facts about the person.
+    person: Digest,
     device: Digest,
     binding: Binding,
 }
@@ -268,7 +269,7 @@ impl Decider {
         prepared: &Prepared,
         basis: &mut Basis,
     ) -> Result<Rc<Ready>, DecideRefusal> {
-        let key = Key { session: user.facts, device: device.facts, binding: user.binding };
+        let key = Key { person: user.facts, device: device.facts, binding: user.binding };
         let mut cache = prepared.0.borrow_mut();
         if let Some(ready) = cache.get(&key)
             && self.set.accepts(&ready.prepared)

@@ -4,14 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
+use super::json::Members;
 use crate::clock::Timestamp;
 use crate::config::IdentityProvider;
 use crate::inventory::ClaimValue;
+use crate::secret::Digest;
 
 /// What a provider says about a person, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Person {
     /// `sub`.
     pub subject: String,
@@ -83,7 +86,7 @@ impl Validity {
     ///
     /// # Errors
     /// [`ClaimProblem::Malformed`] if `exp` is missing, or one of them is not a number.
-    pub fn of(claims: &Map<String, Value>) -> Result<Self, ClaimProblem> {
+    pub fn of(claims: &Members) -> Result<Self, ClaimProblem> {
         Ok(Self {
             expires_at: time(claims, "exp")?.ok_or(ClaimProblem::Malformed("exp"))?,
             not_before: time(claims, "nbf")?,
@@ -121,13 +124,21 @@ impl Validity {
 }
 
 impl Person {
+    /// Content hash of all that `provider` says about the person: the same for the same facts, in whichever token they stand. `None` if
+    /// they cannot be written down.
+    pub fn digest(&self, provider: &str) -> Option<Digest> {
+        let mut text = Vec::with_capacity(512);
+        serde_json::to_writer(&mut text, &(provider, self)).ok()?;
+        Some(Digest::of(&text))
+    }
+
     /// Reads `claims`; what they lack is looked for in `userinfo`, if there was any. Where both speak, the signed one counts.
     ///
     /// # Errors
     /// [`ClaimProblem`].
     pub fn read(
-        claims: &Map<String, Value>,
-        userinfo: Option<&Map<String, Value>>,
+        claims: &Members,
+        userinfo: Option<&Members>,
         settings: &IdentityProvider,
         now: Timestamp,
     ) -> Result<Self, ClaimProblem> {
@@ -159,7 +170,7 @@ impl Person {
 ///
 /// # Errors
 /// [`ClaimProblem::Malformed`].
-pub fn subject(claims: &Map<String, Value>) -> Result<&str, ClaimProblem> {
+pub fn subject(claims: &Members) -> Result<&str, ClaimProblem> {
     match claims.get("sub") {
         Some(Value::String(subject)) if is_name(subject) => Ok(subject),
         _ => Err(ClaimProblem::Malformed("sub")),
@@ -174,7 +185,7 @@ fn is_name(text: &str) -> bool {
 ///
 /// # Errors
 /// [`ClaimProblem::Malformed`].
-pub fn session_id(claims: &Map<String, Value>) -> Result<Option<&str>, ClaimProblem> {
+pub fn session_id(claims: &Members) -> Result<Option<&str>, ClaimProblem> {
     match text(claims, "sid")? {
         Some(sid) if !is_name(sid) => Err(ClaimProblem::Malformed("sid")),
         sid => Ok(sid),
@@ -185,7 +196,7 @@ pub fn session_id(claims: &Map<String, Value>) -> Result<Option<&str>, ClaimProb
 ///
 /// # Errors
 /// [`ClaimProblem::Malformed`].
-pub fn audience(claims: &Map<String, Value>) -> Result<Vec<&str>, ClaimProblem> {
+pub fn audience(claims: &Members) -> Result<Vec<&str>, ClaimProblem> {
     let malformed = ClaimProblem::Malformed("aud");
     match claims.get("aud") {
         Some(Value::String(one)) => Ok(vec![one]),
@@ -198,7 +209,7 @@ pub fn audience(claims: &Map<String, Value>) -> Result<Vec<&str>, ClaimProblem> 
 ///
 /// # Errors
 /// [`ClaimProblem::Malformed`] for any other type.
-pub fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, ClaimProblem> {
+pub fn text<'a>(claims: &'a Members, name: &'static str) -> Result<Option<&'a str>, ClaimProblem> {
     match claims.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -210,7 +221,7 @@ pub fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<Op
 ///
 /// # Errors
 /// [`ClaimProblem::Malformed`] for any other type, and for times outside the years 1970 to 9999.
-pub fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, ClaimProblem> {
+pub fn time(claims: &Members, name: &'static str) -> Result<Option<Timestamp>, ClaimProblem> {
     let malformed = ClaimProblem::Malformed(name);
     match claims.get(name) {
         None => Ok(None),
@@ -227,11 +238,7 @@ pub fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Ti
 }
 
 /// The groups of `claim`, wherever they stand.
-fn groups(
-    claims: &Map<String, Value>,
-    userinfo: Option<&Map<String, Value>>,
-    claim: Option<&str>,
-) -> Result<BTreeSet<String>, GroupsProblem> {
+fn groups(claims: &Members, userinfo: Option<&Members>, claim: Option<&str>) -> Result<BTreeSet<String>, GroupsProblem> {
     let Some(claim) = claim else { return Ok(BTreeSet::new()) };
     for source in std::iter::once(claims).chain(userinfo) {
         let elsewhere = source.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(claim));
@@ -246,12 +253,12 @@ fn groups(
 }
 
 /// Whether the claims name the person's groups, or say that they are elsewhere: if not, `userinfo` is worth asking.
-pub fn speaks_of_groups(claims: &Map<String, Value>, claim: &str) -> bool {
+pub fn speaks_of_groups(claims: &Members, claim: &str) -> bool {
     !matches!(groups(claims, None, Some(claim)), Err(GroupsProblem::Missing))
 }
 
 /// An address that the provider vouches for, with exactly one reading.
-fn email(source: &Map<String, Value>) -> Option<String> {
+fn email(source: &Members) -> Option<String> {
     if source.get("email_verified") != Some(&Value::Bool(true)) {
         return None;
     }

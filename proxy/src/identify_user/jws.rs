@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::json;
+use super::json::{self, Members};
 use super::keys::{Algorithm, Found, Key, KeySet, MAX_KEY_ID};
 
 /// A token taken apart. Nothing in it is believed before [`Jws::verify`].
@@ -16,7 +16,7 @@ pub struct Jws<'a> {
     /// The header.
     pub header: Header,
     /// The members of the payload.
-    pub payload: Map<String, Value>,
+    pub payload: Members,
 }
 
 /// The header members that the gate looks at.
@@ -63,10 +63,7 @@ impl<'a> Jws<'a> {
     }
 
     /// The same for any kind of payload, as far as signatures go.
-    pub(super) fn with(
-        token: &'a str,
-        payload: impl FnOnce(&str) -> Result<Map<String, Value>, JwsProblem>,
-    ) -> Result<Self, JwsProblem> {
+    pub(super) fn with(token: &'a str, payload: impl FnOnce(&str) -> Result<Members, JwsProblem>) -> Result<Self, JwsProblem> {
         if token.len() > MAX_TOKEN {
             return Err(JwsProblem::Malformed);
         }
@@ -106,7 +103,7 @@ impl<'a> Jws<'a> {
 }
 
 impl Header {
-    fn parse(members: &Map<String, Value>) -> Result<Self, JwsProblem> {
+    fn parse(members: &Members) -> Result<Self, JwsProblem> {
         if members.contains_key("crit") || members.contains_key("b64") {
             return Err(JwsProblem::Critical);
         }
@@ -131,7 +128,7 @@ impl Header {
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, JwsProblem> {
+fn object(part: &str) -> Result<Members, JwsProblem> {
     json::object(&decode(part)?).map_err(|_not| JwsProblem::Malformed)
 }
 

@@ -12,7 +12,8 @@ pub struct KnownUser {
     pub session: Arc<Session>,
     /// What ties the credential to the device.
     pub binding: Binding,
-    /// Content hash of the facts, as recorded.
+    /// Content hash of the facts that decisions rest on. Of a session: all of it. Of a bearer token: those about the person, so that
+    /// another token that says the same of them has the same.
     pub facts: Digest,
 }
 

@@ -25,6 +25,6 @@ mod wycheproof;
 pub use again::Again;
 pub use bearer::StolenToken;
 pub use identifier::{Ask, Identifier, Shown};
-pub use json::{NotAnObject, object};
+pub use json::{Members, NotAnObject, object};
 pub use known::{Binding, KnownUser};
 pub use refusal::UserRefusal;

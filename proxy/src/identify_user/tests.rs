@@ -189,6 +189,43 @@ async fn a_token_states_its_facts() {
     assert!(session.mfa && session.id.0.starts_with("token-") && user.binding == Binding::None);
 }
 
+/// What is made ready for a person is kept by this: it must not stand for anybody else, nor for what they were before.
+#[tokio::test]
+async fn tokens_that_say_the_same_of_a_person_have_the_same_facts_and_others_do_not() {
+    let mut other = testing::settings("other", "https://other.example");
+    other.audience = Some("sekisho".to_owned());
+    let signer = Signer::es256("k1");
+    let keys = json!({"keys": [signer.jwk()]}).to_string();
+    let of = |settings| Provider::fixed(settings, keys.as_bytes(), NOW);
+    let gate = Gate::with(signer, vec![of(testing::settings("corp", ISSUER)), of(other)]);
+    let first = gate.claims(json!({"jti": "1"})).await.unwrap();
+    for same in [json!({"jti": "2"}), json!({"exp": NOW.as_secs() + 60}), json!({"iat": NOW.as_secs()}), json!({"tail": "x"})] {
+        let user = gate.claims(same.clone()).await.unwrap();
+        assert_eq!(user.facts, first.facts, "{same}");
+        assert_ne!(user.session.id, first.session.id, "{same}");
+    }
+    let changes = [
+        json!({"sub": "bo"}),
+        json!({"iss": "https://other.example"}),
+        json!({"email": "bo@corp.example"}),
+        json!({"email_verified": false}),
+        json!({"name": "Ana"}),
+        json!({"groups": ["staff"]}),
+        json!({"groups": ["staff hr"]}),
+        json!({"department": "legal"}),
+        json!({"department": ["people"]}),
+        json!({"auth_time": NOW.as_secs() - 59}),
+        json!({"acr": "gold"}),
+        json!({"amr": ["pwd"]}),
+    ];
+    let mut seen = vec![first.facts];
+    for change in changes {
+        let facts = gate.claims(change.clone()).await.unwrap().facts;
+        assert!(!seen.contains(&facts), "{change}");
+        seen.push(facts);
+    }
+}
+
 #[tokio::test]
 async fn every_accepted_algorithm_verifies_and_is_fixed_by_the_key() {
     use jsonwebtoken::Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::json::Members;
 use super::jws::Jws;
 use super::keys::KeySet;
 
@@ -30,7 +31,7 @@ fn believed(group: &Value, token: &str) -> bool {
     let given = if group["public"].is_null() { &group["private"] } else { &group["public"] };
     let set = if given["keys"].is_array() { given.clone() } else { json!({ "keys": [given] }) };
     let Ok(keys) = KeySet::parse(set.to_string().as_bytes(), "vectors") else { return false };
-    Jws::with(token, |_any| Ok(Map::new())).and_then(|token| token.verify(&keys)).is_ok()
+    Jws::with(token, |_any| Ok(Members::default())).and_then(|token| token.verify(&keys)).is_ok()
 }
 
 /// Gives how many were judged.

@@ -15,6 +15,7 @@ use super::wanted::StepUpProblem;
 use crate::clock::Timestamp;
 use crate::config::IdentityProvider;
 use crate::identify_device::KnownDevice;
+use crate::identify_user::Members;
 use crate::identify_user::claims::{self, Person};
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Metadata, Provider};
@@ -216,7 +217,7 @@ async fn who(
 }
 
 /// Whether the ID token leaves something open that userinfo may say.
-fn lacks(claims: &serde_json::Map<String, serde_json::Value>, settings: &IdentityProvider) -> bool {
+fn lacks(claims: &Members, settings: &IdentityProvider) -> bool {
     let groups = settings.groups_claim.as_ref().is_some_and(|claim| !claims::speaks_of_groups(claims, claim));
     let further = settings.claims.iter().map(String::as_str).chain(["email", "email_verified", "name"]);
     groups || further.into_iter().any(|claim| !claims.contains_key(claim))

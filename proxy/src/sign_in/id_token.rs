@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 
 use super::refusal::{IdTokenProblem, SignInRefusal};
 use crate::clock::Timestamp;
+use crate::identify_user::Members;
 use crate::identify_user::claims::{self, ClaimProblem, Validity};
 use crate::identify_user::jws::{Jws, JwsProblem};
 use crate::identify_user::keys::{Algorithm, Provider};
@@ -22,11 +22,7 @@ pub(super) struct Expected<'a> {
 }
 
 /// The claims of `token`, if it is all that it must be.
-pub(super) async fn verify(
-    token: &str,
-    provider: &Provider,
-    expected: Expected<'_>,
-) -> Result<Map<String, Value>, SignInRefusal> {
+pub(super) async fn verify(token: &str, provider: &Provider, expected: Expected<'_>) -> Result<Members, SignInRefusal> {
     let token = Jws::parse(token).map_err(IdTokenProblem::from)?;
     if !matches!(token.header.kind.as_deref(), None | Some("jwt")) {
         return Err(IdTokenProblem::Kind.into());
@@ -51,12 +47,7 @@ async fn check_signature(token: &Jws<'_>, provider: &Provider, now: Timestamp) -
     }
 }
 
-fn check_claims(
-    payload: &Map<String, Value>,
-    issuer: &str,
-    algorithm: Algorithm,
-    expected: Expected<'_>,
-) -> Result<(), SignInRefusal> {
+fn check_claims(payload: &Members, issuer: &str, algorithm: Algorithm, expected: Expected<'_>) -> Result<(), SignInRefusal> {
     if claims::text(payload, "iss")? != Some(issuer) {
         return Err(IdTokenProblem::Issuer.into());
     }
@@ -77,7 +68,7 @@ fn check_claims(
 }
 
 /// It is for this client, and was made for it.
-pub(super) fn check_party(payload: &Map<String, Value>, client_id: &str) -> Result<(), IdTokenProblem> {
+pub(super) fn check_party(payload: &Members, client_id: &str) -> Result<(), IdTokenProblem> {
     let audience = claims::audience(payload).map_err(IdTokenProblem::Claims)?;
     if !audience.contains(&client_id) {
         return Err(IdTokenProblem::Audience);
@@ -90,7 +81,7 @@ pub(super) fn check_party(payload: &Map<String, Value>, client_id: &str) -> Resu
 }
 
 /// The left half of the hash of what came with the token; optional in this flow, and checked where it is there.
-fn check_hash(payload: &Map<String, Value>, claim: &'static str, algorithm: Algorithm, of: &str) -> Result<(), SignInRefusal> {
+fn check_hash(payload: &Members, claim: &'static str, algorithm: Algorithm, of: &str) -> Result<(), SignInRefusal> {
     let Some(stated) = claims::text(payload, claim)? else { return Ok(()) };
     let digest = aws_lc_rs::digest::digest(algorithm.digest(), of.as_bytes());
     let (half, _) = digest.as_ref().split_at(digest.as_ref().len() / 2);

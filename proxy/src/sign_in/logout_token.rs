@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::id_token::check_party;
 use super::logout::LogoutRefusal;
 use super::refusal::IdTokenProblem;
 use crate::clock::Timestamp;
+use crate::identify_user::Members;
 use crate::identify_user::claims::{self, ClaimProblem, LEEWAY, Validity};
 use crate::identify_user::jws::Jws;
 use crate::identify_user::keys::{Provider, Providers};
@@ -95,13 +96,13 @@ impl Word {
 }
 
 /// Only a provider that signs people in can say that they left.
-fn provider<'a>(payload: &Map<String, Value>, providers: &'a Providers) -> Result<&'a Arc<Provider>, LogoutRefusal> {
+fn provider<'a>(payload: &Members, providers: &'a Providers) -> Result<&'a Arc<Provider>, LogoutRefusal> {
     let issuer = payload.get("iss").and_then(Value::as_str).ok_or(LogoutRefusal::Issuer)?;
     providers.by_issuer(issuer).filter(|provider| provider.settings.client.is_some()).ok_or(LogoutRefusal::Issuer)
 }
 
 /// What an ID token has and a logout token must not have, and the other way round: neither is ever taken for the other.
-fn check_kind(payload: &Map<String, Value>) -> Result<(), LogoutRefusal> {
+fn check_kind(payload: &Members) -> Result<(), LogoutRefusal> {
     if payload.contains_key("nonce") {
         return Err(LogoutRefusal::Kind("nonce"));
     }
@@ -112,7 +113,7 @@ fn check_kind(payload: &Map<String, Value>) -> Result<(), LogoutRefusal> {
 }
 
 /// Gives `iat`.
-fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, LogoutRefusal> {
+fn check_times(payload: &Members, now: Timestamp) -> Result<Timestamp, LogoutRefusal> {
     let validity = Validity::of(payload).map_err(LogoutRefusal::Claims)?;
     validity.check(now).map_err(LogoutRefusal::Claims)?;
     let issued_at = validity.issued_at.ok_or(LogoutRefusal::Claims(ClaimProblem::Malformed("iat")))?;
@@ -122,7 +123,7 @@ fn check_times(payload: &Map<String, Value>, now: Timestamp) -> Result<Timestamp
     Ok(issued_at)
 }
 
-fn meant(payload: &Map<String, Value>, provider: &Arc<str>, at: Timestamp) -> Result<Meant, LogoutRefusal> {
+fn meant(payload: &Members, provider: &Arc<str>, at: Timestamp) -> Result<Meant, LogoutRefusal> {
     let sid = claims::session_id(payload).map_err(LogoutRefusal::Claims)?;
     let subject = match payload.contains_key("sub") {
         true => Some(claims::subject(payload).map_err(LogoutRefusal::Claims)?),

@@ -10,13 +10,13 @@ use openidconnect::{
     ClientSecret, CsrfToken, ErrorResponseType, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::refusal::SignInRefusal;
 use super::tokens::OidcClient;
 use crate::config;
 use crate::identify_user::keys::{Metadata, Provider, SecretIn};
-use crate::identify_user::object;
+use crate::identify_user::{Members, object};
 use crate::outbound::{Outbound, OutboundError};
 use crate::secret::Secret;
 
@@ -131,7 +131,7 @@ impl<'a> Conversation<'a> {
 
     /// What the provider says about whoever the access token is for. Not signed: TLS vouches for it, and its `sub` still has to
     /// be compared.
-    pub(super) async fn userinfo(&self, access_token: &Secret<String>) -> Result<Map<String, Value>, SignInRefusal> {
+    pub(super) async fn userinfo(&self, access_token: &Secret<String>) -> Result<Members, SignInRefusal> {
         let endpoint = self.metadata.userinfo_endpoint.clone().ok_or(SignInRefusal::ProviderUnfit("a userinfo endpoint"))?;
         let malformed = SignInRefusal::ProviderAnswer("its userinfo is not what it should be");
         let Ok(mut authorization) = HeaderValue::from_str(&format!("Bearer {}", access_token.expose())) else {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::claims::{self, Person, Validity};
+use super::super::json::Members;
 use super::super::jws::{Jws, JwsProblem};
 use super::super::keys::{Provider, Providers};
 use super::super::known::{Binding, KnownUser};
@@ -36,6 +37,7 @@ pub(super) struct Verified {
     /// `x5t#S256` that it is bound to.
     certificate: Option<String>,
     session: Arc<Session>,
+    /// Of the person.
     facts: Digest,
 }
 
@@ -63,8 +65,9 @@ impl Verified {
         validity.check_length(provider.settings.max_token_lifetime, now)?;
         let certificate = confirmation(payload)?;
         let person = Person::read(payload, None, &provider.settings, now)?;
+        // Without the token's own name and times: a decision rests on the person alone, and is made ready once for all their tokens.
+        let facts = person.digest(&provider.settings.name).unwrap_or(*digest);
         let session = Arc::new(session(person, provider, device, validity, digest, now));
-        let facts = Digest::of(session.facts_json().as_bytes());
         Ok(Self {
             provider: Arc::clone(provider),
             generation: keys.generation,
@@ -137,7 +140,7 @@ pub(super) fn provider<'a>(token: &Jws<'_>, providers: &'a Providers) -> Result<
 }
 
 /// `cnf` (RFC 7800): `x5t#S256` alone (RFC 8705), or nothing. A binding that we do not check would be no binding.
-fn confirmation(payload: &Map<String, Value>) -> Result<Option<String>, UserRefusal> {
+fn confirmation(payload: &Members) -> Result<Option<String>, UserRefusal> {
     let Some(confirmation) = payload.get("cnf") else { return Ok(None) };
     let Value::Object(members) = confirmation else { return Err(UserRefusal::Confirmation) };
     match (members.get("x5t#S256"), members.len()) {

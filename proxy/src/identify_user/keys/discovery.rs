@@ -2,7 +2,6 @@
 
 use http::Uri;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::json;
 use crate::outbound::may_call;
@@ -89,7 +88,7 @@ impl Metadata {
     pub fn parse(document: &[u8], issuer: &str, hosts: &[String]) -> Result<Self, MetadataError> {
         // What the gate does not look at has to be sound too: a document with two readings is nobody's word.
         let members = json::object(document).map_err(|error| MetadataError::Malformed(error.to_string()))?;
-        let document = serde_json::from_value::<Document>(Value::Object(members));
+        let document = serde_json::from_value::<Document>(members.into());
         let document = document.map_err(|error| MetadataError::Malformed(error.to_string()))?;
         if document.issuer != issuer {
             return Err(MetadataError::OtherIssuer(document.issuer));
