@@ -123,9 +123,9 @@ impl Drop for Socket {
 /// may lack these, and what the network was carrying.
 ///
 /// The kernel keeps at most [`UNSENT`]; above it TLS keeps at most 64 KiB, hyper 64 KiB of an HTTP/2 stream (HTTP/1:
-/// `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most 128 KiB. Cutting throws all of that
+/// `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most 256 KiB. Cutting throws all of that
 /// away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken, if its client takes it at once.
-pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 64 + 128) * 1024;
+pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 64 + 256) * 1024;
 
 #[cfg(test)]
 mod tests {
