@@ -55,7 +55,7 @@ pub(super) async fn http1(
             target.metrics.reused.inc();
             Lease::own(Own { sender, task, pool: Rc::clone(&local.pool), keep: KEEP_IDLE }, load)
         }
-        None => match open_http1(target, local).await {
+        None => match Box::pin(open_http1(target, local)).await {
             Ok(own) => Lease::own(own, load),
             Err(error) => return Err(Failure { error, sent: Sent::Nothing(Box::new(message)) }),
         },

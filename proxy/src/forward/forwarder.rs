@@ -90,7 +90,7 @@ impl Forwarder {
         let facts = Facts { shared: &self.shared, target, permit, client: client.client, passports: &self.passports };
         let headers = request_head::headers(&mut request, &facts)?;
         if request.kind == Kind::WebSocket {
-            return websocket::open(local, request, headers, permit.user.is_some(), meter).await;
+            return Box::pin(websocket::open(local, request, headers, permit.user.is_some(), meter)).await;
         }
         let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
         let exchange = Exchange::new(Rc::clone(meter), self.shared.body_pace);
@@ -194,7 +194,7 @@ async fn deliver(
         let began = clock::instant();
         let outcome = match protocol {
             UpstreamProtocol::Http1 => attempt::http1(target, endpoint, message, exchange, load, !tried.is_empty()).await,
-            UpstreamProtocol::Http2 => attempt::http2(target, endpoint, message, exchange, load).await,
+            UpstreamProtocol::Http2 => Box::pin(attempt::http2(target, endpoint, message, exchange, load)).await,
         };
         let Failure { error, sent } = match outcome {
             Ok(answer) => {

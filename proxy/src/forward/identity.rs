@@ -35,7 +35,7 @@ impl Identity {
             }
         };
         let mut groups = String::new();
-        for group in session.groups.iter() {
+        for group in &session.groups {
             if !groups.is_empty() {
                 groups.push(',');
             }

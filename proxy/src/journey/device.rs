@@ -21,7 +21,7 @@ pub(super) async fn identify(
     let look = || look(core, client, world, taken);
     match look() {
         Err(DeviceRefusal::FirstSight { id, authority }) => {
-            admit(core, id, authority).await?;
+            Box::pin(admit(core, id, authority)).await?;
             look()
         }
         seen_before => seen_before,

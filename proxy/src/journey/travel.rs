@@ -1,6 +1,7 @@
 //! The hallway: the one place that knows the order of the rooms.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,14 +85,17 @@ pub(super) async fn travel(
     let now = core.gate.clock.now();
     let id = random.unwrap_or(RequestId([0; 16]));
     let mut story = Story::begin(core.recorder.clone(), core.gate.clock.clone(), id, now, &client.secure, version);
-    let passage = async {
-        random.map_err(|_none| Refusal::NoRandomness)?;
-        pass(core, client, &call, &world, turn.as_ref(), guard.is_some(), manner, request, leftover.clone(), &mut story).await
+    let outcome = {
+        let passage = pin!(async {
+            random.map_err(|_none| Refusal::NoRandomness)?;
+            let guarded = guard.is_some();
+            pass(core, client, &call, &world, turn.as_ref(), guarded, manner, request, leftover.clone(), &mut story).await
+        });
+        AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
+            core.gate.metrics.panics.inc();
+            Err(Refusal::Panicked)
+        })
     };
-    let outcome = AssertUnwindSafe(passage).catch_unwind().await.unwrap_or_else(|_panic| {
-        core.gate.metrics.panics.inc();
-        Err(Refusal::Panicked)
-    });
     finish::finish(Finish { core, client, world: &world, manner, method, started, turn, guard, call, leftover }, story, outcome)
         .await
 }
@@ -131,7 +135,8 @@ async fn pass(
     let mut routed = match world.router.route(clean, &client.secure) {
         Ok(RouteOutcome::App(routed)) => routed,
         Ok(RouteOutcome::Own(own)) => {
-            return own::handle(core, client, call, world, own, story).await;
+            // Boxed, as everything here that is rare and large: a request takes as much room as the largest way it may go.
+            return Box::pin(own::handle(core, client, call, world, own, story)).await;
         }
         Err(unrouted) => {
             if let Some(app) = &unrouted.app {
@@ -199,7 +204,7 @@ async fn pass(
             let asked = (&denied.request, candidate::known(&denied.who));
             let usage = denied.refusal.basis.as_ref().map(|basis| basis.usage).unwrap_or_default();
             candidate::ask(core, client, world, asked, (usage, Some(denied.refusal.reason)), now, story);
-            return step_up::instead(core, world, *denied, manner, resent, story).await;
+            return Box::pin(step_up::instead(core, world, *denied, manner, resent, story)).await;
         }
     };
     if let (Some(form), Permit { user: Some(user), device: Some(device), .. }) = (resent, allowed.permit()) {

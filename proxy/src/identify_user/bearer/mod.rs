@@ -55,7 +55,7 @@ impl Bearer {
         let digest = Digest::of(token.as_bytes());
         let parsed = Jws::parse(token)?;
         let provider = verified::provider(&parsed, providers)?;
-        let verified = Arc::new(self.retry(&parsed, &digest, provider, device, now, refusal).await?);
+        let verified = Arc::new(Box::pin(self.retry(&parsed, &digest, provider, device, now, refusal)).await?);
         self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
         verified.check(inventory, device, now)
     }
