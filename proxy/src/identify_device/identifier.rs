@@ -11,7 +11,7 @@ use super::known::KnownDevice;
 use super::refusal::DeviceRefusal;
 use crate::clock::Timestamp;
 use crate::config::Admit;
-use crate::inventory::{DeviceId, DeviceStatus, Inventory, LiveDevice, foreign_device_id};
+use crate::inventory::{DeviceId, DeviceStatus, Inventory, foreign_device_id};
 use crate::secret::Digest;
 use crate::tls::ProvenLeaf;
 
@@ -65,25 +65,20 @@ impl Vouched {
         at(self.device.valid_until)
     }
 
-    /// What the inventory says of the device now, and the device. `held` is the latter as it was before.
+    /// What the inventory says of the device now.
     pub(super) fn known(
         &self,
         leaf: &ProvenLeaf,
         taken: Option<&BTreeSet<Arc<str>>>,
         inventory: &Inventory,
-        held: Option<&Arc<LiveDevice>>,
-    ) -> Result<(KnownDevice, Arc<LiveDevice>), DeviceRefusal> {
+    ) -> Result<KnownDevice, DeviceRefusal> {
         if inventory.is_behind() {
             return Err(DeviceRefusal::InventoryBehind);
         }
         if taken.is_some_and(|taken| !taken.contains(&self.device.authority)) {
             return Err(DeviceRefusal::AuthorityNotTaken(Arc::clone(&self.device.authority)));
         }
-        let found = match held {
-            Some(held) if held.device.id == self.id => inventory.device_again(held),
-            _ => inventory.device(&self.id),
-        };
-        let Some(live) = found else {
+        let Some(live) = inventory.device(&self.id) else {
             return Err(match self.admit {
                 Some(Admit::Any) => {
                     DeviceRefusal::FirstSight { id: self.id.clone(), authority: Arc::clone(&self.device.authority) }
@@ -99,16 +94,13 @@ impl Vouched {
             return Err(DeviceRefusal::OtherKey(self.id.clone()));
         }
         match device.status {
-            DeviceStatus::Active => {
-                let known = KnownDevice {
-                    device: Arc::clone(device),
-                    facts: live.facts(),
-                    certificate: leaf.certificate,
-                    key,
-                    not_after: at(self.device.not_after),
-                };
-                Ok((known, live))
-            }
+            DeviceStatus::Active => Ok(KnownDevice {
+                device: Arc::clone(device),
+                facts: live.facts(),
+                certificate: leaf.certificate,
+                key,
+                not_after: at(self.device.not_after),
+            }),
             DeviceStatus::Pending => Err(DeviceRefusal::Pending(self.id.clone())),
             DeviceStatus::Quarantined => Err(DeviceRefusal::Quarantined(self.id.clone())),
             DeviceStatus::Retired => Err(DeviceRefusal::Retired(self.id.clone())),

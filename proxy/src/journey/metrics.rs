@@ -13,6 +13,8 @@ pub struct JourneyMetrics {
     pub bytes: IntCounterVec,
     /// Open connections.
     pub connections: IntGauge,
+    /// Connections of HTTP/1 that rest between requests.
+    pub resting: IntGauge,
     /// Connections by how they began: `served`, or why they were shed.
     pub accepted: IntCounterVec,
     /// Handshakes by outcome.
@@ -53,6 +55,7 @@ impl JourneyMetrics {
             )?,
             bytes: IntCounterVec::new(Opts::new("sekisho_body_bytes_total", "Bytes of bodies"), &["app", "direction"])?,
             connections: IntGauge::new("sekisho_connections", "Open connections")?,
+            resting: IntGauge::new("sekisho_connections_resting", "Connections that rest between requests")?,
             accepted: IntCounterVec::new(Opts::new("sekisho_accepted_total", "Connections by how they began"), &["outcome"])?,
             handshakes: IntCounterVec::new(Opts::new("sekisho_tls_handshakes_total", "TLS handshakes by outcome"), &["outcome"])?,
             cut: IntCounterVec::new(
@@ -86,6 +89,7 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.duration.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.resting.clone()))?;
         registry.register(Box::new(metrics.accepted.clone()))?;
         registry.register(Box::new(metrics.handshakes.clone()))?;
         registry.register(Box::new(metrics.cut.clone()))?;

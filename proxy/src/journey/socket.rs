@@ -33,6 +33,11 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, fate: Arc<Fate>) -> Self {
         Self { stream, fate }
     }
+
+    /// Ready when there is something to read, if only the end.
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
+    }
 }
 
 impl Fate {
@@ -122,10 +127,11 @@ impl Drop for Socket {
 /// Bytes of an answer that the gate may hold at most of what it counts as sent, with `limits.head` as it comes. An answer that is cut
 /// may lack these, and what the network was carrying.
 ///
-/// The kernel keeps at most [`UNSENT`]; above it TLS keeps at most 64 KiB, hyper 64 KiB of an HTTP/2 stream (HTTP/1:
-/// `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most 256 KiB. Cutting throws all of that
-/// away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken, if its client takes it at once.
-pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 64 + 256) * 1024;
+/// The kernel keeps at most [`UNSENT`]; above it TLS keeps at most 64 KiB, what is gathered for a record of it 16 KiB, hyper 64 KiB of
+/// an HTTP/2 stream (HTTP/1: `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most 256 KiB.
+/// Cutting throws all of that away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken, if its client takes
+/// it at once.
+pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 16 + 64 + 256) * 1024;
 
 #[cfg(test)]
 mod tests {

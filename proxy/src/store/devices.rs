@@ -191,7 +191,8 @@ impl Registrar {
 
     /// The error for an id that nobody has, with ids that could have been meant.
     pub fn unknown_device(&self, id: &str) -> DeviceError {
-        DeviceError::Unknown { id: id.to_owned(), near: self.inventory().device_names(|known| near(id, known)) }
+        let devices = self.inventory().devices();
+        DeviceError::Unknown { id: id.to_owned(), near: near(id, devices.iter().map(|live| live.device.id.as_str())) }
     }
 
     pub(super) fn live_device(&self, id: &DeviceId) -> Result<Arc<LiveDevice>, DeviceError> {

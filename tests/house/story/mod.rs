@@ -24,6 +24,7 @@ mod policy_claims;
 mod policy_tests;
 mod recorded;
 mod refusals;
+mod resting;
 mod shadow;
 mod sign_in;
 mod step_up;

@@ -122,6 +122,14 @@ impl<S> GuardedIo<S> {
     pub fn inner(&self) -> &S {
         &self.inner
     }
+
+    /// Takes back what hyper has read and not used: it is read again.
+    pub fn unread(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            let ready = std::mem::take(&mut self.ready);
+            self.ready = if ready.is_empty() { bytes } else { [bytes, ready].concat().into() };
+        }
+    }
 }
 
 impl Judge {
@@ -171,6 +179,11 @@ impl Judge {
 }
 
 impl<S: AsyncRead + Unpin> GuardedIo<S> {
+    /// While nothing is under way: ready when the client has been idle for too long, which the next read will tell.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_late(cx).map(|_late| ())
+    }
+
     fn poll_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if std::mem::take(&mut self.kept_fresh) {
             let sound = self.judge.judge(&self.kept);
@@ -180,10 +193,14 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
         }
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf)? {
-            Poll::Ready(()) => {}
+            Poll::Ready(()) => self.judge.shared.listens(false),
             Poll::Pending => {
+                self.judge.shared.listens(self.kept.is_empty() && !self.judge.machine.in_body());
                 match ready!(self.poll_late(cx)) {
-                    Late::Idle => self.ended = true,
+                    Late::Idle => {
+                        self.ended = true;
+                        self.judge.shared.listens(false);
+                    }
                     Late::Head => self.judge.refuse(FramingRefusal::HeadTimeout, &self.kept),
                 }
                 return Poll::Ready(Ok(()));
@@ -218,6 +235,7 @@ impl<S: AsyncRead + Unpin> GuardedIo<S> {
 
     /// Bytes that a client takes are a sign of life. That we want to send some is not: who asks and never reads would stay for ever.
     fn note_written(&mut self, written: &Poll<io::Result<usize>>) {
+        self.judge.shared.flushed(false);
         self.wrote |= matches!(written, Poll::Ready(Ok(count)) if *count > 0);
     }
 
@@ -330,7 +348,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            this.judge.shared.flushed(true);
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

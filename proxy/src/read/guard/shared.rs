@@ -4,6 +4,7 @@
 //! `Send`.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -47,7 +48,11 @@ pub(super) enum Tunnel {
 }
 
 #[derive(Debug)]
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    listens: AtomicBool,
+    flushed: AtomicBool,
+}
 
 #[derive(Debug)]
 struct State {
@@ -79,6 +84,15 @@ impl GuardHandle {
     pub fn body_fully_read(&self) -> bool {
         let state = self.shared.lock();
         !state.body_pending && state.broken.is_none()
+    }
+
+    /// Whether nothing is under way: every request that was handed on is over, its answer has left, and no byte of another has come.
+    /// hyper has nothing to remember then.
+    pub fn is_at_rest(&self) -> bool {
+        let state = self.shared.lock();
+        let nothing_open = state.open_turns == 0 && state.heads.is_empty();
+        let sound = !state.body_pending && state.broken.is_none();
+        nothing_open && sound && self.shared.listens.load(Ordering::Relaxed) && self.shared.flushed.load(Ordering::Relaxed)
     }
 
     /// Why the body of the latest request broke, if it did. The connection closes after the answer.
@@ -136,7 +150,7 @@ impl Drop for Turn {
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
+        let state = State {
             heads: VecDeque::new(),
             numbered: 0,
             open_turns: 0,
@@ -145,7 +159,8 @@ impl Shared {
             body_pending: false,
             broken: None,
             reader: None,
-        }))
+        };
+        Self { state: Mutex::new(state), listens: AtomicBool::new(false), flushed: AtomicBool::new(true) }
     }
 
     pub(super) fn accepted(&self, facts: HeadFacts) {
@@ -190,6 +205,16 @@ impl Shared {
         Some(state.idle_since)
     }
 
+    /// Whether the last read found nothing, and nothing is kept of what others found.
+    pub(super) fn listens(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Relaxed);
+    }
+
+    /// Whether all that hyper wrote has been flushed.
+    pub(super) fn flushed(&self, flushed: bool) {
+        self.flushed.store(flushed, Ordering::Relaxed);
+    }
+
     /// The idle deadline runs anew.
     pub(super) fn still_active(&self, now: Instant) {
         self.lock().idle_since = now;
@@ -197,7 +222,7 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock; if one did, the state would still be whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

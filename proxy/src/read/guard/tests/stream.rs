@@ -198,3 +198,49 @@ async fn a_large_head_fits_through_a_small_buffer() {
     }
     assert_eq!(given, request.as_bytes());
 }
+
+#[tokio::test]
+async fn a_connection_is_at_rest_between_requests_once_the_answer_is_out() {
+    let (mut client, mut io, handle) = pair(TIMES);
+    assert!(!handle.is_at_rest(), "nobody has listened yet");
+    assert!(nothing_to_read(&mut io).await && handle.is_at_rest());
+    client.write_all(&GET[..10]).await.unwrap();
+    assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "a head has begun");
+    client.write_all(&GET[10..]).await.unwrap();
+    read_some(&mut io).await.unwrap();
+    assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "nobody has taken the request");
+    let turn = handle.next_turn().unwrap();
+    assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "it is under way");
+    io.write_all(b"an answer").await.unwrap();
+    drop(turn);
+    assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "the answer is not out");
+    io.flush().await.unwrap();
+    assert!(handle.is_at_rest());
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n").await.unwrap();
+    read_some(&mut io).await.unwrap();
+    drop(handle.next_turn());
+    assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "the rest of a body would be taken for a request");
+}
+
+#[tokio::test]
+async fn what_is_given_back_is_read_again_before_what_follows() {
+    let (mut client, mut io, _handle) = pair(TIMES);
+    io.unread(bytes::Bytes::new());
+    assert!(nothing_to_read(&mut io).await);
+    client.write_all(GET).await.unwrap();
+    io.unread(bytes::Bytes::from_static(b"second "));
+    io.unread(bytes::Bytes::from_static(b"first "));
+    let mut read = Vec::new();
+    while read.len() < GET.len() + 13 {
+        read.extend(read_some(&mut io).await.unwrap());
+    }
+    assert_eq!(read, [b"first second ", GET].concat());
+}
+
+#[tokio::test]
+async fn who_rests_for_too_long_is_idle() {
+    let (_client, mut io, handle) = pair(GuardTimes { idle: SHORT, ..TIMES });
+    std::future::poll_fn(|cx| io.poll_idle(cx)).await;
+    assert_eq!(read_some(&mut io).await.unwrap(), b"");
+    assert!(!handle.is_at_rest(), "it is over");
+}
