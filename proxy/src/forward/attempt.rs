@@ -129,7 +129,7 @@ async fn open_http1(target: &Target, local: &LocalEndpoint) -> Result<Own, Forwa
 /// Strict parsing, as hyper does it by default; bounded buffers.
 pub(super) fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(BUFFER);
+    builder.max_buf_size(PIECE);
     builder
 }
 
@@ -158,4 +158,4 @@ pub(super) fn failure(mut problem: TrySendError<Message>, exchange: &Exchange) -
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 /// Bytes that hyper may hold of one message in one direction: the most that is read from an app at once. Each reading costs some
 /// microseconds beside its bytes, on both sides; beyond this, more does not make a download cheaper.
-const BUFFER: usize = 256 * 1024;
+pub const PIECE: usize = 256 * 1024;

@@ -50,6 +50,7 @@ mod websocket;
 
 pub use answer::Answer;
 pub use assertion::{AssertionKeys, AssertionKeysError};
+pub use attempt::PIECE;
 pub use body::{AppBody, BodyError};
 pub use error::ForwardError;
 pub use exchange::Meter;
