@@ -47,7 +47,8 @@ pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
             async move {
                 turn.decline_tunnel();
                 if let Some(facts) = turn.facts()
-                    && let Ok(clean) = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None)
+                    && let Ok(clean) =
+                        reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None, &LastHost::default())
                 {
                     asked(&clean, facts);
                     let (message, body) = judge(clean);
@@ -156,7 +157,7 @@ pub(crate) fn read_http2(lists: &[Vec<(&[u8], &[u8])>]) -> Vec<(String, Option<S
         let service = service_fn(|request: Request<Incoming>| {
             let sent = Rc::clone(&sent);
             async move {
-                if let Ok(clean) = reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None) {
+                if let Ok(clean) = reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None, &LastHost::default()) {
                     let said = (clean.path.to_string(), clean.query.as_deref().map(str::to_owned));
                     if judge(clean).0.is_some() {
                         sent.borrow_mut().push(said);

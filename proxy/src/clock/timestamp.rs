@@ -1,5 +1,6 @@
 //! Moments.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +51,20 @@ impl Timestamp {
 impl Timestamp {
     /// RFC 3339 in UTC with milliseconds, from 1970 to 9999; `None` for other times.
     pub fn rfc3339(self) -> Option<[u8; 24]> {
+        // Most lines of the record are of the same minute as the line before them.
+        let (minute, in_minute) = (self.0.div_euclid(60_000), self.0.rem_euclid(60_000));
+        let (known, mut text) = LAST_MINUTE.get();
+        if known != minute {
+            text = Self(self.0.checked_sub(in_minute)?).written()?;
+            LAST_MINUTE.set((minute, text));
+        }
+        let in_minute = u32::try_from(in_minute).ok()?;
+        let digit = |unit: u32| b'0' + u8::try_from(in_minute / unit % 10).unwrap_or(0);
+        *text.last_chunk_mut::<7>()? = [digit(10_000), digit(1_000), b'.', digit(100), digit(10), digit(1), b'Z'];
+        Some(text)
+    }
+
+    fn written(self) -> Option<[u8; 24]> {
         let ms = u64::try_from(self.0).ok().filter(|ms| *ms < YEAR_10000)?;
         let (days, in_day) = (ms / DAY_MS, ms % DAY_MS);
         // Years that begin in March, in eras of 400, so that the leap day is the last of its year.
@@ -79,6 +94,11 @@ impl Timestamp {
         }
         Some(text)
     }
+}
+
+thread_local! {
+    /// The minute that was written last, counted from the epoch, and how. There is no such minute at first.
+    static LAST_MINUTE: Cell<(i64, [u8; 24])> = const { Cell::new((i64::MIN, [0; 24])) };
 }
 
 const DAY_MS: u64 = 86_400_000;

@@ -1,9 +1,11 @@
 //! One reading of the system's clocks for each turn of a task.
 //!
 //! A request asks for the time some thirty times, and each reading costs as much as a lookup in a table. All that a task does
-//! between two waits happens at one moment: so whoever polls it declares a [`turn`], and the clocks are read once in it.
+//! between two waits happens at one moment: so whoever polls it declares a [`turn`], and the clocks are read once in it. The time of
+//! day, which is told in milliseconds, is not read again before one has passed.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -20,6 +22,8 @@ enum Turn {
 
 thread_local! {
     static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+    /// When the time of day was read for a turn the last time, and what it was.
+    static LAST: Cell<Option<(Instant, i64)>> = const { Cell::new(None) };
 }
 
 /// Ends the turn, also if the task panics: time must not stand still for whoever comes after it.
@@ -51,19 +55,26 @@ pub(super) fn wall() -> i64 {
     read().map_or_else(system_now, |(_, wall)| wall)
 }
 
-/// Both clocks, if there is a turn. They are read in the same breath: what lies between two readings looks as if the time of day had
+/// Both clocks, if there is a turn. They are read within a millisecond: what lies between two readings looks as if the time of day had
 /// jumped.
 fn read() -> Option<(Instant, i64)> {
     match TURN.get() {
         Turn::None => None,
         Turn::Read(steady, wall) => Some((steady, wall)),
         Turn::Begun => {
-            let (steady, wall) = (Instant::now(), system_now());
+            let steady = Instant::now();
+            let recent = LAST.get().filter(|(read, _)| steady.saturating_duration_since(*read) < MILLISECOND);
+            let wall = recent.map_or_else(system_now, |(_, wall)| wall);
+            if recent.is_none() {
+                LAST.set(Some((steady, wall)));
+            }
             TURN.set(Turn::Read(steady, wall));
             Some((steady, wall))
         }
     }
 }
+
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -94,6 +105,17 @@ mod tests {
         let after = instant();
         until_it_moves(after);
         assert_ne!(instant(), after);
+    }
+
+    #[test]
+    fn the_time_of_day_goes_on_from_turn_to_turn() {
+        let began = turn(wall);
+        let until = Instant::now() + Duration::from_secs(5);
+        while turn(wall) == began {
+            assert!(Instant::now() < until, "it stands still");
+        }
+        let late = system_now() - turn(wall);
+        assert!((0..1_000).contains(&late), "{late} ms behind");
     }
 
     #[test]

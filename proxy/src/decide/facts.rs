@@ -58,7 +58,7 @@ pub(super) struct About<'a> {
 
 impl<'a> From<&'a Routed> for About<'a> {
     fn from(routed: &'a Routed) -> Self {
-        let Clean { host, path, method, kind, .. } = &routed.request;
+        let Clean { host, path, method, kind, .. } = &*routed.request;
         Self { app: &routed.app, public: routed.public, host, path, method, kind: *kind }
     }
 }

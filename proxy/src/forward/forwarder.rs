@@ -1,10 +1,10 @@
 //! The forwarding of one core.
 
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -81,13 +81,13 @@ impl Forwarder {
     async fn answer(
         &self,
         local: &LocalTarget,
-        mut request: Clean,
+        mut request: Box<Clean>,
         permit: &Permit,
         client: &SecureConnection,
         meter: &Rc<Meter>,
     ) -> Result<Answer, ForwardError> {
         let target = &*local.target;
-        let facts = Facts { shared: &self.shared, target, permit, client: client.client, passports: &self.passports };
+        let facts = Facts { shared: &self.shared, target, permit, client, passports: &self.passports };
         let headers = request_head::headers(&mut request, &facts)?;
         if request.kind == Kind::WebSocket {
             return Box::pin(websocket::open(local, request, headers, permit.user.is_some(), meter)).await;
@@ -123,7 +123,7 @@ struct Head {
 
 impl Head {
     fn build(
-        request: Clean,
+        request: Box<Clean>,
         mut headers: HeaderMap,
         local: &LocalTarget,
         max: u64,

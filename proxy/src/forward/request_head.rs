@@ -1,7 +1,5 @@
 //! The head of our message to the app. Set from what was decided, never copied blindly.
 
-use std::net::SocketAddr;
-
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -19,13 +17,14 @@ use super::trace_context;
 use crate::config::{UpstreamProtocol, UpstreamScheme};
 use crate::decide::Permit;
 use crate::read::{Clean, Kind};
+use crate::tls::SecureConnection;
 
 /// What is set from facts, not from the client.
 pub(super) struct Facts<'a> {
     pub(super) shared: &'a ForwardShared,
     pub(super) target: &'a Target,
     pub(super) permit: &'a Permit,
-    pub(super) client: SocketAddr,
+    pub(super) client: &'a SecureConnection,
     pub(super) passports: &'a Passports,
 }
 
@@ -46,9 +45,7 @@ pub(super) fn headers(request: &mut Clean, facts: &Facts<'_>) -> Result<HeaderMa
     headers.reserve(MOST_OF_OURS);
     set_forwarding(&mut headers, facts)?;
     set_identity(&mut headers, facts)?;
-    let id = HeaderValue::from_bytes(&request.id.hex()).map_err(|_invalid| ForwardError::Unexpressible)?;
-    headers.insert(X_REQUEST_ID, id);
-    trace_context::continue_trace(&mut headers, request.id);
+    trace_context::begin(&mut headers, request.id)?;
     Ok(headers)
 }
 
@@ -151,8 +148,7 @@ fn dashed(byte: u8) -> u8 {
 }
 
 fn set_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) -> Result<(), ForwardError> {
-    let address = facts.client.ip().to_canonical().to_string();
-    let address = HeaderValue::try_from(address).map_err(|_invalid| ForwardError::Unexpressible)?;
+    let address = facts.client.client_address().ok_or(ForwardError::Unexpressible)?;
     // The host that the client asked for stays: apps build links and check `Origin` by it.
     headers.insert(HOST, facts.target.authority.clone());
     headers.insert(X_FORWARDED_HOST, facts.target.authority.clone());
@@ -224,4 +220,3 @@ const X_FORWARDED_GROUPS: HeaderName = HeaderName::from_static("x-forwarded-grou
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -2,7 +2,7 @@
 
 use http::header::{
     ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, StatusCode, response};
 
@@ -23,6 +23,13 @@ pub(super) fn clean(head: &mut response::Parts, personal: bool) -> Result<bool, 
         return Err(ForwardError::AppAnsweredGarbage);
     }
     let headers = &mut head.headers;
+    if !headers.keys().any(needs_a_look) {
+        // One look at each name is cheaper than a search for each that is mostly not there.
+        if personal {
+            caching::keep_to_one_person(headers);
+        }
+        return Ok(true);
+    }
     let mut reusable = true;
     if headers.contains_key(TRANSFER_ENCODING) {
         // hyper takes the chunks off and nothing else: a body in another coding would reach the client as something it is not.
@@ -42,6 +49,11 @@ pub(super) fn clean(head: &mut response::Parts, personal: bool) -> Result<bool, 
         caching::keep_to_one_person(headers);
     }
     Ok(reusable)
+}
+
+/// Whether [`clean`] has anything to do with a header of this name, but for what every answer to a person is told about caches.
+fn needs_a_look(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || *name == SET_COOKIE || *name == WWW_AUTHENTICATE
 }
 
 /// How long the app says that it keeps an idle connection, in seconds (`Keep-Alive: timeout=5`).
@@ -126,6 +138,16 @@ mod tests {
         );
         assert_eq!(cleaned(&[("cache-control", "public, max-age=60")], false).1[CACHE_CONTROL], "public, max-age=60");
         assert!(!cleaned(&[], false).1.contains_key(CACHE_CONTROL));
+    }
+
+    #[test]
+    fn every_name_that_is_cleaned_is_looked_at() {
+        for name in HOP_BY_HOP.iter().chain([&SET_COOKIE, &WWW_AUTHENTICATE]) {
+            assert!(needs_a_look(name), "{name}");
+        }
+        for name in ["content-type", "content-length", "date", "server", "cache-control", "etag", "vary"] {
+            assert!(!needs_a_look(&HeaderName::from_static(name)), "{name}");
+        }
     }
 
     #[test]

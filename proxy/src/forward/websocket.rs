@@ -40,7 +40,7 @@ use crate::secret;
 /// [`ForwardError`]; [`ForwardError::UpgradeRefused`] if the app's handshake is wrong.
 pub(super) async fn open(
     local: &LocalTarget,
-    mut request: Clean,
+    mut request: Box<Clean>,
     mut headers: HeaderMap,
     personal: bool,
     meter: &Rc<Meter>,

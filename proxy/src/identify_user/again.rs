@@ -1,7 +1,6 @@
 //! Who is behind a request that is under way, as of now.
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::bearer::Authorization;
 use super::identifier::Identifier;
@@ -40,11 +39,10 @@ impl Identifier {
     /// [`UserRefusal`].
     pub fn again(&self, ask: Again<'_>) -> Result<KnownUser, UserRefusal> {
         if ask.user.binding != Binding::Session {
-            let headers: HeaderMap = ask.authorization.map(|value| (AUTHORIZATION, value.clone())).into_iter().collect();
-            let Authorization::Bearer(token) = Authorization::of(&headers) else {
+            let Some(Authorization::Bearer(presented)) = ask.authorization.map(Authorization::of_value) else {
                 return Err(UserRefusal::MalformedAuthorization);
             };
-            return self.bearer.again(token, ask.providers, &self.inventory, ask.device, ask.now);
+            return self.bearer.again(presented, ask.providers, &self.inventory, ask.device, ask.now);
         }
         let session = &ask.user.session;
         // First: who is suspended has no sessions either, and should hear the reason.

@@ -7,7 +7,7 @@ use super::bearer::Authorization;
 /// The one bearer token of a request.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     match Authorization::of(headers) {
-        Authorization::Bearer(token) => Some(token),
+        Authorization::Bearer(presented) => presented.token(),
         Authorization::NotOurs | Authorization::Malformed => None,
     }
 }

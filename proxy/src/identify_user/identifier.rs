@@ -71,7 +71,7 @@ impl Identifier {
             Sent::Token(token) => self.inventory.session_by_token(&token).map(|(live, _host)| Shown::Session(live)),
             Sent::Malformed => None,
             Sent::Absent => match Authorization::of(headers) {
-                Authorization::Bearer(token) => self.bearer.stolen(token, &self.inventory).map(Shown::Token),
+                Authorization::Bearer(presented) => self.bearer.stolen(presented, &self.inventory).map(Shown::Token),
                 Authorization::Malformed | Authorization::NotOurs => None,
             },
         }
@@ -91,8 +91,8 @@ impl Identifier {
             }
             Sent::Malformed => Err(UserRefusal::MalformedCookie),
             Sent::Absent => match Authorization::of(ask.headers) {
-                Authorization::Bearer(token) => {
-                    self.bearer.identify(token, ask.providers, &self.inventory, ask.device, ask.now).await
+                Authorization::Bearer(presented) => {
+                    self.bearer.identify(presented, ask.providers, &self.inventory, ask.device, ask.now).await
                 }
                 Authorization::Malformed => Err(UserRefusal::MalformedAuthorization),
                 Authorization::NotOurs => Err(UserRefusal::NoCredential),

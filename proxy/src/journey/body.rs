@@ -15,9 +15,13 @@ use crate::forward::{AppBody, BodyError};
 use crate::read::Turn;
 use crate::record::{Ending, Open};
 
-/// What hyper sends to the client.
+/// What hyper sends to the client. It is handed from room to room by value, so what it holds stays in one place.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct Body(Box<Sending>);
+
+/// What a body holds.
+#[derive(Debug)]
+struct Sending {
     content: Content,
     /// Dropped with the body: then the `end` line is written.
     open: Option<Open>,
@@ -41,7 +45,7 @@ enum Content {
     /// Made here.
     Whole(Option<Bytes>),
     /// From the app, as it comes.
-    App(Box<AppBody>),
+    App(AppBody),
 }
 
 impl Body {
@@ -49,55 +53,57 @@ impl Body {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let owed = Some(bytes.len() as u64);
-        Self {
-            content: Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
-            open: None,
-            owed,
-            sent: None,
-            turn: None,
-            call: None,
-            held: None,
-            rest: Bytes::new(),
-            whole: false,
-        }
+        Self::of(Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), owed, None)
     }
 
     /// A body from an app; its bytes are counted.
     pub(super) fn app(body: AppBody, sent: IntCounter) -> Self {
         let owed = body.size_hint().exact();
-        let mut made = Self::whole(Bytes::new());
-        made.content = Content::App(Box::new(body));
-        made.owed = owed;
-        made.sent = Some(sent);
-        made
+        Self::of(Content::App(body), owed, Some(sent))
+    }
+
+    fn of(content: Content, owed: Option<u64>, sent: Option<IntCounter>) -> Self {
+        Self(Box::new(Sending {
+            content,
+            open: None,
+            owed,
+            sent,
+            turn: None,
+            call: None,
+            held: None,
+            rest: Bytes::new(),
+            whole: false,
+        }))
     }
 
     /// Ties the `end` line to this body. With `bodyless` (an answer to HEAD, or a status that has no body) it is complete at once.
     #[must_use]
     pub(super) fn recorded(mut self, mut open: Open, bodyless: bool) -> Self {
-        if bodyless || self.owed == Some(0) {
+        if bodyless || self.0.owed == Some(0) {
             open.ends(Ending::Complete);
-            self.whole = true;
+            self.0.whole = true;
         }
-        self.open = Some(open);
+        self.0.open = Some(open);
         self
     }
 
     /// Keeps the access that this is the answer of.
     #[must_use]
     pub(super) fn holding(mut self, held: Option<Held>) -> Self {
-        self.held = held;
+        self.0.held = held;
         self
     }
 
     /// Keeps turn and call until the body is done.
     #[must_use]
     pub(super) fn keeping(mut self, turn: Option<Turn>, call: Rc<Call>) -> Self {
-        self.turn = turn;
-        self.call = Some(call);
+        self.0.turn = turn;
+        self.0.call = Some(call);
         self
     }
+}
 
+impl Sending {
     fn note(&mut self, bytes: u64) {
         if let Some(sent) = &self.sent {
             sent.inc_by(bytes);
@@ -140,7 +146,7 @@ impl Body {
         }
         let frame = match &mut self.content {
             Content::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::App(body) => ready!(Pin::new(body.as_mut()).poll_frame(cx)),
+            Content::App(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
         let in_pieces = self.held.as_ref().is_some_and(Held::is_stream);
         Poll::Ready(match frame {
@@ -168,55 +174,56 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self.0;
         // Asked means that there is room: what was handed on before is on its way.
-        if let Some(call) = &self.call {
+        if let Some(call) = &this.call {
             call.waits_no_more();
         }
-        let is_cut = |body: &Self| body.held.as_ref().is_some_and(|held| held.cause().is_some());
-        let mut frame = if is_cut(&self) { None } else { ready!(self.poll_content(cx)) };
+        let is_cut = |body: &Sending| body.held.as_ref().is_some_and(|held| held.cause().is_some());
+        let mut frame = if is_cut(this) { None } else { ready!(this.poll_content(cx)) };
         // It may have been cut just now, by its own usage.
-        if is_cut(&self)
-            && let Some(held) = self.held.take()
+        if is_cut(this)
+            && let Some(held) = this.held.take()
         {
-            frame = Some(self.broken(&held));
-            self.held = Some(held);
+            frame = Some(this.broken(&held));
+            this.held = Some(held);
         }
-        if let (Some(_), Some(call)) = (&frame, &self.call) {
+        if let (Some(_), Some(call)) = (&frame, &this.call) {
             call.waits();
         }
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     let bytes = data.remaining() as u64;
-                    self.note(bytes);
+                    this.note(bytes);
                 }
             }
-            Some(Err(BodyError::UsedUp | BodyError::Cut)) => self.ends(Ending::Cut),
-            Some(Err(BodyError::AppBroke | BodyError::AppStalled)) => self.ends(Ending::AppFailed),
-            None => self.ends(Ending::Complete),
+            Some(Err(BodyError::UsedUp | BodyError::Cut)) => this.ends(Ending::Cut),
+            Some(Err(BodyError::AppBroke | BodyError::AppStalled)) => this.ends(Ending::AppFailed),
+            None => this.ends(Ending::Complete),
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        if !self.rest.is_empty() {
+        if !self.0.rest.is_empty() {
             return false;
         }
-        match &self.content {
+        match &self.0.content {
             Content::Whole(bytes) => bytes.is_none(),
             Content::App(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &self.0.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::App(body) => body.size_hint(),
         }
     }
 }
 
-impl Drop for Body {
+impl Drop for Sending {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
         match held.cause() {

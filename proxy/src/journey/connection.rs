@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::contain::Place;
 use crate::forward::TunnelEnd;
 use crate::identify_device::Memory;
+use crate::read::LastHost;
 use crate::tls::{Alpn, SecureConnection};
 
 /// What all requests of a connection share.
@@ -38,6 +39,8 @@ use crate::tls::{Alpn, SecureConnection};
 pub(super) struct Client {
     /// What its handshake proved.
     pub(super) secure: SecureConnection,
+    /// What it asked for last.
+    pub(super) last_host: LastHost,
     /// What was found out about its certificate.
     pub(super) memory: Memory,
     /// Its requests.
@@ -253,6 +256,7 @@ async fn begin(
     seat.slot.has_shaken_hands();
     let client = Rc::new(Client {
         secure,
+        last_host: LastHost::default(),
         memory: Memory::default(),
         calls: Calls::new(),
         drains: Rc::default(),

@@ -19,7 +19,7 @@ pub(super) async fn answer(
     core: &Core,
     client: &Client,
     world: &World,
-    request: Clean,
+    request: Box<Clean>,
     visitor: &Visitor,
 ) -> Result<Response<Body>, Refusal> {
     match request.method {
@@ -41,7 +41,7 @@ fn explain(world: &World, visitor: &Visitor) -> Response<Body> {
     page(EnrolPage { host: world.config.sign_in.host.as_str(), device, command: &command, approval }.render())
 }
 
-async fn enrol(core: &Core, client: &Client, request: Clean) -> Result<Response<Body>, Refusal> {
+async fn enrol(core: &Core, client: &Client, request: Box<Clean>) -> Result<Response<Body>, Refusal> {
     let enrolment = core.gate.enrolment.load_full().ok_or(Refusal::NothingHere)?;
     let body = small_body(request).await?;
     let asked = Enrolment::read(&body)?;

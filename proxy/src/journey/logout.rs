@@ -17,7 +17,7 @@ use crate::read::Clean;
 use crate::sign_in::{LogoutRefusal, LogoutRequest};
 
 /// 200 without a body once it is done: by then accesses under way are being cut.
-pub(super) async fn answer(core: &Core, client: &Client, world: &World, request: Clean) -> Result<Response<Body>, Refusal> {
+pub(super) async fn answer(core: &Core, client: &Client, world: &World, request: Box<Clean>) -> Result<Response<Body>, Refusal> {
     if request.method != Method::POST {
         return Err(Refusal::WrongMethod);
     }

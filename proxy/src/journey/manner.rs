@@ -16,9 +16,8 @@ pub(super) struct Manner {
 impl Manner {
     /// From a request's head.
     pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let pages = accepts_html(headers) && headers.get(REQUESTED_WITH).is_none() && !is_grpc(headers);
-        let by_script = headers.get(FETCH_MODE).is_some_and(|mode| mode != "navigate");
-        let pages = pages && !by_script;
+        let by_script = || headers.get(FETCH_MODE).is_some_and(|mode| mode != "navigate");
+        let pages = accepts_html(headers) && headers.get(REQUESTED_WITH).is_none() && !is_grpc(headers) && !by_script();
         Self { pages, navigates: pages && matches!(*method, Method::GET | Method::HEAD) }
     }
 }

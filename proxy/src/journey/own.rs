@@ -81,7 +81,7 @@ pub(super) fn cookies(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The body of a request to ourselves: small, and soon.
-pub(super) async fn small_body(request: Clean) -> Result<Bytes, Refusal> {
+pub(super) async fn small_body(request: Box<Clean>) -> Result<Bytes, Refusal> {
     let body = Limited::new(request.body, SMALL_BODY).collect();
     match tokio::time::timeout(SMALL_BODY_TIME, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

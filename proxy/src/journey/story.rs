@@ -26,7 +26,7 @@ pub(super) struct Story {
     clock: Clock,
     id: RequestId,
     at: Timestamp,
-    line: Draft,
+    line: Box<Draft>,
     told: bool,
     meter: Rc<Meter>,
     /// Handed on to what guards the answer.
@@ -45,7 +45,7 @@ impl Story {
         connection: &SecureConnection,
         version: Version,
     ) -> Self {
-        let mut line = Draft::new(at, id, connection.client, connection.id, version);
+        let mut line = Box::new(Draft::new(at, id, connection.client, connection.id, version));
         line.certificate = connection.leaf.as_ref().map(|leaf| leaf.certificate);
         let meter = Rc::<Meter>::default();
         let watch = Some(recorder.watch(id, Rc::clone(&meter)));

@@ -2,9 +2,9 @@
 //! than the decision.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use prometheus::{Histogram, IntCounter};
 
 use super::metrics::JourneyMetrics;
@@ -78,6 +78,7 @@ const MOST: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use foldhash::HashMap;
     use prometheus::Registry;
 
     use super::*;

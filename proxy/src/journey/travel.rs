@@ -123,7 +123,7 @@ async fn pass(
         None if guarded => return Err(ReadRefusal::Unguarded.into()),
         None => None,
     };
-    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at(), leftover);
+    let clean = Reader::new(&world.config).clean(request, facts, story.id(), story.at(), leftover, &client.last_host);
     let clean = clean.map_err(|unread| {
         story.unread(unread.seen);
         unread.why

@@ -1,10 +1,40 @@
 //! A host with its port, as it stands in `Host`, `:authority` and absolute targets.
 
+use std::cell::RefCell;
+
 use super::refusal::ReadRefusal;
 use crate::config::Host;
 
-/// The host of `text`, whose port, if it has one, must be `public_port`.
-pub(super) fn host(text: &str, public_port: u16) -> Result<Host, ReadRefusal> {
+/// The host that a connection asked for last. It mostly asks for the same again, written in the same way.
+#[derive(Debug, Default)]
+pub struct LastHost(RefCell<Option<Written>>);
+
+/// A host, and how it was written.
+#[derive(Debug)]
+struct Written {
+    text: Box<str>,
+    /// The port that was ours then.
+    public_port: u16,
+    host: Host,
+}
+
+impl LastHost {
+    /// The host of `text`, whose port, if it has one, must be `public_port`.
+    pub(super) fn read(&self, text: &str, public_port: u16) -> Result<Host, ReadRefusal> {
+        let mut last = self.0.borrow_mut();
+        if let Some(written) = &*last
+            && *written.text == *text
+            && written.public_port == public_port
+        {
+            return Ok(written.host.clone());
+        }
+        let host = host(text, public_port)?;
+        *last = Some(Written { text: text.into(), public_port, host: host.clone() });
+        Ok(host)
+    }
+}
+
+fn host(text: &str, public_port: u16) -> Result<Host, ReadRefusal> {
     if text.contains('@') {
         return Err(ReadRefusal::Userinfo);
     }
@@ -41,6 +71,18 @@ mod tests {
         ] {
             assert_eq!(host(text, 443).map(|host| host.to_string()), Ok(name.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_asked_for_last_is_known_by_the_very_same_words() {
+        let last = LastHost::default();
+        let app = Ok("app.test".parse().unwrap());
+        assert_eq!(last.read("APP.test:443", 443), app);
+        assert_eq!(last.read("APP.test:443", 443), app);
+        assert_eq!(last.read("APP.test:443", 444), Err(ReadRefusal::Port), "the port changed with the configuration");
+        assert_eq!(last.read("app.test:444", 443), Err(ReadRefusal::Port));
+        assert_eq!(last.read("other.test", 443), Ok("other.test".parse().unwrap()));
+        assert_eq!(last.read("app.test", 443), app);
     }
 
     #[test]

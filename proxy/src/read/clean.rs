@@ -1,6 +1,7 @@
 //! A request that was read once, into types. The same object is decided on and forwarded.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, Version};
 
@@ -21,7 +22,7 @@ pub struct Clean {
     /// The one host it is for.
     pub host: Host,
     /// The path in canonical form, beginning with `/`, still percent-encoded. What policy sees is what the app gets.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// The query without `?`, as it came. Never recorded.
     pub query: Option<Box<str>>,
     /// Headers with hop-by-hop and reserved ones removed. Our cookies and `Authorization` are still here; `forward` removes them.
@@ -88,13 +89,8 @@ impl Default for RequestIds {
 impl RequestId {
     /// Its digits. They stand in each line of the record and in each answer.
     pub fn hex(self) -> [u8; 32] {
-        let mut hex = [0; 32];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            if let [high, low] = pair {
-                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-            }
-        }
-        hex
+        let pairs = self.0.map(secret::hex_digits);
+        *pairs.as_flattened().first_chunk().unwrap_or(&[b'0'; 32])
     }
 }
 
@@ -102,10 +98,6 @@ impl std::fmt::Display for RequestId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(str::from_utf8(&self.hex()).map_err(|_ascii| std::fmt::Error)?)
     }
-}
-
-fn digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
 impl std::fmt::Debug for RequestId {

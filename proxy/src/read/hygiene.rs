@@ -22,14 +22,22 @@ pub(super) fn clean(parts: &mut Parts) -> Result<(), ReadRefusal> {
     if headers.len() != headers.keys_len() {
         refuse_duplicates(headers, http2)?;
     }
-    expectation(headers, parts.version)?;
-    strip_hop_by_hop(headers)?;
-    reserved::strip(headers);
+    // A look at each name is cheaper than a search for each that is mostly not there.
+    if headers.keys().any(needs_a_look) {
+        expectation(headers, parts.version)?;
+        strip_hop_by_hop(headers)?;
+        reserved::strip(headers);
+    }
     headers.remove(HOST);
     if http2 {
         join_cookies(headers)?;
     }
     Ok(())
+}
+
+/// Whether a header of this name may have to go, or to be judged.
+fn needs_a_look(name: &HeaderName) -> bool {
+    *name == EXPECT || HOP_BY_HOP.contains(name) || reserved::is_reserved(name.as_str())
 }
 
 /// RFC 9113 section 8.2.2. The h2 library refuses these too; here it is ours to know.

@@ -19,6 +19,7 @@ mod target;
 mod websocket;
 
 pub use crate::config::{PathRefusal, canonical_path};
+pub use authority::LastHost;
 pub use body::{BodyError, BodyMeter, RequestBody, TooLarge};
 pub use clean::{Clean, Kind, RequestId, RequestIds};
 pub use content::{Content, Leftover};

@@ -1,10 +1,13 @@
 //! The room's one step: a request as hyper gives it becomes a [`Clean`] one.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::authority::LastHost;
 use super::clean::{Clean, Kind, RequestId};
 use super::content::{Content, Leftover, Stream};
 use super::glimpse::Glimpse;
@@ -38,7 +41,7 @@ pub struct Unread {
 struct CleanHead {
     method: Method,
     host: Host,
-    path: Box<str>,
+    path: Arc<str>,
     query: Option<Box<str>>,
     headers: HeaderMap,
     kind: Kind,
@@ -58,7 +61,8 @@ impl Reader {
     }
 
     /// The one meaning of `request`. For HTTP/1, `facts` is what the guard knows of it
-    /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`. What nobody reads of its body goes to `leftover`.
+    /// ([`Turn::facts`](super::guard::Turn::facts)); for HTTP/2, `None`. What nobody reads of its body goes to `leftover`. `last` is
+    /// the connection's.
     ///
     /// # Errors
     /// [`Unread`] if it has none.
@@ -69,20 +73,21 @@ impl Reader {
         id: RequestId,
         at: Timestamp,
         leftover: Option<Leftover>,
-    ) -> Result<Clean, Unread> {
+        last: &LastHost,
+    ) -> Result<Box<Clean>, Unread> {
         let length = request.body().size_hint().exact();
         // Taken off first, so that no path leaves it in the extensions.
         let upgrade = hyper::upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
         let body = Content::Streaming(Stream::new(body, leftover));
-        let head = self.head(&mut parts, facts, length == Some(0));
+        let head = self.head(&mut parts, facts, length == Some(0), last);
         let head = head.map_err(|why| Unread { why, seen: Glimpse::of_parts(&parts) })?;
         let CleanHead { method, host, path, query, headers, kind, version } = head;
         let upgrade = (kind == Kind::WebSocket).then_some(upgrade);
-        Ok(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade })
+        Ok(Box::new(Clean { id, at, method, host, path, query, headers, kind, version, body, length, upgrade }))
     }
 
-    fn head(&self, parts: &mut Parts, facts: Option<&HeadFacts>, empty: bool) -> Result<CleanHead, ReadRefusal> {
+    fn head(&self, parts: &mut Parts, facts: Option<&HeadFacts>, empty: bool, last: &LastHost) -> Result<CleanHead, ReadRefusal> {
         if !target::agrees_with_guard(parts, facts) {
             return Err(ReadRefusal::Unguarded);
         }
@@ -101,7 +106,7 @@ impl Reader {
         if facts.is_some_and(|facts| facts.asks_tunnel != (kind == Kind::WebSocket)) {
             return Err(ReadRefusal::Unguarded);
         }
-        let target = target::read(parts, self.public_port, self.target_bytes)?;
+        let target = target::read(parts, last, self.public_port, self.target_bytes)?;
         hygiene::clean(parts)?;
         // An extended CONNECT is what HTTP/1 says with GET, and that is what the app gets.
         let method = std::mem::take(&mut parts.method);

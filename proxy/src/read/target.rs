@@ -1,11 +1,13 @@
 //! Whom a request is for: one host, one path, one query.
 
+use std::sync::Arc;
+
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{Method, Version};
 
-use super::authority;
+use super::authority::LastHost;
 use super::guard::{HeadFacts, TargetForm};
 use super::refusal::ReadRefusal;
 use crate::config::{Host, canonical_path};
@@ -14,16 +16,16 @@ use crate::config::{Host, canonical_path};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: Host,
-    pub(super) path: Box<str>,
+    pub(super) path: Arc<str>,
     pub(super) query: Option<Box<str>>,
 }
 
-/// The one reading of what `parts` are for.
-pub(super) fn read(parts: &Parts, public_port: u16, longest: usize) -> Result<Target, ReadRefusal> {
+/// The one reading of what `parts` are for. `last` is what the connection asked for before.
+pub(super) fn read(parts: &Parts, last: &LastHost, public_port: u16, longest: usize) -> Result<Target, ReadRefusal> {
     if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTPS) {
         return Err(ReadRefusal::Scheme);
     }
-    let host = host(parts, public_port)?;
+    let host = host(parts, last, public_port)?;
     let whole = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
     if whole.len() > longest {
         return Err(ReadRefusal::TargetTooLong);
@@ -40,16 +42,16 @@ pub(super) fn read(parts: &Parts, public_port: u16, longest: usize) -> Result<Ta
 }
 
 /// `Host` and the target's authority, where both are there, must be the same.
-fn host(parts: &Parts, public_port: u16) -> Result<Host, ReadRefusal> {
+fn host(parts: &Parts, last: &LastHost, public_port: u16) -> Result<Host, ReadRefusal> {
     let mut headers = parts.headers.get_all(HOST).into_iter();
     let header = headers.next();
     if headers.next().is_some() {
         return Err(ReadRefusal::HostTwice);
     }
     let header = header
-        .map(|value| value.to_str().map_err(|_not_text| ReadRefusal::Host).and_then(|text| authority::host(text, public_port)))
+        .map(|value| value.to_str().map_err(|_not_text| ReadRefusal::Host).and_then(|text| last.read(text, public_port)))
         .transpose()?;
-    let target = parts.uri.authority().map(|target| authority::host(target.as_str(), public_port)).transpose()?;
+    let target = parts.uri.authority().map(|target| last.read(target.as_str(), public_port)).transpose()?;
     match (header, target) {
         (Some(header), Some(target)) if header != target => Err(ReadRefusal::HostsDiffer),
         (Some(host), _) | (None, Some(host)) => Ok(host),

@@ -31,7 +31,7 @@ pub struct Draft {
     pub stolen: Option<Box<Stolen>>,
     pub app: Option<Arc<str>>,
     /// Absent if it could not be read.
-    pub asked: Option<(Method, Host, Box<str>)>,
+    pub asked: Option<(Method, Host, Arc<str>)>,
     /// What it seems to ask for, if it could not be read.
     pub seen: Option<Glimpse>,
     pub origin: Option<Box<str>>,
@@ -134,7 +134,7 @@ impl Draft {
 }
 
 /// Method, host and path: what was understood, else what was seen of it.
-pub(super) fn target<'a>(asked: Option<&'a (Method, Host, Box<str>)>, seen: Option<&'a Glimpse>) -> [&'a str; 3] {
+pub(super) fn target<'a>(asked: Option<&'a (Method, Host, Arc<str>)>, seen: Option<&'a Glimpse>) -> [&'a str; 3] {
     match (asked, seen) {
         (Some((method, host, path)), _) => [method.as_str(), host.as_str(), path],
         (None, Some(Glimpse { method, host, path })) => [method, host, path],

@@ -2,6 +2,7 @@
 //! the cost. A test compares them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Method;
 use sekisho_policy::Usage;
@@ -96,7 +97,13 @@ impl Object<'_> {
         self.0.push(b'"');
     }
 
-    fn asked(&mut self, asked: Option<&(Method, Host, Box<str>)>, seen: Option<&Glimpse>) {
+    fn asked(&mut self, asked: Option<&(Method, Host, Arc<str>)>, seen: Option<&Glimpse>) {
+        if let Some((method, host, path)) = asked {
+            self.quoted(r#","method":"#, method.as_str().as_bytes());
+            self.quoted(r#","host":"#, host.as_str().as_bytes());
+            self.text(r#","path":"#, path);
+            return;
+        }
         let [method, host, path] = draft::target(asked, seen);
         self.text(r#","method":"#, method);
         self.text(r#","host":"#, host);
@@ -110,7 +117,7 @@ impl Object<'_> {
             Some(text) => self.quoted(r#","asked_at":"#, &text),
             None => self.text(r#","asked_at":"#, &moment::write(basis.at)),
         }
-        self.text(r#","action":"#, basis.action.as_str());
+        self.quoted(r#","action":"#, basis.action.as_str().as_bytes());
         self.usage([requests_1m, bytes_1h, bytes_1d]);
     }
 
@@ -192,13 +199,17 @@ pub(super) fn write_access(draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde
     object.address(r#","client":"#, *client);
     object.number(r#","connection":"#, *connection);
     object.optional(r#","device":"#, device.as_ref().map(DeviceId::as_str));
-    object.optional(r#","device_facts":"#, facts.map(|facts| &*facts.device.hex));
+    if let Some(facts) = facts {
+        object.quoted(r#","device_facts":"#, facts.device.hex.as_bytes());
+    }
     if let Some(certificate) = certificate {
         object.quoted(r#","certificate":"#, &certificate.hex());
     }
     object.person(r#","user":"#, user.as_ref());
     object.optional(r#","session":"#, session.as_ref().map(|session| &*session.0));
-    object.optional(r#","session_facts":"#, facts.map(|facts| &*facts.session.hex));
+    if let Some(facts) = facts {
+        object.quoted(r#","session_facts":"#, facts.session.hex.as_bytes());
+    }
     object.optional(r#","binding":"#, *binding);
     if let Some(stolen) = stolen {
         object.person(r#","stolen_user":"#, Some(&stolen.user));
@@ -208,8 +219,8 @@ pub(super) fn write_access(draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde
     object.optional(r#","app":"#, app.as_deref());
     object.asked(asked.as_ref(), seen.as_ref());
     object.optional(r#","origin":"#, origin.as_deref());
-    object.text(r#","protocol":"#, draft::protocol(*protocol));
-    object.text(r#","decision":"#, decision.as_str());
+    object.quoted(r#","protocol":"#, draft::protocol(*protocol).as_bytes());
+    object.quoted(r#","decision":"#, decision.as_str().as_bytes());
     object.text(r#","reason":"#, reason);
     if !policies.is_empty() {
         object.texts(r#","policies":"#, policies);
@@ -236,7 +247,7 @@ pub(super) fn write_end(ended: &Ended, out: &mut Vec<u8>) {
     object.number(r#","sent":"#, *sent);
     object.number(r#","received":"#, *received);
     object.number(r#","ms":"#, *ms);
-    object.text(r#","ending":"#, ending.as_str());
+    object.quoted(r#","ending":"#, ending.as_str().as_bytes());
     object.optional(r#","cause":"#, cause.map(Cause::as_str));
     out.push(b'}');
 }
@@ -269,13 +280,29 @@ fn push_text(text: &str, out: &mut Vec<u8>) {
 
 fn push_escaped(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
-    // Without branches, so that it is looked at many bytes at a time.
-    let plain = bytes.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'));
-    if plain {
+    if is_plain(bytes) {
         out.extend_from_slice(bytes);
     } else {
         bytes.iter().for_each(|byte| push_byte(*byte, out));
     }
+}
+
+/// Whether nothing has to be escaped. Looks at many bytes at a time, the last of them twice rather than one by one: a line has some
+/// twenty texts.
+fn is_plain(bytes: &[u8]) -> bool {
+    if let (chunks, Some(last)) = (bytes.chunks_exact(16), bytes.last_chunk::<16>()) {
+        return chunks.fold(true, |plain, chunk| plain & all_plain(chunk)) & all_plain(last);
+    }
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => all_plain(first) & all_plain(last),
+        _ => all_plain(bytes),
+    }
+}
+
+/// Without branches.
+#[inline(always)]
+fn all_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'))
 }
 
 fn push_byte(byte: u8, out: &mut Vec<u8>) {
@@ -374,10 +401,10 @@ mod tests {
         proptest::option::of(stolen)
     }
 
-    fn asked() -> impl Strategy<Value = Option<(Method, Host, Box<str>)>> {
+    fn asked() -> impl Strategy<Value = Option<(Method, Host, Arc<str>)>> {
         let method = proptest::sample::select(&[Method::GET, Method::PATCH][..]);
         let host = "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}".prop_map(|host| host.parse::<Host>().unwrap());
-        proptest::option::of((method, host, text().prop_map(Box::from)))
+        proptest::option::of((method, host, text().prop_map(Arc::from)))
     }
 
     fn seen() -> impl Strategy<Value = Option<Glimpse>> {

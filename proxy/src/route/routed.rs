@@ -9,7 +9,7 @@ use crate::read::{Clean, Kind};
 #[derive(Debug)]
 pub struct Routed {
     /// The request, unchanged.
-    pub request: Clean,
+    pub request: Box<Clean>,
     /// The app whose host it names.
     pub app: Arc<App>,
     /// Its path is one of the app's public paths.

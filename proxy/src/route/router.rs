@@ -1,8 +1,8 @@
 //! Host and path name one app, or one of our own addresses.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use http::Method;
 
 use super::own::OwnPath;
@@ -35,7 +35,7 @@ pub enum RouteOutcome {
 #[derive(Debug)]
 pub struct OwnRequest {
     /// The request, unchanged.
-    pub request: Clean,
+    pub request: Box<Clean>,
     /// Which address.
     pub path: OwnPath,
     /// The app on whose host it is; `None` at the sign-in host.
@@ -49,7 +49,7 @@ pub struct Unrouted {
     /// Why.
     pub refusal: RouteRefusal,
     /// The request, unchanged.
-    pub request: Clean,
+    pub request: Box<Clean>,
     /// The app, where the host names one.
     pub app: Option<Arc<App>>,
 }
@@ -121,7 +121,7 @@ impl Router {
     ///
     /// # Errors
     /// [`Unrouted`] if it is for nobody.
-    pub fn route(&self, request: Clean, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
+    pub fn route(&self, request: Box<Clean>, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
         match self.place(&request.host, &request.path, &request.method, request.kind, &connection.covers) {
             Ok(Place::App { app, public }) => Ok(RouteOutcome::App(Routed { request, app, public })),
             Ok(Place::Own { path, app }) => Ok(RouteOutcome::Own(OwnRequest { request, path, app })),

@@ -1,5 +1,7 @@
 //! What a request was routed and decided by, kept while its answer is on its way.
 
+use std::sync::Arc;
+
 use http::header::ORIGIN;
 use http::{HeaderValue, Method};
 
@@ -13,7 +15,7 @@ pub struct Standing {
     /// The one host it is for.
     pub host: Host,
     /// The path in canonical form.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// The method.
     pub method: Method,
     /// What is asked for.

@@ -28,13 +28,8 @@ impl Digest {
     /// Its 64 digits, as it prints.
     pub fn hex(self) -> [u8; 64] {
         // Every line of the record has some.
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            if let [high, low] = pair {
-                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-            }
-        }
-        hex
+        let pairs = self.0.map(hex_digits);
+        *pairs.as_flattened().first_chunk().unwrap_or(&[b'0'; 64])
     }
 
     /// Unpadded base64url, the form of `x5t#S256` (RFC 8705) and of PKCE challenges (RFC 7636).
@@ -106,8 +101,10 @@ impl From<Digest> for String {
     }
 }
 
-fn digit(nibble: u8) -> u8 {
-    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
+/// The two lower-case hex digits of a byte.
+pub fn hex_digits(byte: u8) -> [u8; 2] {
+    // Without a table, so that the compiler does the bytes of a digest at once.
+    [byte >> 4, byte & 15].map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 })
 }
 
 fn nibble(digit: u8) -> Result<u8, ParseDigestError> {

@@ -7,7 +7,7 @@ mod random;
 mod redacted;
 mod seal;
 
-pub use digest::{Digest, ParseDigestError};
+pub use digest::{Digest, ParseDigestError, hex_digits};
 pub use random::{NoRandomness, bytes, token};
 pub use redacted::{Secret, same};
 pub use seal::{CannotOpen, CannotSeal, KeyFileError, Sealer};

@@ -1,8 +1,10 @@
 //! What a finished handshake proved.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use rustls_pki_types::CertificateDer;
 
 use super::resumption::Resumable;
@@ -17,6 +19,8 @@ pub struct SecureConnection {
     pub id: u64,
     /// The client's address, canonical (no IPv4-mapped IPv6), from the PROXY header where a listed balancer sent one.
     pub client: SocketAddr,
+    /// The same without the port, as apps are told.
+    pub address: AddressText,
     /// The host that the client asked for in the handshake (SNI).
     pub sni: Option<Host>,
     /// The protocol that was agreed on.
@@ -27,6 +31,21 @@ pub struct SecureConnection {
     pub leaf: Option<ProvenLeaf>,
     /// How it could be resumed; to be forgotten when the client should show another certificate.
     pub resumable: Resumable,
+}
+
+/// A client's address as text, made when it is first asked for.
+#[derive(Debug, Default)]
+pub struct AddressText(OnceCell<HeaderValue>);
+
+impl SecureConnection {
+    /// The client's address without its port. `None` only if it cannot stand in a header, which no address does.
+    pub fn client_address(&self) -> Option<HeaderValue> {
+        if let Some(text) = self.address.0.get() {
+            return Some(text.clone());
+        }
+        let text = HeaderValue::try_from(self.client.ip().to_canonical().to_string()).ok()?;
+        Some(self.address.0.get_or_init(|| text).clone())
+    }
 }
 
 /// The protocol on top of TLS.

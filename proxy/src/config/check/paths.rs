@@ -52,7 +52,7 @@ fn remedy(path: &str, refusal: PathRefusal) -> Option<String> {
         PathRefusal::Raw => encode(path),
         _ => return None,
     };
-    path::canonical(&meant).ok().map(String::from)
+    path::canonical(&meant).ok().map(|path| path.as_ref().to_owned())
 }
 
 fn encode(path: &str) -> String {

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use papaya::{Equivalent, HashMap};
 
 use super::account::{Account, Figures, Hold, Holder};
@@ -20,7 +21,7 @@ use crate::secret::Digest;
 /// what the others of their account have, so that nothing is ever forgotten, and their figures are too high.
 #[derive(Debug)]
 pub struct Usage {
-    accounts: HashMap<Holder, Arc<Account>>,
+    accounts: HashMap<Holder, Arc<Account>, RandomState>,
     shared: Vec<Arc<Account>>,
     pub(super) streams: Arc<Streams>,
     most: AtomicUsize,
@@ -53,7 +54,7 @@ impl Usage {
     /// No accounts yet, and room for `most`.
     pub fn new(most: usize, metrics: UsageMetrics) -> Self {
         Self {
-            accounts: HashMap::new(),
+            accounts: HashMap::default(),
             shared: (0..SHARED).map(|_| Account::new(None)).collect(),
             streams: Arc::default(),
             most: AtomicUsize::new(most),

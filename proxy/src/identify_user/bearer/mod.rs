@@ -20,16 +20,16 @@ use crate::identify_device::KnownDevice;
 use crate::inventory::Inventory;
 use crate::secret::Digest;
 
-pub(super) use authorization::Authorization;
+pub(super) use authorization::{Authorization, Presented};
 pub use verified::StolenToken;
 use verified::Verified;
 
 /// The bearer tokens of one data core.
 #[derive(Debug)]
 pub(super) struct Bearer {
-    /// By the digest of the whole token. Only that signature and claims were good is remembered; time, binding and standing
+    /// By the whole token, which is compared. Only that signature and claims were good is remembered; time, binding and standing
     /// are asked on each hit.
-    verified: RefCell<Cache<Digest, Arc<Verified>>>,
+    verified: RefCell<Cache<Box<[u8]>, Arc<Verified>>>,
     /// Tokens that newer keys did not help, and until when that is believed: a flood of them makes nobody wait.
     hopeless: RefCell<Cache<Digest, Timestamp>>,
 }
@@ -39,53 +39,56 @@ impl Bearer {
         Self { verified: RefCell::new(Cache::new(REMEMBERED)), hopeless: RefCell::new(Cache::new(HOPELESS)) }
     }
 
-    /// Who shows `token`.
+    /// Who shows it.
     pub(super) async fn identify(
         &self,
-        token: &str,
+        presented: Presented<'_>,
         providers: &Providers,
         inventory: &Inventory,
         device: &KnownDevice,
         now: Timestamp,
     ) -> Result<KnownUser, UserRefusal> {
-        let refusal = match self.again(token, providers, inventory, device, now) {
+        let refusal = match self.again(presented, providers, inventory, device, now) {
             Err(refusal) if verified::wants_newer_keys(refusal) => refusal,
             verdict => return verdict,
         };
+        let token = presented.token().ok_or(UserRefusal::MalformedAuthorization)?;
         let digest = Digest::of(token.as_bytes());
         let parsed = Jws::parse(token)?;
         let provider = verified::provider(&parsed, providers)?;
         let verified = Arc::new(Box::pin(self.retry(&parsed, &digest, provider, device, now, refusal)).await?);
-        self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
+        self.verified.borrow_mut().insert(token.as_bytes().into(), Arc::clone(&verified));
         verified.check(inventory, device, now)
     }
 
     /// What is known of a token that was just refused because it belongs to another device.
-    pub(super) fn stolen(&self, token: &str, inventory: &Inventory) -> Option<StolenToken> {
-        let verified = self.verified.borrow_mut().get(&Digest::of(token.as_bytes())).cloned();
+    pub(super) fn stolen(&self, presented: Presented<'_>, inventory: &Inventory) -> Option<StolenToken> {
+        let verified = self.verified.borrow_mut().get(presented.as_bytes()).cloned();
         verified.map(|verified| verified.stolen(inventory))
     }
 
     /// The same with the keys that are here: waits for nothing.
     pub(super) fn again(
         &self,
-        token: &str,
+        presented: Presented<'_>,
         providers: &Providers,
         inventory: &Inventory,
         device: &KnownDevice,
         now: Timestamp,
     ) -> Result<KnownUser, UserRefusal> {
-        let digest = Digest::of(token.as_bytes());
-        let remembered = self.verified.borrow_mut().get(&digest).cloned();
+        // What is found here was well formed when it was verified.
+        let remembered = self.verified.borrow_mut().get(presented.as_bytes()).cloned();
         if let Some(verified) = remembered.filter(|verified| verified.holds(providers, device, now)) {
             return verified.check(inventory, device, now);
         }
+        let token = presented.token().ok_or(UserRefusal::MalformedAuthorization)?;
+        let digest = Digest::of(token.as_bytes());
         let parsed = Jws::parse(token)?;
         verified::check_kind(&parsed)?;
         let provider = verified::provider(&parsed, providers)?;
         let verified = Arc::new(Verified::new(&parsed, &digest, provider, device, now)?);
         // Also if it is refused now: whoever asks about a theft wants to know what was stolen.
-        self.verified.borrow_mut().insert(digest, Arc::clone(&verified));
+        self.verified.borrow_mut().insert(token.as_bytes().into(), Arc::clone(&verified));
         verified.check(inventory, device, now)
     }
 
@@ -114,7 +117,7 @@ impl Bearer {
     }
 }
 
-/// Verified tokens per data core; about 1 KiB each.
+/// Verified tokens per data core; about 2 KiB each.
 const REMEMBERED: usize = 4096;
 
 const HOPELESS: usize = 1024;

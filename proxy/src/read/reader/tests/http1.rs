@@ -47,7 +47,7 @@ fn read(bytes: &[u8]) -> Vec<Outcome> {
         let outcome = match turn.head() {
             Head::Refused(refusal, _) => Outcome::Framing(*refusal),
             Head::Accepted(facts) => {
-                let clean = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None);
+                let clean = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None, &LastHost::default());
                 clean.map_or_else(
                     |unread| Outcome::Refused(unread.why),
                     |clean| {

@@ -118,7 +118,7 @@ async fn until_answered(client: &mut tokio::io::DuplexStream) {
 }
 
 async fn judge(request: Request<Incoming>) -> Seen {
-    let clean = match reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None) {
+    let clean = match reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None, &LastHost::default()) {
         Ok(clean) => clean,
         Err(unread) => return Seen { read: Err(unread.why), whole: false },
     };
