@@ -15,9 +15,9 @@ use sekisho::clock::Timestamp;
 use sekisho::config::{Config, Host, canonical_path};
 use sekisho::forward::fuzzing;
 use sekisho::read::guard::{BodyFraming, Bounds, GuardTimes, GuardedIo, HeadFacts, Machine, Step, TargetForm};
-use sekisho::read::{Clean, Content, Kind, Reader, RequestId};
+use sekisho::read::{Clean, Content, Kind, LastHost, Reader, RequestId};
 use sekisho::route::{RouteOutcome, Router};
-use sekisho::tls::{Alpn, Resumable, SecureConnection};
+use sekisho::tls::{AddressText, Alpn, Resumable, SecureConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
@@ -41,14 +41,13 @@ pub(crate) fn read(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
     let serve = async {
         let (mut client, server) = tokio::io::duplex(piece);
         let (io, handle) = GuardedIo::with(server, BOUNDS, TIMES);
-        let sent = &sent;
+        let (sent, last) = (&sent, &LastHost::default());
         let service = service_fn(|request: Request<Incoming>| {
             let turn = handle.next_turn().expect("each request has its turn");
             async move {
                 turn.decline_tunnel();
                 if let Some(facts) = turn.facts()
-                    && let Ok(clean) =
-                        reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None, &LastHost::default())
+                    && let Ok(clean) = reader().clean(request, Some(facts), RequestId([7; 16]), Timestamp(0), None, last)
                 {
                     asked(&clean, facts);
                     let (message, body) = judge(clean);
@@ -151,13 +150,13 @@ fn wire(lists: &[Vec<(&[u8], &[u8])>]) -> Option<Vec<u8>> {
 /// Path and query of all that reaches an app.
 pub(crate) fn read_http2(lists: &[Vec<(&[u8], &[u8])>]) -> Vec<(String, Option<String>)> {
     let Some(wire) = wire(lists) else { return Vec::new() };
-    let sent = Rc::new(RefCell::new(Vec::new()));
+    let (sent, last) = (Rc::new(RefCell::new(Vec::new())), Rc::new(LastHost::default()));
     let serve = async {
         let (mut client, server) = tokio::io::duplex(1 << 16);
         let service = service_fn(|request: Request<Incoming>| {
-            let sent = Rc::clone(&sent);
+            let (sent, last) = (Rc::clone(&sent), Rc::clone(&last));
             async move {
-                if let Ok(clean) = reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None, &LastHost::default()) {
+                if let Ok(clean) = reader().clean(request, None, RequestId([7; 16]), Timestamp(0), None, &last) {
                     let said = (clean.path.to_string(), clean.query.as_deref().map(str::to_owned));
                     if judge(clean).0.is_some() {
                         sent.borrow_mut().push(said);
@@ -297,6 +296,7 @@ fn connection() -> SecureConnection {
     SecureConnection {
         id: 1,
         client: ([192, 0, 2, 1], 4711).into(),
+        address: AddressText::default(),
         sni: None,
         alpn: Alpn::Http1,
         covers: ["app.test".to_owned(), "gate.test".to_owned()].into(),

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn spelled(raw: &str) -> Result<String, PathRefusal> {
-        canonical(raw).map(String::from)
+        canonical(raw).map(|path| path.as_ref().to_owned())
     }
 
     #[test]

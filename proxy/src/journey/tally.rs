@@ -78,7 +78,6 @@ const MOST: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use foldhash::HashMap;
     use prometheus::Registry;
 
     use super::*;

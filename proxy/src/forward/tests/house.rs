@@ -264,7 +264,7 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
         body: body.into(),
         upgrade: websocket.then_some(on_upgrade),
     };
-    let routed = Routed { request: clean, app: Arc::clone(&inner.app.borrow()), public: false };
+    let routed = Routed { request: Box::new(clean), app: Arc::clone(&inner.app.borrow()), public: false };
     let allowed = Allowed::for_test(routed, inner.permit.borrow().clone());
     let connection = SecureConnection {
         id: 1,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Seen {
     host: Host,
-    path: Box<str>,
+    path: Arc<str>,
     query: Option<Box<str>>,
     headers: HeaderMap,
     kind: Kind,
@@ -51,7 +52,7 @@ fn read(bytes: &[u8]) -> Vec<Outcome> {
                 clean.map_or_else(
                     |unread| Outcome::Refused(unread.why),
                     |clean| {
-                        let Clean { host, path, query, headers, kind, length, upgrade, .. } = clean;
+                        let Clean { host, path, query, headers, kind, length, upgrade, .. } = *clean;
                         Outcome::Clean(Seen { host, path, query, headers, kind, length, upgrade: upgrade.is_some() })
                     },
                 )

@@ -12,7 +12,7 @@ pub(super) fn reader() -> Reader {
 /// What `reader` makes of an HTTP/2 head.
 fn head(request: http::request::Builder) -> Result<CleanHead, ReadRefusal> {
     let parts = request.version(Version::HTTP_2).body(()).unwrap().into_parts().0;
-    reader().head(&mut { parts }, None, true)
+    reader().head(&mut { parts }, None, true, &LastHost::default())
 }
 
 fn get(uri: &str) -> http::request::Builder {
@@ -132,7 +132,11 @@ fn an_extended_connect_is_a_websocket_or_nothing() {
 fn http1_is_never_read_without_the_guards_word() {
     let parts = |version| get("/").header("host", "app.test").version(version).body(()).unwrap().into_parts().0;
     for version in [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_3] {
-        assert_eq!(reader().head(&mut parts(version), None, true).err(), Some(ReadRefusal::Unguarded), "{version:?}");
+        assert_eq!(
+            reader().head(&mut parts(version), None, true, &LastHost::default()).err(),
+            Some(ReadRefusal::Unguarded),
+            "{version:?}"
+        );
     }
-    assert!(reader().head(&mut parts(Version::HTTP_2), None, true).is_ok());
+    assert!(reader().head(&mut parts(Version::HTTP_2), None, true, &LastHost::default()).is_ok());
 }
