@@ -219,7 +219,7 @@ fn asked(clean: &Clean, facts: &HeadFacts) {
 }
 
 /// What would be sent to the app; `None` if it is for none.
-fn judge(clean: Clean) -> (Option<Vec<u8>>, Content) {
+fn judge(clean: Box<Clean>) -> (Option<Vec<u8>>, Content) {
     assert_eq!(canonical_path(&clean.path).as_deref(), Ok(&*clean.path));
     assert_eq!(clean.host.as_str().parse::<Host>().as_ref(), Ok(&clean.host));
     assert_ne!(clean.method, Method::CONNECT);
