@@ -17,7 +17,7 @@ use sekisho::forward::fuzzing;
 use sekisho::read::guard::{BodyFraming, Bounds, GuardTimes, GuardedIo, HeadFacts, Machine, Step, TargetForm};
 use sekisho::read::{Clean, Content, Kind, LastHost, Reader, RequestId};
 use sekisho::route::{RouteOutcome, Router};
-use sekisho::tls::{AddressText, Alpn, Resumable, SecureConnection};
+use sekisho::tls::{Alpn, Notes, Resumable, SecureConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
@@ -296,7 +296,7 @@ fn connection() -> SecureConnection {
     SecureConnection {
         id: 1,
         client: ([192, 0, 2, 1], 4711).into(),
-        address: AddressText::default(),
+        notes: Notes::default(),
         sni: None,
         alpn: Alpn::Http1,
         covers: ["app.test".to_owned(), "gate.test".to_owned()].into(),

@@ -89,8 +89,8 @@ impl Draft {
     }
 
     /// The facts that the line names by their hash.
-    pub fn facts(&self) -> Option<&Snapshots> {
-        self.basis.as_ref()?.facts.as_deref()
+    pub fn facts(&self) -> Option<&Arc<Snapshots>> {
+        self.basis.as_ref()?.facts.as_ref()
     }
 
     /// The line as who reads it has it.

@@ -151,12 +151,8 @@ impl Recorder {
     }
 
     /// Whether the facts are in the segment, or will be before any line that is handed in from now on.
-    fn keep(&self, facts: Option<&Snapshots>) -> bool {
-        let Some(Snapshots { device, session }) = facts else { return true };
-        let mut state = self.0.state.borrow_mut();
-        let facts = &mut state.facts;
-        facts.keep("device", device, &self.0.clock, TRAILING_BOUND)
-            && facts.keep("session", session, &self.0.clock, TRAILING_BOUND)
+    fn keep(&self, facts: Option<&Arc<Snapshots>>) -> bool {
+        facts.is_none_or(|facts| self.0.state.borrow_mut().facts.keep(facts, &self.0.clock, TRAILING_BOUND))
     }
 
     fn tell(&self, progress: &Progress) {

@@ -122,7 +122,7 @@ impl Router {
     /// # Errors
     /// [`Unrouted`] if it is for nobody.
     pub fn route(&self, request: Box<Clean>, connection: &SecureConnection) -> Result<RouteOutcome, Box<Unrouted>> {
-        match self.place(&request.host, &request.path, &request.method, request.kind, &connection.covers) {
+        match self.place(&request.host, &request.path, &request.method, request.kind, connection) {
             Ok(Place::App { app, public }) => Ok(RouteOutcome::App(Routed { request, app, public })),
             Ok(Place::Own { path, app }) => Ok(RouteOutcome::Own(OwnRequest { request, path, app })),
             Err(refusal) => {
@@ -138,7 +138,7 @@ impl Router {
     /// [`RouteRefusal`] if it would be for nobody, or for us, by now.
     pub fn again(&self, standing: &Standing, connection: &SecureConnection) -> Result<Placed, RouteRefusal> {
         let Standing { host, path, method, kind, origin } = standing;
-        match self.place(host, path, method, *kind, &connection.covers)? {
+        match self.place(host, path, method, *kind, connection)? {
             Place::App { app, .. }
                 if origin.as_ref().is_some_and(|origin| !page::is_own_or_listed(&app, &self.port_suffix, origin)) =>
             {
@@ -165,8 +165,15 @@ impl Router {
         if page::is_welcome(&routed.app, &self.port_suffix, &request.headers) { Ok(()) } else { Err(refusal) }
     }
 
-    fn place(&self, host: &Host, path: &str, method: &Method, kind: Kind, covers: &[String]) -> Result<Place, RouteRefusal> {
-        if !covers.iter().any(|name| host.is_covered_by(name)) {
+    fn place(
+        &self,
+        host: &Host,
+        path: &str,
+        method: &Method,
+        kind: Kind,
+        connection: &SecureConnection,
+    ) -> Result<Place, RouteRefusal> {
+        if !connection.is_for(host) {
             return Err(RouteRefusal::Misdirected);
         }
         if *host == self.gate {

@@ -1,6 +1,6 @@
 //! What a finished handshake proved.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub struct SecureConnection {
     pub id: u64,
     /// The client's address, canonical (no IPv4-mapped IPv6), from the PROXY header where a listed balancer sent one.
     pub client: SocketAddr,
-    /// The same without the port, as apps are told.
-    pub address: AddressText,
+    /// What its requests found out about it.
+    pub notes: Notes,
     /// The host that the client asked for in the handshake (SNI).
     pub sni: Option<Host>,
     /// The protocol that was agreed on.
@@ -33,18 +33,35 @@ pub struct SecureConnection {
     pub resumable: Resumable,
 }
 
-/// A client's address as text, made when it is first asked for.
+/// What is found out about a connection once, for all of its requests.
 #[derive(Debug, Default)]
-pub struct AddressText(OnceCell<HeaderValue>);
+pub struct Notes {
+    /// The client's address as text.
+    address: OnceCell<HeaderValue>,
+    /// The last host that its certificate was found to cover.
+    covered: RefCell<Option<Host>>,
+}
 
 impl SecureConnection {
     /// The client's address without its port. `None` only if it cannot stand in a header, which no address does.
     pub fn client_address(&self) -> Option<HeaderValue> {
-        if let Some(text) = self.address.0.get() {
+        if let Some(text) = self.notes.address.get() {
             return Some(text.clone());
         }
         let text = HeaderValue::try_from(self.client.ip().to_canonical().to_string()).ok()?;
-        Some(self.address.0.get_or_init(|| text).clone())
+        Some(self.notes.address.get_or_init(|| text).clone())
+    }
+
+    /// Whether the certificate that the client was shown covers `host`.
+    pub fn is_for(&self, host: &Host) -> bool {
+        if self.notes.covered.borrow().as_ref() == Some(host) {
+            return true;
+        }
+        let is_for = self.covers.iter().any(|name| host.is_covered_by(name));
+        if is_for {
+            self.notes.covered.replace(Some(host.clone()));
+        }
+        is_for
     }
 }
 

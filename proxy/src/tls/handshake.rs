@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::{AddressText, Alpn, ProvenLeaf, SecureConnection};
+use super::connection::{Alpn, Notes, ProvenLeaf, SecureConnection};
 use super::resumption::Resumable;
 use super::settings::TlsSettings;
 use crate::secret::Digest;
@@ -82,7 +82,7 @@ impl TlsSettings {
         Ok(SecureConnection {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             client,
-            address: AddressText::default(),
+            notes: Notes::default(),
             sni: sni.and_then(|name| name.parse().ok()),
             alpn: if tls.alpn_protocol() == Some(b"h2") { Alpn::Http2 } else { Alpn::Http1 },
             covers: shown.names(),

@@ -8,7 +8,7 @@ mod handshake;
 mod resumption;
 mod settings;
 
-pub use connection::{AddressText, Alpn, ProvenLeaf, SecureConnection};
+pub use connection::{Alpn, Notes, ProvenLeaf, SecureConnection};
 pub use handshake::HandshakeError;
 pub use resumption::{RESUMABLE, Resumable, Resumption};
 pub use settings::{TlsSettings, TlsSettingsError};

@@ -36,7 +36,7 @@ use crate::inventory::{DeviceStatus, samples};
 use crate::read::{Clean, Kind, RequestId};
 use crate::route::Routed;
 use crate::secret::Digest;
-use crate::tls::{AddressText, Alpn, Resumable, SecureConnection};
+use crate::tls::{Alpn, Notes, Resumable, SecureConnection};
 
 /// Runs a test as on a data core; none may take long.
 pub(super) fn on_a_core<F: Future>(test: F) -> F::Output {
@@ -269,7 +269,7 @@ async fn handle(inner: Rc<Inner>, mut request: Request<Incoming>, peer: SocketAd
     let connection = SecureConnection {
         id: 1,
         client: peer,
-        address: AddressText::default(),
+        notes: Notes::default(),
         sni: None,
         alpn: Alpn::Http1,
         covers: Arc::new([]),
