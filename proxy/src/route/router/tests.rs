@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{CorsPreflight, CrossSite, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme};
+use crate::tls::{Alpn, Notes, Resumable};
 
 pub(in crate::route) fn app(name: &str, public: Vec<PublicPath>, methods: &[&str]) -> Arc<App> {
     let second = Duration::from_secs(1);
@@ -39,10 +40,24 @@ fn router() -> Router {
     }
 }
 
+/// A connection whose certificate covers these.
+fn connection(covers: &[&str]) -> SecureConnection {
+    SecureConnection {
+        id: 1,
+        client: ([192, 0, 2, 1], 4711).into(),
+        notes: Notes::default(),
+        sni: None,
+        alpn: Alpn::Http1,
+        covers: covers.iter().map(|&name| name.to_owned()).collect(),
+        leaf: None,
+        resumable: Resumable::default(),
+    }
+}
+
 fn place(host: &str, path: &str, method: &str) -> Result<String, RouteRefusal> {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let covers = ["*.corp.example".to_owned()];
-    router().place(&host.parse().unwrap(), path, &method, Kind::Plain, &covers).map(|place| match place {
+    let connection = connection(&["*.corp.example"]);
+    router().place(&host.parse().unwrap(), path, &method, Kind::Plain, &connection).map(|place| match place {
         Place::App { app, public } => format!("{}{}", app.name, if public { " public" } else { "" }),
         Place::Own { path, app } => format!("{}@{}", path.as_str(), app.map_or("gate".to_owned(), |app| app.name.to_string())),
     })
@@ -56,12 +71,13 @@ fn a_host_names_one_app() {
 
 #[test]
 fn a_host_that_the_certificate_does_not_cover_is_refused_whether_known_or_not() {
-    let get =
-        |host: &str| router().place(&host.parse().unwrap(), "/", &Method::GET, Kind::Plain, &["dav.corp.example".to_owned()]);
-    assert!(get("dav.corp.example").is_ok());
+    let dav = connection(&["dav.corp.example"]);
+    let get = |host: &str| router().place(&host.parse().unwrap(), "/", &Method::GET, Kind::Plain, &dav);
+    // What it remembers is the one host that it covers.
+    assert!(get("dav.corp.example").is_ok() && get("dav.corp.example").is_ok());
     assert_eq!(get("wiki.corp.example").err(), Some(RouteRefusal::Misdirected));
     assert_eq!(get("nobody.example").err(), Some(RouteRefusal::Misdirected));
-    let none = router().place(&"wiki.corp.example".parse().unwrap(), "/", &Method::GET, Kind::Plain, &[]);
+    let none = router().place(&"wiki.corp.example".parse().unwrap(), "/", &Method::GET, Kind::Plain, &connection(&[]));
     assert_eq!(none.err(), Some(RouteRefusal::Misdirected));
 }
 
