@@ -23,17 +23,17 @@ pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identi
     policy::Identity {
         principal: policy::Principal::User(policy::UserFacts {
             id: session.user.to_string(),
-            email: session.email.clone(),
-            name: session.name.clone(),
-            groups: session.groups.clone(),
-            claims: session.claims.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
+            email: session.email.as_deref().map(str::to_owned),
+            name: session.name.as_deref().map(str::to_owned),
+            groups: session.groups.iter().map(str::to_owned).collect(),
+            claims: session.claims.iter().map(|(name, value)| (name.to_owned(), texts(value))).collect(),
         }),
         device: device_facts(&device.device, session),
         session: policy::SessionFacts {
             authenticated_at_ms: Some(session.authenticated_at.0),
             mfa: session.mfa,
-            acr: session.acr.clone(),
-            amr: session.amr.clone(),
+            acr: session.acr.as_deref().map(str::to_owned),
+            amr: session.amr.iter().map(str::to_owned).collect(),
             provider: session.user.provider.to_string(),
             binding: user.binding.as_str().to_owned(),
         },

@@ -135,7 +135,7 @@ async fn a_code_opens_once_and_its_refusals_are_all_alike() {
     }
     words.dedup();
     assert_eq!(words.len(), 1, "{words:?}");
-    assert_eq!(bench.registrar.inventory().devices().len(), 1);
+    assert_eq!(bench.registrar.inventory().counts().devices_pending, 1);
     assert_eq!(bench.counted(EnrolOutcome::CodeRefused), 4);
 }
 

@@ -1,6 +1,5 @@
 //! `Sekisho-Assertion`: a short-lived JWT (RFC 7519, ES256) that tells an app who is asking, so that it need not trust the network.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::inventory::{DeviceId, Session};
+use crate::inventory::{DeviceId, Session, Texts};
 use crate::secret::{self, Digest};
 
 /// The keys of the folder `assertion-keys` in the state folder. The last by name signs; all are published, so that what an old
@@ -71,7 +70,7 @@ struct Claims<'a> {
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
-    groups: &'a BTreeSet<String>,
+    groups: &'a Texts,
     /// The device's id.
     device: &'a str,
     /// The session's public name.

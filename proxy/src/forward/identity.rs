@@ -35,7 +35,7 @@ impl Identity {
             }
         };
         let mut groups = String::new();
-        for group in &session.groups {
+        for group in session.groups.iter() {
             if !groups.is_empty() {
                 groups.push(',');
             }

@@ -11,7 +11,7 @@ use super::known::KnownDevice;
 use super::refusal::DeviceRefusal;
 use crate::clock::Timestamp;
 use crate::config::Admit;
-use crate::inventory::{DeviceId, DeviceStatus, Inventory, foreign_device_id};
+use crate::inventory::{DeviceId, DeviceStatus, Inventory, LiveDevice, foreign_device_id};
 use crate::secret::Digest;
 use crate::tls::ProvenLeaf;
 
@@ -65,20 +65,25 @@ impl Vouched {
         at(self.device.valid_until)
     }
 
-    /// What the inventory says of the device now.
+    /// What the inventory says of the device now, and the device. `held` is the latter as it was before.
     pub(super) fn known(
         &self,
         leaf: &ProvenLeaf,
         taken: Option<&BTreeSet<Arc<str>>>,
         inventory: &Inventory,
-    ) -> Result<KnownDevice, DeviceRefusal> {
+        held: Option<&Arc<LiveDevice>>,
+    ) -> Result<(KnownDevice, Arc<LiveDevice>), DeviceRefusal> {
         if inventory.is_behind() {
             return Err(DeviceRefusal::InventoryBehind);
         }
         if taken.is_some_and(|taken| !taken.contains(&self.device.authority)) {
             return Err(DeviceRefusal::AuthorityNotTaken(Arc::clone(&self.device.authority)));
         }
-        let Some(live) = inventory.device(&self.id) else {
+        let found = match held {
+            Some(held) if held.device.id == self.id => inventory.device_again(held),
+            _ => inventory.device(&self.id),
+        };
+        let Some(live) = found else {
             return Err(match self.admit {
                 Some(Admit::Any) => {
                     DeviceRefusal::FirstSight { id: self.id.clone(), authority: Arc::clone(&self.device.authority) }
@@ -94,13 +99,16 @@ impl Vouched {
             return Err(DeviceRefusal::OtherKey(self.id.clone()));
         }
         match device.status {
-            DeviceStatus::Active => Ok(KnownDevice {
-                device: Arc::clone(device),
-                facts: live.facts(),
-                certificate: leaf.certificate,
-                key,
-                not_after: at(self.device.not_after),
-            }),
+            DeviceStatus::Active => {
+                let known = KnownDevice {
+                    device: Arc::clone(device),
+                    facts: live.facts(),
+                    certificate: leaf.certificate,
+                    key,
+                    not_after: at(self.device.not_after),
+                };
+                Ok((known, live))
+            }
             DeviceStatus::Pending => Err(DeviceRefusal::Pending(self.id.clone())),
             DeviceStatus::Quarantined => Err(DeviceRefusal::Quarantined(self.id.clone())),
             DeviceStatus::Retired => Err(DeviceRefusal::Retired(self.id.clone())),

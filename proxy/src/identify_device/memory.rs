@@ -11,7 +11,7 @@ use super::identifier::{Identifier, Vouched};
 use super::known::KnownDevice;
 use super::refusal::DeviceRefusal;
 use crate::clock::Timestamp;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, LiveDevice};
 use crate::tls::ProvenLeaf;
 
 /// One per connection, thread-confined.
@@ -35,6 +35,8 @@ struct Known {
     since: Timestamp,
     until: Timestamp,
     device: KnownDevice,
+    /// The inventory makes it for whoever shows the device; while it is held, all of them share it.
+    live: Arc<LiveDevice>,
 }
 
 impl Memory {
@@ -69,9 +71,10 @@ impl Memory {
         let vouched = self.vouched.borrow();
         let Some(Remembered { outcome, .. }) = &*vouched else { return Err(DeviceRefusal::NoCertificate) };
         let vouched = outcome.as_ref().map_err(|refusal| *refusal)?;
-        let device = vouched.known(leaf, taken, inventory)?;
-        *self.known.borrow_mut() =
-            Some(Known { generation, epoch, since: now, until: vouched.valid_until(), device: device.clone() });
+        let mut known = self.known.borrow_mut();
+        let held = known.as_ref().map(|known| &known.live);
+        let (device, live) = vouched.known(leaf, taken, inventory, held)?;
+        *known = Some(Known { generation, epoch, since: now, until: vouched.valid_until(), device: device.clone(), live });
         Ok(device)
     }
 

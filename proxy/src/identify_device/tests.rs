@@ -117,6 +117,23 @@ fn a_change_is_seen_by_the_next_request_of_the_same_connection() {
 }
 
 #[test]
+fn what_is_known_is_made_once_for_all_connections_and_made_again_for_a_change_only() {
+    let story = story();
+    let (first, other) = (story.identify().unwrap(), Memory::default());
+    let ask = || other.identify(Some(&story.leaf), &story.identifier, 1, None, &story.inventory, NOW).unwrap();
+    assert!(Arc::ptr_eq(&first.device, &ask().device));
+    // Something else changes, and everybody looks again.
+    let elsewhere = || device("lap-8", "house", &story.leaf);
+    story.inventory.put_device(elsewhere());
+    story.inventory.put_device(Device { status: DeviceStatus::Quarantined, ..elsewhere() });
+    assert!(Arc::ptr_eq(&first.device, &ask().device));
+    story.change(|device| device.shared = true);
+    let (mine, theirs) = (story.identify().unwrap(), ask());
+    assert!(mine.device.shared && Arc::ptr_eq(&mine.device, &theirs.device));
+    assert_ne!(mine.facts, first.facts);
+}
+
+#[test]
 fn a_device_that_left_the_inventory_is_not_known() {
     let story = story();
     story.identify().unwrap();

@@ -183,7 +183,7 @@ async fn a_token_states_its_facts() {
     let session = &user.session;
     assert_eq!((&*session.user.provider, &*session.user.subject), ("corp", "ana"));
     assert_eq!(session.email.as_deref(), Some("ana@corp.example"));
-    assert_eq!(session.groups.iter().map(String::as_str).collect::<Vec<_>>(), ["hr", "staff"]);
+    assert_eq!(session.groups.iter().collect::<Vec<_>>(), ["hr", "staff"]);
     assert_eq!(session.claims.get("department"), Some(&ClaimValue::Text("people".to_owned())));
     assert_eq!(session.authenticated_at, Timestamp::from_secs(NOW.as_secs() - 60));
     assert!(session.mfa && session.id.0.starts_with("token-") && user.binding == Binding::None);

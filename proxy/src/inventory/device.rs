@@ -120,6 +120,11 @@ impl DeviceId {
         &self.0
     }
 
+    /// The text of a name that was one before.
+    pub(super) fn known(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// A name that is nothing but a digest: 64 hex digits are a device id.
     pub(super) fn of_digest(digest: Digest) -> Self {
         Self(digest.to_string().into())

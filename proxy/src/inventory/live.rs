@@ -1,16 +1,17 @@
 //! The live state: read by every request without waiting, written only by what follows the store's change feed.
 
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use papaya::{Equivalent, HashMap, HashSet};
+use papaya::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
-use super::device::{Device, DeviceId, DeviceStatus, KeyFingerprint};
+use super::book::Book;
+use super::device::{Device, DeviceId, DeviceStatus};
 use super::live_device::LiveDevice;
 use super::live_session::LiveSession;
 use super::moved::Moved;
+use super::resident::Resident;
 use super::session::{Session, SessionId};
 use super::shown_certificates::ShownCertificates;
 use super::stopped_tokens::StoppedTokens;
@@ -25,13 +26,14 @@ use crate::secret::Digest;
 /// the facts, and remembers both, will notice a change that came in between.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    devices: HashMap<DeviceId, Arc<LiveDevice>>,
-    keys: HashMap<AuthorityKey, DeviceId>,
+    devices: HashMap<Box<str>, Resident>,
     sessions: HashMap<SessionId, Arc<LiveSession>>,
     cookies: HashMap<Digest, (Arc<LiveSession>, Host)>,
     suspended: HashSet<UserId>,
     stopped_tokens: StoppedTokens,
     shown_certificates: ShownCertificates,
+    /// Only who writes takes it.
+    book: Mutex<Book>,
     epoch: AtomicU64,
     behind: AtomicBool,
     pending: AtomicUsize,
@@ -53,34 +55,30 @@ pub struct Counts {
     pub suspended_users: usize,
 }
 
-/// A key as one authority vouches for it.
-#[derive(Debug, PartialEq, Eq)]
-struct AuthorityKey {
-    authority: Arc<str>,
-    key: KeyFingerprint,
-}
-
-/// The same, borrowed, so that looking up allocates nothing.
-struct AuthorityKeyRef<'a> {
-    authority: &'a str,
-    key: &'a KeyFingerprint,
-}
-
 impl Inventory {
     /// The device of that name, whatever its status.
     pub fn device(&self, id: &DeviceId) -> Option<Arc<LiveDevice>> {
-        self.devices.pin().get(id).cloned()
+        self.devices.pin().get(id.as_str()).map(|resident| resident.live(id.as_str()))
     }
 
-    /// The device that proves itself with this key under this authority, whatever its status.
-    pub fn device_by_key(&self, authority: &str, key: &KeyFingerprint) -> Option<Arc<LiveDevice>> {
-        let id = self.keys.pin().get(&AuthorityKeyRef { authority, key }).cloned()?;
-        self.device(&id)
+    /// The same as [`Inventory::device`], for who has had it before: `held` itself if nothing of it has changed.
+    pub fn device_again(&self, held: &Arc<LiveDevice>) -> Option<Arc<LiveDevice>> {
+        let id = held.device.id.as_str();
+        let devices = self.devices.pin();
+        let resident = devices.get(id)?;
+        Some(if resident.is(&held.device) { Arc::clone(held) } else { resident.live(id) })
     }
 
-    /// Every device, in no order.
-    pub fn devices(&self) -> Vec<Arc<LiveDevice>> {
-        self.devices.pin().values().cloned().collect()
+    /// Shows every device, one after the other, in no order. Those that nobody has are made for it, and are gone afterwards.
+    pub fn each_device(&self, mut look: impl FnMut(&LiveDevice)) {
+        for (id, resident) in &self.devices.pin() {
+            look(&LiveDevice::new(resident.device(id)));
+        }
+    }
+
+    /// Looks at the names of all devices, in no order.
+    pub fn device_names<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &str>) -> T) -> T {
+        look(&mut self.devices.pin().keys().map(|id| &**id))
     }
 
     /// The session that a cookie with this hash opens, and the one host that the cookie is for. The caller asks
@@ -153,40 +151,37 @@ impl Inventory {
         self.behind.swap(behind, Ordering::AcqRel)
     }
 
+    /// Makes room for so many devices at once.
+    pub(crate) fn expect_devices(&self, count: usize) {
+        let devices = self.devices.pin();
+        devices.reserve(count.saturating_sub(devices.len()));
+    }
+
     pub(crate) fn put_device(&self, device: Device) -> Option<Moved> {
         let devices = self.devices.pin();
-        let keys = self.keys.pin();
-        let old = devices.get(&device.id).cloned();
-        if old.as_ref().is_some_and(|old| *old.device == device) {
+        let old = devices.get(device.id.as_str());
+        if old.is_some_and(|old| old.is(&device)) {
             return None;
         }
-        let live = Arc::new(LiveDevice::new(device));
-        let device = &live.device;
-        devices.insert(device.id.clone(), Arc::clone(&live));
-        for &key in &device.keys {
-            keys.insert(AuthorityKey { authority: Arc::clone(&device.authority), key }, device.id.clone());
-        }
-        self.gauge(device.status).fetch_add(1, Ordering::Relaxed);
-        let old = old?;
-        self.gauge(old.device.status).fetch_sub(1, Ordering::Relaxed);
-        for key in old.device.keys.iter().filter(|key| !device.keys.contains(key)) {
-            keys.remove(&AuthorityKeyRef { authority: &old.device.authority, key });
-        }
+        let (id, status) = (device.id.clone(), device.status);
+        let resident = self.book().device(device);
+        devices.insert(id.as_str().into(), resident);
+        self.gauge(status).fetch_add(1, Ordering::Relaxed);
+        self.gauge(old?.status()).fetch_sub(1, Ordering::Relaxed);
         self.next_epoch();
-        Some(Moved::Device { id: device.id.clone(), status: Some(device.status) })
+        Some(Moved::Device { id, status: Some(status) })
     }
 
     pub(crate) fn drop_device(&self, id: &DeviceId) -> Option<Moved> {
-        let old = self.devices.pin().remove(id).cloned()?;
-        for key in &old.device.keys {
-            self.keys.pin().remove(&AuthorityKeyRef { authority: &old.device.authority, key });
-        }
-        self.gauge(old.device.status).fetch_sub(1, Ordering::Relaxed);
+        let devices = self.devices.pin();
+        let old = devices.remove(id.as_str())?;
+        self.gauge(old.status()).fetch_sub(1, Ordering::Relaxed);
         self.next_epoch();
         Some(Moved::Device { id: id.clone(), status: None })
     }
 
     pub(crate) fn put_session(&self, session: Session, last_used: Timestamp) -> Option<Moved> {
+        let session = self.book().session(session);
         let sessions = self.sessions.pin();
         let Some(old) = sessions.get(&session.id).cloned() else {
             sessions.insert(session.id.clone(), Arc::new(LiveSession::new(session, last_used)));
@@ -221,8 +216,11 @@ impl Inventory {
         let Some(live) = self.session(session) else { return };
         let mut known = live.cookies();
         if !known.contains(&token) {
+            // There are few of them, and very many such lists.
+            known.reserve_exact(1);
             known.push(token);
         }
+        let host = self.book().host(host);
         self.cookies.pin().insert(token, (Arc::clone(&live), host));
     }
 
@@ -247,6 +245,10 @@ impl Inventory {
         self.cookies.pin().keys().copied().collect()
     }
 
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -258,24 +260,5 @@ impl Inventory {
             DeviceStatus::Quarantined => &self.quarantined,
             DeviceStatus::Retired => &self.retired,
         }
-    }
-}
-
-impl Hash for AuthorityKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        AuthorityKeyRef { authority: &self.authority, key: &self.key }.hash(state);
-    }
-}
-
-impl Hash for AuthorityKeyRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
-        self.authority.hash(state);
-    }
-}
-
-impl Equivalent<AuthorityKey> for AuthorityKeyRef<'_> {
-    fn equivalent(&self, other: &AuthorityKey) -> bool {
-        *self.key == other.key && *self.authority == *other.authority
     }
 }

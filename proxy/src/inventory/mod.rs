@@ -3,6 +3,7 @@
 //! The durable truth is in `store`; this is its live image, which every request reads without waiting. Only what follows the
 //! store's change feed writes here.
 
+mod book;
 mod device;
 mod facts;
 mod foreign;
@@ -11,6 +12,8 @@ mod live_device;
 mod live_session;
 mod metrics;
 mod moved;
+mod once;
+mod resident;
 #[cfg(test)]
 pub(crate) mod samples;
 mod session;
@@ -18,6 +21,7 @@ mod shown_certificates;
 mod stopped_tokens;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod user;
 
 pub use device::{Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform};
@@ -30,4 +34,5 @@ pub use moved::Moved;
 pub use session::{Session, SessionId};
 pub use shown_certificates::ShownCertificates;
 pub use stopped_tokens::StoppedTokens;
+pub use texts::{Claims, Texts};
 pub use user::{ClaimValue, InvalidUserId, UserId};

@@ -1,10 +1,13 @@
-//! Devices and sessions for unit tests.
+//! Devices and sessions for tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::device::{Device, DeviceStatus, KeyFingerprint, KeyProtection, Owner, Platform};
+use proptest::prelude::*;
+
+use super::device::{Device, DeviceStatus, FactValue, KeyFingerprint, KeyProtection, Owner, Platform};
 use super::session::{Session, SessionId};
+use super::texts::{Claims, Texts};
 use super::user::UserId;
 use crate::clock::Timestamp;
 use crate::secret::Digest;
@@ -40,16 +43,63 @@ pub(crate) fn session(id: &str, subject: &str, device: &str, at: Timestamp) -> S
         id: SessionId(id.into()),
         user: user(subject),
         device: device.parse().unwrap(),
-        email: Some(format!("{subject}@corp.example")),
+        email: Some(format!("{subject}@corp.example").into()),
         name: None,
-        groups: BTreeSet::from(["staff".to_owned()]),
-        claims: BTreeMap::new(),
+        groups: ["staff"].into_iter().collect(),
+        claims: Claims::default(),
         authenticated_at: at,
         acr: None,
-        amr: BTreeSet::new(),
+        amr: Texts::default(),
         mfa: false,
         created_at: at,
         expires_at: at.plus(Duration::from_secs(12 * 3600)),
         facts_at: at,
     }
+}
+
+fn owner() -> impl Strategy<Value = Option<Owner>> {
+    prop_oneof![
+        Just(None),
+        any::<(String, String)>()
+            .prop_map(|(provider, subject)| { Some(Owner::User(UserId { provider: provider.into(), subject: subject.into() })) }),
+        any::<String>().prop_map(|address| Some(Owner::Email(address))),
+    ]
+}
+
+fn fact() -> impl Strategy<Value = FactValue> {
+    prop_oneof![
+        any::<bool>().prop_map(FactValue::Flag),
+        any::<i64>().prop_map(FactValue::Number),
+        any::<String>().prop_map(FactValue::Text),
+    ]
+}
+
+/// Any device that there can be.
+pub(crate) fn any_device() -> impl Strategy<Value = Device> {
+    use {DeviceStatus as S, KeyProtection as K, Platform as P};
+    let words = (
+        prop::sample::select(vec![S::Pending, S::Active, S::Quarantined, S::Retired]),
+        prop::sample::select(vec![P::Linux, P::Macos, P::Windows, P::Android, P::Ios, P::Unknown]),
+        prop::sample::select(vec![K::Software, K::Os, K::Tpm]),
+        "[a-z]{1,8}",
+    );
+    let rest = (
+        prop::collection::vec(any::<[u8; 32]>().prop_map(Digest), 0..3),
+        any::<(bool, bool, i64, Option<i64>)>(),
+        prop::collection::btree_map(any::<String>(), fact(), 0..3),
+    );
+    ("[a-z0-9][a-z0-9._-]{0,63}", owner(), words, rest).prop_map(|(id, owner, words, (keys, plain, posture))| Device {
+        id: id.parse().unwrap(),
+        authority: words.3.into(),
+        status: words.0,
+        owner,
+        shared: plain.0,
+        managed: plain.1,
+        platform: words.1,
+        key_protection: words.2,
+        keys,
+        enrolled_at: Timestamp(plain.2),
+        posture,
+        posture_at: plain.3.map(Timestamp),
+    })
 }

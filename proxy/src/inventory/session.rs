@@ -1,13 +1,13 @@
 //! A person's sign-in on a device.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::device::DeviceId;
-use super::user::{ClaimValue, UserId};
+use super::texts::{Claims, Texts};
+use super::user::UserId;
 use crate::clock::Timestamp;
 
 /// A session's public name, for listings and the record: it opens nothing.
@@ -25,19 +25,19 @@ pub struct Session {
     /// On which device; of no use on any other.
     pub device: DeviceId,
     /// The verified e-mail address, lower-cased domain; `None` if the provider gives none or does not vouch for it.
-    pub email: Option<String>,
+    pub email: Option<Box<str>>,
     /// The display name.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// The groups that the provider named.
-    pub groups: BTreeSet<String>,
+    pub groups: Texts,
     /// Further claims that are configured to be kept.
-    pub claims: BTreeMap<String, ClaimValue>,
+    pub claims: Claims,
     /// When the person last proved who they are (`auth_time`).
     pub authenticated_at: Timestamp,
     /// Authentication context class (`acr`).
-    pub acr: Option<String>,
+    pub acr: Option<Arc<str>>,
     /// Authentication methods (`amr`, RFC 8176).
-    pub amr: BTreeSet<String>,
+    pub amr: Texts,
     /// More than one factor was used, by `amr` or a configured `acr`.
     pub mfa: bool,
     /// When the session began.

@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::samples::{device, key, session, user};
 use super::*;
 use crate::clock::Timestamp;
@@ -9,23 +12,35 @@ fn host(name: &str) -> Host {
 }
 
 #[test]
-fn a_key_counts_only_under_its_authority() {
+fn whoever_looks_after_a_change_sees_it() {
     let inventory = Inventory::default();
     inventory.put_device(device("lap-1", DeviceStatus::Active));
-    assert_eq!(inventory.device_by_key("house", &key("lap-1")).unwrap().device.id.as_str(), "lap-1");
-    assert!(inventory.device_by_key("mdm", &key("lap-1")).is_none());
-    assert!(inventory.device_by_key("house", &key("lap-2")).is_none());
+    let id: DeviceId = "lap-1".parse().unwrap();
+    let before = inventory.device(&id).unwrap();
+    assert!(Arc::ptr_eq(&before, &inventory.device(&id).unwrap()), "all who have it share it");
+    let mut renewed = device("lap-1", DeviceStatus::Quarantined);
+    renewed.keys = vec![key("new")];
+    inventory.put_device(renewed.clone());
+    let after = inventory.device_again(&before).unwrap();
+    assert!(Arc::ptr_eq(&after, &inventory.device(&id).unwrap()));
+    assert!(Arc::ptr_eq(&after, &inventory.device_again(&after).unwrap()));
+    assert_eq!((&*before.device, &*after.device), (&device("lap-1", DeviceStatus::Active), &renewed));
+    assert_ne!(before.facts(), after.facts());
+    inventory.drop_device(&id);
+    assert!(inventory.device(&id).is_none() && inventory.device_again(&after).is_none(), "although somebody still has it");
+    assert!(inventory.device(&"lap-2".parse().unwrap()).is_none());
 }
 
 #[test]
-fn a_key_that_was_replaced_is_forgotten() {
+fn all_devices_can_be_looked_through() {
     let inventory = Inventory::default();
-    inventory.put_device(device("lap-1", DeviceStatus::Active));
-    let mut renewed = device("lap-1", DeviceStatus::Active);
-    renewed.keys = vec![key("new")];
-    inventory.put_device(renewed);
-    assert!(inventory.device_by_key("house", &key("lap-1")).is_none());
-    assert!(inventory.device_by_key("house", &key("new")).is_some());
+    let names: BTreeSet<String> = (0..100).map(|number| format!("lap-{number}")).collect();
+    inventory.expect_devices(names.len());
+    names.iter().for_each(|name| drop(inventory.put_device(device(name, DeviceStatus::Active))));
+    assert_eq!(inventory.device_names(|known| known.map(str::to_owned).collect::<BTreeSet<_>>()), names);
+    let mut seen = BTreeSet::new();
+    inventory.each_device(|live| assert!(seen.insert(live.device.id.to_string())));
+    assert_eq!(seen, names);
 }
 
 #[test]
@@ -45,7 +60,7 @@ fn the_epoch_moves_with_what_is_taken_away() {
     let begun = session("s1", "ana", "lap-1", Timestamp(0));
     assert!(!moved(&|| inventory.put_session(begun.clone(), Timestamp(0))));
     let mut fewer = begun.clone();
-    fewer.groups.clear();
+    fewer.groups = Texts::default();
     assert!(moved(&|| inventory.put_session(fewer.clone(), Timestamp(0))));
     assert!(moved(&|| inventory.drop_session(&begun.id)));
     assert!(moved(&|| inventory.set_suspended(&user("ana"), true)));
@@ -82,7 +97,7 @@ fn new_facts_reach_every_cookie_and_keep_the_last_use() {
     let before = inventory.session(&begun.id).unwrap();
     before.touch(Timestamp(77));
     let mut more = begun.clone();
-    more.groups.insert("hr".to_owned());
+    more.groups = ["hr", "staff"].into_iter().collect();
     inventory.put_session(more.clone(), Timestamp(0));
     let (live, _) = inventory.session_by_token(&Digest::of(b"t")).unwrap();
     assert_eq!(*live.session, more);

@@ -12,7 +12,7 @@ use crate::inventory::Owner;
 pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
     let session = visitor.user.as_ref().ok().map(|user| &user.session);
     let id = session.map(|session| session.user.to_string()).unwrap_or_default();
-    let groups: Vec<&str> = session.map(|session| session.groups.iter().map(String::as_str).collect()).unwrap_or_default();
+    let groups: Vec<&str> = session.map(|session| session.groups.iter().collect()).unwrap_or_default();
     let (since, until) = session.map(|s| (s.authenticated_at.to_string(), s.expires_at.to_string())).unwrap_or_default();
     let known = visitor.device.as_ref().ok().map(|known| &known.device);
     let owner = known.and_then(|device| device.owner.as_ref()).map(|owner| match owner {

@@ -191,8 +191,7 @@ impl Registrar {
 
     /// The error for an id that nobody has, with ids that could have been meant.
     pub fn unknown_device(&self, id: &str) -> DeviceError {
-        let devices = self.inventory().devices();
-        DeviceError::Unknown { id: id.to_owned(), near: near(id, devices.iter().map(|live| live.device.id.as_str())) }
+        DeviceError::Unknown { id: id.to_owned(), near: self.inventory().device_names(|known| near(id, known)) }
     }
 
     pub(super) fn live_device(&self, id: &DeviceId) -> Result<Arc<LiveDevice>, DeviceError> {

@@ -1,20 +1,20 @@
 //! Following the change feed: the only way in which the live state is loaded and updated.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use futures_util::TryStreamExt as _;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
-use super::error::{StoreError, bad_row};
+use super::error::StoreError;
 use super::feed::{self, Applied, Change, Subject};
+use super::pieces;
 use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
 use super::sessions::BEGUN;
 use crate::contain::{self, Cause, Levers};
-use crate::inventory::{DeviceId, Inventory, KeyFingerprint, LiveSession, Moved, SessionId, UserId};
+use crate::inventory::{DeviceId, Inventory, LiveSession, Moved, SessionId, UserId};
 use crate::secret::Digest;
 
 /// Is told of every change when it has come into effect, in order. Whoever asked for the change waits for it.
@@ -169,7 +169,7 @@ type Tell<'a> = &'a (dyn Fn(Option<Moved>) + Sync);
 
 /// Makes the live state equal to one moment of the store, and returns that moment's place in the feed.
 pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory, tell: Tell<'_>) -> Result<i64, StoreError> {
-    // One read transaction: every table is seen as of the same moment.
+    // One read transaction: every table is seen as of the same moment. What is there, and not in the store, is gone.
     let mut tx = pool.begin().await?;
     let last: i64 = sqlx::query_scalar("SELECT last FROM feed").fetch_one(&mut *tx).await?;
     let suspended = suspensions(&mut tx, inventory, tell).await?;
@@ -177,68 +177,70 @@ pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory, tell: Tell<'_
     let sessions = sessions(&mut tx, inventory, tell).await?;
     let cookies = cookies(&mut tx, inventory).await?;
     tx.commit().await?;
-    for user in inventory.suspended_users().iter().filter(|user| !suspended.contains(user)) {
-        tell(inventory.set_suspended(user, false));
-    }
-    for token in inventory.cookie_tokens().iter().filter(|token| !cookies.contains(token)) {
-        inventory.drop_cookie(token);
-    }
-    for live in inventory.sessions().iter().filter(|live| !sessions.contains(&live.session.id)) {
-        tell(inventory.drop_session(&live.session.id));
-    }
-    for live in inventory.devices().iter().filter(|live| !devices.contains(&live.device.id)) {
-        tell(inventory.drop_device(&live.device.id));
-    }
+    suspended.iter().for_each(|user| tell(inventory.set_suspended(user, false)));
+    cookies.iter().for_each(|token| inventory.drop_cookie(token));
+    sessions.iter().for_each(|id| tell(inventory.drop_session(id)));
+    devices.iter().for_each(|id| tell(inventory.drop_device(id)));
     Ok(last)
 }
 
+/// Returns who is suspended no more.
 async fn suspensions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<UserId>, StoreError> {
+    let mut gone: HashSet<UserId> = inventory.suspended_users().into_iter().collect();
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT provider, subject FROM suspensions").fetch_all(db).await?;
-    let users: HashSet<UserId> =
-        rows.into_iter().map(|(provider, subject)| UserId { provider: provider.into(), subject: subject.into() }).collect();
-    users.iter().for_each(|user| tell(inventory.set_suspended(user, true)));
-    Ok(users)
+    for (provider, subject) in rows {
+        let user = UserId { provider: provider.into(), subject: subject.into() };
+        tell(inventory.set_suspended(&user, true));
+        gone.remove(&user);
+    }
+    Ok(gone)
 }
 
+/// Returns the devices that are there no more.
 async fn devices(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<DeviceId>, StoreError> {
-    let mut keys: HashMap<String, Vec<KeyFingerprint>> = HashMap::new();
-    let mut rows =
-        sqlx::query_as::<_, (String, String)>("SELECT device, fingerprint FROM device_keys ORDER BY device, rank DESC")
-            .fetch(&mut *db);
-    while let Some((device, key)) = rows.try_next().await? {
-        let key = key.parse().map_err(|problem| bad_row("keys of device", &device, &problem))?;
-        keys.entry(device).or_default().push(key);
-    }
-    drop(rows);
-    let (mut ids, mut names) = (HashSet::new(), Names::default());
-    let mut rows = sqlx::query_as::<_, DeviceRow>("SELECT * FROM devices").fetch(db);
-    while let Some(row) = rows.try_next().await? {
-        let keys = keys.remove(&row.id).unwrap_or_default();
-        let device = row.read(keys, &mut names)?;
-        ids.insert(device.id.clone());
-        tell(inventory.put_device(device));
-    }
-    Ok(ids)
+    let mut gone: HashSet<DeviceId> = inventory.device_names(|names| names.filter_map(|name| name.parse().ok()).collect());
+    // Rows are never deleted, so the last one's number is how many there are.
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(rowid) FROM devices").fetch_one(&mut *db).await?;
+    inventory.expect_devices(last.and_then(|last| usize::try_from(last).ok()).unwrap_or_default());
+    let mut names = Names::default();
+    pieces::each(db, rows::DEVICES, |piece| {
+        for row in rows::read::<Vec<DeviceRow<'_>>>(piece)? {
+            let device = row.read(&mut names)?;
+            gone.remove(&device.id);
+            tell(inventory.put_device(device));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(gone)
 }
 
+/// Returns the sessions that are there no more.
 async fn sessions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'_>) -> Result<HashSet<SessionId>, StoreError> {
-    let mut ids = HashSet::new();
-    let mut rows = sqlx::query_as::<_, SessionRow>("SELECT id, last_used, facts FROM sessions").fetch(db);
-    while let Some(row) = rows.try_next().await? {
-        let (session, last_used) = row.read()?;
-        ids.insert(session.id.clone());
-        tell(inventory.put_session(session, last_used));
-    }
-    Ok(ids)
+    let mut gone: HashSet<SessionId> = inventory.sessions().iter().map(|live| live.session.id.clone()).collect();
+    pieces::each(db, rows::SESSIONS, |piece| {
+        for row in rows::read::<Vec<SessionRow<'_>>>(piece)? {
+            let (session, last_used) = row.read()?;
+            gone.remove(&session.id);
+            tell(inventory.put_session(session, last_used));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(gone)
 }
 
+/// Returns the cookies that are there no more.
 async fn cookies(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<Digest>, StoreError> {
-    let mut tokens = HashSet::new();
-    let mut rows = sqlx::query_as::<_, CookieRow>("SELECT token, session, host FROM cookies").fetch(db);
-    while let Some(row) = rows.try_next().await? {
-        let cookie = row.read()?;
-        tokens.insert(cookie.token);
-        inventory.put_cookie(cookie.token, &cookie.session, cookie.host);
-    }
-    Ok(tokens)
+    let mut gone: HashSet<Digest> = inventory.cookie_tokens().into_iter().collect();
+    pieces::each(db, rows::COOKIES, |piece| {
+        for row in rows::read::<Vec<CookieRow<'_>>>(piece)? {
+            let cookie = row.read()?;
+            gone.remove(&cookie.token);
+            inventory.put_cookie(cookie.token, &cookie.session, cookie.host);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(gone)
 }

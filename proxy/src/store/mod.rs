@@ -16,6 +16,9 @@ mod invitations;
 mod near;
 mod open;
 mod people;
+mod pieces;
+#[cfg(test)]
+mod read_back;
 mod registrar;
 #[cfg(test)]
 mod replay;

@@ -106,7 +106,7 @@ async fn check_key(pool: &SqlitePool, sealer: &Sealer) -> Result<(), StoreError>
     Ok(())
 }
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 
 const FILE_NAME: &str = "sekisho.db";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -189,8 +189,8 @@ pub(super) async fn remember(w: &mut Writing, session: &Session) -> Result<(), S
     )
     .bind(&*session.user.provider)
     .bind(&*session.user.subject)
-    .bind(&session.email)
-    .bind(&session.name)
+    .bind(session.email.as_deref())
+    .bind(session.name.as_deref())
     .bind(now)
     .execute(w.db())
     .await?;

@@ -1,9 +1,13 @@
 //! Rows as types, and types as rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use sqlx::{Executor, FromRow, Sqlite, SqliteConnection};
+use serde::Deserialize;
+use sqlx::{Executor, Sqlite, SqliteConnection};
 
 use super::error::{StoreError, bad_row};
 use crate::clock::Timestamp;
@@ -13,39 +17,48 @@ use crate::inventory::{
 };
 use crate::secret::Digest;
 
-/// A row of `devices`; its keys come apart from it.
-#[derive(FromRow)]
-pub(super) struct DeviceRow {
-    pub(super) id: String,
-    authority: String,
-    status: String,
-    owner_provider: Option<String>,
-    owner_subject: Option<String>,
-    owner_email: Option<String>,
-    shared: bool,
-    managed: bool,
-    platform: String,
-    key_protection: String,
+/// A row of `devices`, with its keys.
+#[derive(Deserialize)]
+pub(super) struct DeviceRow<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    authority: Text<'a>,
+    status: Text<'a>,
+    owner_provider: Option<Text<'a>>,
+    owner_subject: Option<Text<'a>>,
+    owner_email: Option<Text<'a>>,
+    shared: i64,
+    managed: i64,
+    platform: Text<'a>,
+    key_protection: Text<'a>,
     enrolled_at: i64,
-    posture: String,
+    posture: Text<'a>,
     posture_at: Option<i64>,
+    /// The newest first, with spaces between them.
+    keys: Option<Text<'a>>,
 }
 
 /// A row of `sessions`.
-#[derive(FromRow)]
-pub(super) struct SessionRow {
-    id: String,
+#[derive(Deserialize)]
+pub(super) struct SessionRow<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
     last_used: i64,
-    facts: String,
+    facts: Text<'a>,
 }
 
 /// A row of `cookies`.
-#[derive(FromRow)]
-pub(super) struct CookieRow {
-    token: String,
-    session: String,
-    host: String,
+#[derive(Deserialize)]
+pub(super) struct CookieRow<'a> {
+    #[serde(borrow)]
+    token: Text<'a>,
+    session: Text<'a>,
+    host: Text<'a>,
 }
+
+/// A column. Most have nothing that JSON escapes, and are read where they stand.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A cookie, read.
 pub(super) struct Cookie {
@@ -54,87 +67,86 @@ pub(super) struct Cookie {
     pub(super) host: Host,
 }
 
-/// Authorities are few and devices many: they share the text of the name.
+/// Authorities and providers are few and devices many: they share the text of the name.
 #[derive(Default)]
 pub(super) struct Names(HashMap<String, Arc<str>>);
 
 impl Names {
-    fn share(&mut self, name: String) -> Arc<str> {
-        match self.0.get(&name) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let shared: Arc<str> = name.as_str().into();
-                self.0.insert(name, Arc::clone(&shared));
-                shared
-            }
+    fn share(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
         }
+        let shared: Arc<str> = name.into();
+        self.0.insert(name.to_owned(), Arc::clone(&shared));
+        shared
     }
 }
 
-impl DeviceRow {
-    pub(super) fn read(self, keys: Vec<KeyFingerprint>, names: &mut Names) -> Result<Device, StoreError> {
-        let wrong = |problem: &str| bad_row("device", &self.id, &problem);
+impl DeviceRow<'_> {
+    pub(super) fn read(self, names: &mut Names) -> Result<Device, StoreError> {
+        let wrong = |problem: &dyn fmt::Display| bad_row("device", &self.id, problem);
         let owner = match (self.owner_provider, self.owner_subject, self.owner_email) {
             (Some(provider), Some(subject), None) => {
-                Some(Owner::User(UserId { provider: provider.into(), subject: subject.into() }))
+                Some(Owner::User(UserId { provider: names.share(&provider), subject: (*subject).into() }))
             }
-            (None, None, Some(email)) => Some(Owner::Email(email)),
+            (None, None, Some(email)) => Some(Owner::Email(email.0.into_owned())),
             (None, None, None) => None,
-            _ => return Err(wrong("it has two owners")),
+            _ => return Err(wrong(&"it has two owners")),
         };
+        let keys = self.keys.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>();
         Ok(Device {
-            id: self.id.parse().map_err(|_| wrong("its id is not one"))?,
-            status: word(&STATUSES, &self.status, DeviceStatus::as_str).ok_or_else(|| wrong("unknown status"))?,
-            platform: word(&PLATFORMS, &self.platform, Platform::as_str).ok_or_else(|| wrong("unknown platform"))?,
+            id: self.id.parse().map_err(|_| wrong(&"its id is not one"))?,
+            status: word(&STATUSES, &self.status, DeviceStatus::as_str).ok_or_else(|| wrong(&"unknown status"))?,
+            platform: word(&PLATFORMS, &self.platform, Platform::as_str).ok_or_else(|| wrong(&"unknown platform"))?,
             key_protection: word(&PROTECTIONS, &self.key_protection, KeyProtection::as_str)
-                .ok_or_else(|| wrong("unknown key protection"))?,
-            posture: serde_json::from_str(&self.posture).map_err(|_| wrong("its posture is not JSON"))?,
-            authority: names.share(self.authority),
+                .ok_or_else(|| wrong(&"unknown key protection"))?,
+            posture: serde_json::from_str(&self.posture).map_err(|_| wrong(&"its posture is not JSON"))?,
+            authority: names.share(&self.authority),
             owner,
-            shared: self.shared,
-            managed: self.managed,
-            keys,
+            shared: self.shared != 0,
+            managed: self.managed != 0,
+            keys: keys.map_err(|problem| bad_row("keys of device", &self.id, &problem))?,
             enrolled_at: Timestamp(self.enrolled_at),
             posture_at: self.posture_at.map(Timestamp),
         })
     }
 }
 
-impl SessionRow {
+impl SessionRow<'_> {
     pub(super) fn read(self) -> Result<(Session, Timestamp), StoreError> {
         let session = serde_json::from_str(&self.facts).map_err(|problem| bad_row("session", &self.id, &problem))?;
         Ok((session, Timestamp(self.last_used)))
     }
 }
 
-impl CookieRow {
+impl CookieRow<'_> {
     pub(super) fn read(self) -> Result<Cookie, StoreError> {
-        let wrong = |problem: &dyn std::fmt::Display| bad_row("cookie of session", &self.session, problem);
+        let wrong = |problem: &dyn fmt::Display| bad_row("cookie of session", &self.session, problem);
         Ok(Cookie {
             token: self.token.parse().map_err(|problem| wrong(&problem))?,
             host: self.host.parse().map_err(|problem| wrong(&problem))?,
-            session: SessionId(self.session.as_str().into()),
+            session: SessionId((*self.session).into()),
         })
     }
 }
 
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Rows out of the text that a statement of these gives: one, or a list of them.
+pub(super) fn read<'a, R: Deserialize<'a>>(text: &'a str) -> Result<R, StoreError> {
+    serde_json::from_str(text).map_err(|problem| StoreError::Corrupt(format!("rows are not as they were asked for: {problem}")))
+}
+
 /// The device of that name, with its keys, newest first.
 pub(super) async fn device(db: &mut SqliteConnection, id: &str) -> Result<Option<Device>, StoreError> {
-    let Some(row) =
-        sqlx::query_as::<_, DeviceRow>("SELECT * FROM devices WHERE id = ?").bind(id).fetch_optional(&mut *db).await?
-    else {
-        return Ok(None);
-    };
-    let keys: Vec<String> = sqlx::query_scalar("SELECT fingerprint FROM device_keys WHERE device = ? ORDER BY rank DESC")
-        .bind(id)
-        .fetch_all(db)
-        .await?;
-    let keys = keys
-        .iter()
-        .map(|key| key.parse())
-        .collect::<Result<_, _>>()
-        .map_err(|problem| bad_row("keys of device", id, &problem))?;
-    row.read(keys, &mut Names::default()).map(Some)
+    let row: Option<String> = sqlx::query_scalar(DEVICE).bind(id).fetch_optional(db).await?;
+    row.map(|row| read::<DeviceRow<'_>>(&row)?.read(&mut Names::default())).transpose()
 }
 
 /// Writes a device that is new, or over the one that was there. Keys are only ever added.
@@ -203,16 +215,14 @@ pub(super) async fn session(
     db: impl Executor<'_, Database = Sqlite>,
     id: &str,
 ) -> Result<Option<(Session, Timestamp)>, StoreError> {
-    let row =
-        sqlx::query_as::<_, SessionRow>("SELECT id, last_used, facts FROM sessions WHERE id = ?").bind(id).fetch_optional(db);
-    row.await?.map(SessionRow::read).transpose()
+    let row: Option<String> = sqlx::query_scalar(SESSION).bind(id).fetch_optional(db).await?;
+    row.map(|row| read::<SessionRow<'_>>(&row)?.read()).transpose()
 }
 
 /// The cookie with that hash.
 pub(super) async fn cookie(db: impl Executor<'_, Database = Sqlite>, token: &str) -> Result<Option<Cookie>, StoreError> {
-    let row =
-        sqlx::query_as::<_, CookieRow>("SELECT token, session, host FROM cookies WHERE token = ?").bind(token).fetch_optional(db);
-    row.await?.map(CookieRow::read).transpose()
+    let row: Option<String> = sqlx::query_scalar(COOKIE).bind(token).fetch_optional(db).await?;
+    row.map(|row| read::<CookieRow<'_>>(&row)?.read()).transpose()
 }
 
 /// Whether that person is suspended.
@@ -234,3 +244,56 @@ const STATUSES: [DeviceStatus; 4] =
 const PLATFORMS: [Platform; 6] =
     [Platform::Linux, Platform::Macos, Platform::Windows, Platform::Android, Platform::Ios, Platform::Unknown];
 const PROTECTIONS: [KeyProtection; 3] = [KeyProtection::Software, KeyProtection::Os, KeyProtection::Tpm];
+
+/// What [`DeviceRow`] reads.
+macro_rules! device {
+    () => {
+        "id, authority, status, owner_provider, owner_subject, owner_email, shared, managed, platform, key_protection, \
+         enrolled_at, posture, posture_at, \
+         (SELECT group_concat(fingerprint, ' ' ORDER BY rank DESC) FROM device_keys WHERE device = id)"
+    };
+}
+
+/// What [`SessionRow`] reads.
+macro_rules! session {
+    () => {
+        "id, last_used, facts"
+    };
+}
+
+/// What [`CookieRow`] reads.
+macro_rules! cookie {
+    () => {
+        "token, session, host"
+    };
+}
+
+macro_rules! one {
+    ($columns:ident, $table:literal, $key:literal) => {
+        concat!("SELECT json_array(", $columns!(), ") FROM ", $table, " WHERE ", $key, " = ?")
+    };
+}
+
+/// With the number of the last of them.
+macro_rules! some {
+    ($columns:ident, $table:literal) => {
+        concat!(
+            "SELECT max(number), json_group_array(json_array(",
+            $columns!(),
+            ")) FROM (SELECT rowid AS number, * FROM ",
+            $table,
+            " WHERE rowid > ? ORDER BY rowid LIMIT ?)"
+        )
+    };
+}
+
+const DEVICE: &str = one!(device, "devices", "id");
+const SESSION: &str = one!(session, "sessions", "id");
+const COOKIE: &str = one!(cookie, "cookies", "token");
+
+/// All devices, for [`pieces::each`](super::pieces::each).
+pub(super) const DEVICES: &str = some!(device, "devices");
+/// All sessions.
+pub(super) const SESSIONS: &str = some!(session, "sessions");
+/// All cookies.
+pub(super) const COOKIES: &str = some!(cookie, "cookies");

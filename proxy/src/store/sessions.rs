@@ -250,7 +250,7 @@ async fn device_in_use(db: &mut SqliteConnection, id: &DeviceId) -> Result<Devic
 
 async fn pin_owner(w: &mut Writing, mut device: Device, session: &Session) -> Result<(), StoreError> {
     let Some(Owner::Email(waits_for)) = &device.owner else { return Ok(()) };
-    if session.email.as_ref() != Some(waits_for) {
+    if session.email.as_deref() != Some(waits_for.as_str()) {
         return Ok(());
     }
     device.owner = Some(Owner::User(session.user.clone()));

@@ -1,7 +1,6 @@
 //! Devices and sessions in the gate's state folder, before it starts. One of each is made as the gate itself makes them; the others
 //! are copies of these rows under other names, since a million sign-ins one by one would take an hour.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,13 +55,13 @@ async fn first_ones(state: &Path) -> Session {
         id: SessionId("session-000000".into()),
         user: person(0),
         device: device(0),
-        email: Some(format!("{}@corp.example", user(0))),
-        name: Some("Somebody at work".to_owned()),
-        groups: BTreeSet::from(["staff".to_owned(), "engineering".to_owned()]),
-        claims: BTreeMap::from([("role".to_owned(), ClaimValue::Text("admin".to_owned()))]),
+        email: Some(format!("{}@corp.example", user(0)).into()),
+        name: Some("Somebody at work".into()),
+        groups: ["staff", "engineering"].into_iter().collect(),
+        claims: [("role", ClaimValue::Text("admin".to_owned()))].into_iter().collect(),
         authenticated_at: now,
         acr: None,
-        amr: BTreeSet::from(["pwd".to_owned(), "otp".to_owned()]),
+        amr: ["pwd", "otp"].into_iter().collect(),
         mfa: true,
         created_at: now,
         expires_at: now.plus(Duration::from_secs(12 * 3600)),
@@ -123,7 +122,7 @@ async fn more_sessions(pool: &SqlitePool, first: &Session, size: Size) -> String
                 UserId { provider: PROVIDER.into(), subject: format!("person-{number:07}").into() }
             },
             device: if ours { device(number) } else { format!("laptop-{laptop:07}").parse().unwrap() },
-            email: Some(format!("person-{number:07}@corp.example")),
+            email: Some(format!("person-{number:07}@corp.example").into()),
             ..first.clone()
         };
         if number > 0 {

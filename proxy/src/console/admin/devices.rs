@@ -12,18 +12,26 @@ use super::state::AdminState;
 use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, OwnerRequest, UsageView};
 use crate::config::{Approval, Config, DeviceAuthorityKind};
 use crate::contain::{Figures, Used};
-use crate::inventory::{DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
+use crate::inventory::{Device, DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
 use crate::store::{Actor, Invite, NewDevice, canonical_email};
 
 /// Every device, by id.
 pub(super) fn list(state: &AdminState) -> Vec<DeviceView> {
+    list_where(state, |_any| true)
+}
+
+fn list_where(state: &AdminState, wanted: impl Fn(&Device) -> bool) -> Vec<DeviceView> {
     let inventory = state.registrar.inventory();
     let mut sessions: HashMap<DeviceId, usize> = HashMap::new();
     for live in inventory.sessions() {
         *sessions.entry(live.session.device.clone()).or_default() += 1;
     }
-    let mut views: Vec<DeviceView> =
-        inventory.devices().iter().map(|live| view(live, sessions.get(&live.device.id).copied().unwrap_or_default())).collect();
+    let mut views = Vec::new();
+    inventory.each_device(|live| {
+        if wanted(&live.device) {
+            views.push(view(live, sessions.get(&live.device.id).copied().unwrap_or_default()));
+        }
+    });
     views.sort_by(|a, b| a.device.id.cmp(&b.device.id));
     views
 }
@@ -36,8 +44,7 @@ pub(super) async fn list_of(state: &AdminState, request: OwnerRequest) -> Result
         Owner::User(owner) => user.as_ref().is_ok_and(|user| user == owner),
         Owner::Email(owner) => email.as_ref() == Some(owner),
     };
-    let mut views = list(state);
-    views.retain(|view| view.device.owner.as_ref().is_some_and(mine));
+    let views = list_where(state, |device| device.owner.as_ref().is_some_and(mine));
     match user {
         // Who owns nothing may be misspelt.
         Err(unknown) if views.is_empty() => Err(unknown.into()),

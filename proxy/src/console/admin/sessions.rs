@@ -25,7 +25,7 @@ pub(super) fn list(state: &AdminState) -> Vec<SessionView> {
             SessionView {
                 id: session.id.clone(),
                 user: session.user.to_string(),
-                email: session.email.clone(),
+                email: session.email.as_deref().map(str::to_owned),
                 device: session.device.clone(),
                 device_status: inventory.device(&session.device).map(|live| live.device.status),
                 mfa: session.mfa,
@@ -66,10 +66,11 @@ pub(super) async fn unknown(state: &AdminState, user: &UserId) -> Result<Refused
 async fn near_names(state: &AdminState, user: &UserId) -> Result<Vec<String>, Refused> {
     let people = state.registrar.people().await?;
     let mut users: BTreeSet<String> = people.iter().map(ToString::to_string).collect();
-    users.extend(state.registrar.inventory().devices().iter().filter_map(|live| match &live.device.owner {
-        Some(Owner::User(owner)) => Some(owner.to_string()),
-        Some(Owner::Email(_)) | None => None,
-    }));
+    state.registrar.inventory().each_device(|live| {
+        if let Some(Owner::User(owner)) = &live.device.owner {
+            users.insert(owner.to_string());
+        }
+    });
     Ok(near(&user.to_string(), users.iter().map(String::as_str)))
 }
 

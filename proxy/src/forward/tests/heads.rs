@@ -131,7 +131,7 @@ fn a_fact_that_no_header_can_carry_fails_the_request() {
         let mut permit = house.inner.permit.borrow().clone();
         let user = permit.user.as_mut().unwrap();
         let mut session = (*user.session).clone();
-        session.groups.insert("staff\r\nX-Role: admin".to_owned());
+        session.groups = ["staff\r\nX-Role: admin"].into_iter().collect();
         (user.session, user.facts) = (session.into(), crate::secret::Digest::of(b"other facts"));
         *house.inner.permit.borrow_mut() = permit;
         assert_eq!(house.get("/").await.body, "identity_unfit");

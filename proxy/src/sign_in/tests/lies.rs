@@ -117,7 +117,7 @@ async fn groups_come_from_the_id_token_or_else_from_userinfo_or_nobody_signs_in(
     let mut browser = house.browser("lap-1");
     house.whole_way(&mut browser, "/").await.unwrap();
     let session = house.session(&browser, GATE).unwrap();
-    assert_eq!(session.session.groups.iter().map(String::as_str).collect::<Vec<_>>(), ["staff"]);
+    assert_eq!(session.session.groups.iter().collect::<Vec<_>>(), ["staff"]);
 
     for (claims, userinfo, expected) in [
         (json!({"groups": null}), json!({"groups": null}), GroupsProblem::Missing),

@@ -25,7 +25,7 @@ async fn a_person_signs_in_and_comes_back_to_the_page() {
     assert_eq!(at_gate.session.id, session.id, "one sign-in");
     assert_eq!((&*session.user.provider, &*session.user.subject, session.device.as_str()), ("corp", "ana", "lap-1"));
     assert_eq!((session.email.as_deref(), session.name.as_deref()), (Some("ana@corp.example"), Some("Ana")));
-    assert_eq!(session.groups.iter().map(String::as_str).collect::<Vec<_>>(), ["hr", "staff"]);
+    assert_eq!(session.groups.iter().collect::<Vec<_>>(), ["hr", "staff"]);
     assert_eq!(session.claims.get("department"), Some(&ClaimValue::Text("people".to_owned())));
     assert_eq!(session.authenticated_at.as_secs(), NOW.as_secs() - 5);
     assert_eq!(session.expires_at, NOW.plus(Duration::from_secs(12 * 3600)));
