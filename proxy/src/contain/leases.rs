@@ -130,6 +130,11 @@ impl<T> Leases<T> {
         }
     }
 
+    /// The load of policies and configuration that a lease was last allowed by; `None` if it has ended.
+    pub fn generation(&self, place: Place) -> Option<u64> {
+        self.0.slab.borrow_mut().row(place).map(|row| row.terms.generation)
+    }
+
     /// Notes that a lease is cut, and why; the first word counts, and `false` says that there was one already. `since` is when the
     /// lever was pulled; `None` if there was none.
     pub fn cut(&self, place: Place, cause: Cause, since: Option<Instant>) -> bool {
@@ -325,7 +330,9 @@ mod tests {
     fn what_holds_on_is_asked_by_its_new_terms() {
         let leases = leases();
         let lease = leases.register(terms("lap-1", "s1", "ana"), Kind::Request, |_| "first");
+        assert_eq!(leases.generation(lease.place()), Some(1));
         leases.renew(lease.place(), 2, Timestamp(2_000));
+        assert_eq!(leases.generation(lease.place()), Some(2));
         assert!(leases.affected(Change::World, 2).is_empty());
         assert!(leases.those(|terms| terms.valid_until < Timestamp(2_000)).is_empty());
     }
@@ -339,7 +346,7 @@ mod tests {
         assert!(leases.is_empty() && leases.handle(place).is_none());
         let second = leases.register(terms("lap-2", "s2", "ben"), Kind::Request, |_| "second");
         assert_eq!(second.place().index, place.index, "the room is used again");
-        assert_eq!(leases.handle(place), None);
+        assert_eq!((leases.handle(place), leases.generation(place)), (None, None));
         leases.renew(place, 9, Timestamp(9));
         assert_eq!(leases.affected(Change::World, 1).len(), 0, "nor are its terms");
         assert_eq!(leases.handle(second.place()), Some("second"));

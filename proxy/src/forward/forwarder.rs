@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use http::header::EXPECT;
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::answer::Answer;
@@ -21,7 +21,7 @@ use super::passport::Passports;
 use super::request_body::{GoAhead, RequestBody};
 use super::request_head::{self, Facts};
 use super::response_head;
-use super::shared::ForwardShared;
+use super::shared::{ForwardShared, Target};
 use super::websocket;
 use crate::clock;
 use crate::config::{UpstreamProtocol, UpstreamScheme};
@@ -95,8 +95,8 @@ impl Forwarder {
         let max = target.app.max_body.unwrap_or(self.shared.default_max_body);
         let exchange = Exchange::new(Rc::clone(meter), self.shared.body_pace);
         let _cut = CutUnlessAnswered(Rc::clone(&exchange));
-        let (head, body) = Head::build(request, headers, local, max, &exchange)?;
-        let (response, mut lease) = deliver(local, head, body, &exchange).await?;
+        let message = message(request, headers, target, max, &exchange)?;
+        let (response, mut lease) = deliver(local, message, &exchange).await?;
         let (mut parts, incoming) = response.into_parts();
         if let Some(seconds) = response_head::keep_alive_seconds(&parts.headers) {
             lease.app_keeps_it(Duration::from_secs(seconds));
@@ -112,45 +112,61 @@ impl Forwarder {
     }
 }
 
-/// The head of a message, kept for a second attempt.
-#[derive(Clone)]
-struct Head {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    protocol: UpstreamProtocol,
+/// The message to the app.
+fn message(
+    request: Box<Clean>,
+    mut headers: HeaderMap,
+    target: &Target,
+    max: u64,
+    exchange: &Rc<Exchange>,
+) -> Result<Message, ForwardError> {
+    let protocol = target.app.protocol;
+    let scheme = target.app.upstreams.first().map_or(UpstreamScheme::Http, |upstream| upstream.scheme);
+    let uri = request_head::uri(&request, target, scheme, protocol)?;
+    let body = RequestBody::new(request.body, request.length, max, Rc::clone(exchange))?;
+    request_head::set_framing(&mut headers, &request.method, request.length, body.is_empty(), protocol);
+    match protocol {
+        UpstreamProtocol::Http1 => request_head::for_http1(&mut headers),
+        UpstreamProtocol::Http2 => request_head::for_http2(&mut headers),
+    }
+    let mut message = Request::new(body);
+    *message.method_mut() = request.method;
+    *message.uri_mut() = uri;
+    *message.headers_mut() = headers;
+    *message.version_mut() = match protocol {
+        UpstreamProtocol::Http1 => Version::HTTP_11,
+        UpstreamProtocol::Http2 => Version::HTTP_2,
+    };
+    wait_for_go_ahead(&mut message, protocol);
+    Ok(message)
 }
 
-impl Head {
-    fn build(
-        request: Box<Clean>,
-        mut headers: HeaderMap,
-        local: &LocalTarget,
-        max: u64,
-        exchange: &Rc<Exchange>,
-    ) -> Result<(Self, RequestBody), ForwardError> {
-        let app = &local.target.app;
-        let scheme = app.upstreams.first().map_or(UpstreamScheme::Http, |upstream| upstream.scheme);
-        let uri = request_head::uri(&request, &local.target, scheme, app.protocol)?;
-        let body = RequestBody::new(request.body, request.length, max, Rc::clone(exchange))?;
-        request_head::set_framing(&mut headers, &request.method, request.length, body.is_empty(), app.protocol);
-        match app.protocol {
-            UpstreamProtocol::Http1 => request_head::for_http1(&mut headers),
-            UpstreamProtocol::Http2 => request_head::for_http2(&mut headers),
+/// A message without a body, for a second attempt. Nearly none has one, so this is a list and no table.
+struct Again {
+    method: Method,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    version: Version,
+}
+
+impl Again {
+    fn of(message: &Message) -> Self {
+        Self {
+            method: message.method().clone(),
+            uri: message.uri().clone(),
+            headers: message.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            version: message.version(),
         }
-        Ok((Self { method: request.method, uri, headers, protocol: app.protocol }, body))
     }
 
-    fn into_message(self, body: RequestBody) -> Message {
-        let mut message = Request::new(body);
-        *message.method_mut() = self.method;
-        *message.uri_mut() = self.uri;
-        *message.headers_mut() = self.headers;
-        *message.version_mut() = match self.protocol {
-            UpstreamProtocol::Http1 => Version::HTTP_11,
-            UpstreamProtocol::Http2 => Version::HTTP_2,
-        };
-        wait_for_go_ahead(&mut message, self.protocol);
+    fn message(&self, exchange: &Rc<Exchange>) -> Message {
+        let mut message = Request::new(RequestBody::empty(Rc::clone(exchange)));
+        *message.method_mut() = self.method.clone();
+        *message.uri_mut() = self.uri.clone();
+        *message.version_mut() = self.version;
+        for (name, value) in &self.headers {
+            message.headers_mut().append(name, value.clone());
+        }
         message
     }
 }
@@ -179,15 +195,13 @@ fn wait_for_go_ahead(message: &mut Message, protocol: UpstreamProtocol) {
 /// Sends the message, again if that is safe, until the head of an answer is there.
 async fn deliver(
     local: &LocalTarget,
-    head: Head,
-    body: RequestBody,
+    mut message: Message,
     exchange: &Rc<Exchange>,
 ) -> Result<(Response<Incoming>, Lease), ForwardError> {
     let target = &*local.target;
-    let protocol = head.protocol;
+    let protocol = target.app.protocol;
     // Only what has no body and may be done twice is worth a copy: everything else can be sent again only if it comes back.
-    let copy = (body.is_empty() && head.method.is_idempotent()).then(|| head.clone());
-    let mut message = head.into_message(body);
+    let again = (message.body().is_empty() && message.method().is_idempotent()).then(|| Again::of(&message));
     let mut tried = Vec::new();
     loop {
         let (endpoint, load) = balance::choose(&local.endpoints, &local.turn, &tried)?;
@@ -209,9 +223,9 @@ async fn deliver(
             return Err(error);
         }
         tried.push(Rc::as_ptr(endpoint));
-        message = match (sent, &copy) {
+        message = match (sent, &again) {
             (Sent::Nothing(message), _) => *message,
-            (Sent::Perhaps, Some(head)) => head.clone().into_message(RequestBody::empty(Rc::clone(exchange))),
+            (Sent::Perhaps, Some(again)) => again.message(exchange),
             (Sent::Perhaps, None) | (Sent::InVain, _) => return Err(error),
         };
         target.metrics.retries.inc();

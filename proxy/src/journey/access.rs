@@ -121,6 +121,9 @@ impl Access {
     fn still(&self, denied: Cause, now: Timestamp) -> Result<(), NoMore> {
         let core = &*self.core;
         let world = core.gate.world.load();
+        // A reload whose lever has not come by yet: it is not time or usage that denies then.
+        let reloaded = core.leases.generation(self.place).is_some_and(|generation| generation != world.generation);
+        let denied = if reloaded && matches!(denied, Cause::Time | Cause::Usage) { Cause::Policies } else { denied };
         let secure = &self.client.secure;
         let placed = world.router.again(&self.standing, secure).map_err(|_nobody| NoMore::of(Cause::Configuration))?;
         if placed.app.name != self.app {

@@ -130,8 +130,8 @@ impl Drop for Socket {
 ///
 /// The kernel keeps at most [`UNSENT`]; above it TLS keeps at most 64 KiB, what is gathered for a record of it 16 KiB, hyper 64 KiB of
 /// an HTTP/2 stream (HTTP/1: `limits.head_bytes`, at least 8 KiB), and the last piece that an app sent is in hand, at most [`PIECE`].
-/// Cutting throws all of that away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken, if its client takes
-/// it at once.
+/// Cutting throws all of that away over HTTP/1; a stream of HTTP/2 may still get what TLS and the kernel had taken and what was
+/// gathered, if its client takes it at once.
 pub const MOST_HELD: u64 = UNSENT as u64 + (64 + 16 + 64) * 1024 + PIECE as u64;
 
 #[cfg(test)]

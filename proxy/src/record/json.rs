@@ -287,22 +287,26 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether nothing has to be escaped. Looks at many bytes at a time, the last of them twice rather than one by one: a line has some
-/// twenty texts.
+/// Whether nothing has to be escaped. Looks at eight bytes at a time, the last of them twice rather than one by one: a line has some
+/// twenty texts, most of them short.
 fn is_plain(bytes: &[u8]) -> bool {
-    if let (chunks, Some(last)) = (bytes.chunks_exact(16), bytes.last_chunk::<16>()) {
-        return chunks.fold(true, |plain, chunk| plain & all_plain(chunk)) & all_plain(last);
-    }
-    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => all_plain(first) & all_plain(last),
-        _ => all_plain(bytes),
-    }
+    let (words, rest) = bytes.as_chunks::<8>();
+    let last = match bytes.last_chunk::<8>() {
+        Some(last) => is_plain_word(*last),
+        None => rest.iter().all(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\')),
+    };
+    last && words.iter().all(|word| is_plain_word(*word))
 }
 
-/// Without branches.
-#[inline(always)]
-fn all_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, byte| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\'))
+/// Whether none of the bytes is a control character, a quotation mark or a backslash.
+fn is_plain_word(word: [u8; 8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    // Taking `n` from each byte sets the high bit of one that is less and did not have it; borrows only ever come from such a byte.
+    let any_below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
+    let word = u64::from_ne_bytes(word);
+    let any_is = |byte: u8| any_below(word ^ (ONES * u64::from(byte)), 1);
+    any_below(word, 0x20) | any_is(b'"') | any_is(b'\\') == 0
 }
 
 fn push_byte(byte: u8, out: &mut Vec<u8>) {

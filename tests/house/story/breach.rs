@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use sekisho_examples::{chat, share};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -87,16 +88,28 @@ async fn listener() -> TcpListener {
 async fn take(house: &House, client: &Client, app: &'static str, path: &str, progress: &AtomicU64) -> Taken {
     let (_, reply) = client.begin(Method::GET, &house.url(app, path), &[], "").await;
     assert_eq!(reply.status(), 200, "{app}{path}");
-    drain(reply.into_body(), app, path, progress).await
+    drain(reply.into_body(), app, path, progress, None).await
 }
 
-async fn drain(mut body: hyper::body::Incoming, app: &'static str, path: &str, progress: &AtomicU64) -> Taken {
+/// With `pause`, it takes no more after half a megabyte until it is told to go on.
+async fn drain(
+    mut body: hyper::body::Incoming,
+    app: &'static str,
+    path: &str,
+    progress: &AtomicU64,
+    mut pause: Option<Arc<Notify>>,
+) -> Taken {
     let mut bytes = 0;
     let whole = loop {
         match body.frame().await {
             Some(Ok(frame)) => {
                 bytes += frame.data_ref().map_or(0, bytes::Bytes::len) as u64;
                 progress.store(bytes, Ordering::Relaxed);
+                if bytes > HALF_A_MEGABYTE
+                    && let Some(pause) = pause.take()
+                {
+                    pause.notified().await;
+                }
             }
             Some(Err(_cut)) => break false,
             None => break true,
@@ -159,12 +172,14 @@ async fn the_breach_replayed() {
     let mut socket = join_chat(&house, &malware).await;
     socket.send(Message::text("good morning")).await.unwrap();
     let mut neighbour = join_chat(&house, &colleague).await;
-    let under_way = Arc::new(AtomicU64::default());
-    let download = spawn_take(&house, &malware, "/files/archive/survey-photos.zip", &under_way).await;
-    eventually("half a megabyte of the download", async || (under_way.load(Ordering::Relaxed) > 500_000).then_some(())).await;
+    let (under_way, goes_on) = (Arc::new(AtomicU64::default()), Arc::new(Notify::new()));
+    let download = spawn_take(&house, &malware, "/files/archive/survey-photos.zip", &under_way, &goes_on).await;
+    eventually("half a megabyte of the download", async || (under_way.load(Ordering::Relaxed) > HALF_A_MEGABYTE).then_some(()))
+        .await;
     let page = Page::read();
     page.run(&house, "## 1.").await;
 
+    goes_on.notify_one();
     let cut = tokio::time::timeout(SOON, download).await.expect("the download ends").unwrap();
     assert!(!cut.whole, "a cut file does not look whole: {cut:?}");
     taken.push(cut);
@@ -230,11 +245,18 @@ async fn what_is_stolen_is_of_no_use(house: &House, laptop: &Laptop, alice: &Cli
     assert!(leaked.is_empty(), "{leaked:#?}");
 }
 
-async fn spawn_take(house: &House, client: &Client, path: &str, progress: &Arc<AtomicU64>) -> JoinHandle<Taken> {
+/// A download that is in its middle until `goes_on` says so, however fast the machine is.
+async fn spawn_take(
+    house: &House,
+    client: &Client,
+    path: &str,
+    progress: &Arc<AtomicU64>,
+    goes_on: &Arc<Notify>,
+) -> JoinHandle<Taken> {
     let (_, reply) = client.begin(Method::GET, &house.url("archive", path), &[], "").await;
     assert_eq!(reply.status(), 200);
-    let (path, progress) = (path.to_owned(), Arc::clone(progress));
-    tokio::spawn(async move { drain(reply.into_body(), "archive", &path, &progress).await })
+    let (path, progress, pause) = (path.to_owned(), Arc::clone(progress), Some(Arc::clone(goes_on)));
+    tokio::spawn(async move { drain(reply.into_body(), "archive", &path, &progress, pause).await })
 }
 
 /// Exactly the files that it took: whole ones to the byte; cut ones never below what the client received, and above by no more than
@@ -280,4 +302,5 @@ const BUDGET: u64 = 3_000_000;
 const AHEAD: u64 = 1 << 20;
 /// What the gate, the kernels and the client may hold of an answer that is cut.
 const ON_ITS_WAY: u64 = 4 << 20;
+const HALF_A_MEGABYTE: u64 = 500_000;
 const SOON: std::time::Duration = std::time::Duration::from_secs(10);

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
 use super::jws::Jws;
@@ -29,14 +30,25 @@ use verified::Verified;
 pub(super) struct Bearer {
     /// By the whole token, which is compared. Only that signature and claims were good is remembered; time, binding and standing
     /// are asked on each hit.
-    verified: RefCell<Cache<Box<[u8]>, Arc<Verified>>>,
+    verified: RefCell<Cache<Box<[u8]>, Arc<Verified>, BySize>>,
     /// Tokens that newer keys did not help, and until when that is believed: a flood of them makes nobody wait.
     hopeless: RefCell<Cache<Digest, Timestamp>>,
 }
 
+/// Weighs a remembered token.
+#[derive(Clone, Debug)]
+struct BySize;
+
+impl Weighter<Box<[u8]>, Arc<Verified>> for BySize {
+    fn weight(&self, token: &Box<[u8]>, _verified: &Arc<Verified>) -> u64 {
+        token.len() as u64 + BESIDE_TOKEN
+    }
+}
+
 impl Bearer {
     pub(super) fn new() -> Self {
-        Self { verified: RefCell::new(Cache::new(REMEMBERED)), hopeless: RefCell::new(Cache::new(HOPELESS)) }
+        let verified = Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, BySize);
+        Self { verified: RefCell::new(verified), hopeless: RefCell::new(Cache::new(HOPELESS)) }
     }
 
     /// Who shows it.
@@ -117,8 +129,12 @@ impl Bearer {
     }
 }
 
-/// Verified tokens per data core; about 2 KiB each.
+/// Verified tokens per data core, of usual size.
 const REMEMBERED: usize = 4096;
+/// What they take at most, in bytes.
+const REMEMBERED_BYTES: u64 = 8 * 1024 * 1024;
+/// What is kept of a token beside itself, about.
+const BESIDE_TOKEN: u64 = 1024;
 
 const HOPELESS: usize = 1024;
 

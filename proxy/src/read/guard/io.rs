@@ -79,6 +79,8 @@ enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
     No,
+    /// The client has not taken enough yet for the last word to go out.
+    Saying,
     Lingering,
     Done,
 }
@@ -358,8 +360,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.closing == Closing::No {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        if matches!(this.closing, Closing::No | Closing::Saying) {
+            // What is being closed does not rest.
+            this.judge.shared.listens(false);
+            match Pin::new(&mut this.inner).poll_shutdown(cx) {
+                Poll::Ready(said) => said?,
+                Poll::Pending => {
+                    if this.closing == Closing::No {
+                        this.closing = Closing::Saying;
+                        this.timer = Some(Box::pin(tokio::time::sleep(this.times.idle)));
+                    }
+                    // Who takes nothing keeps the connection no longer than who asks for nothing.
+                    if let Some(timer) = &mut this.timer {
+                        ready!(timer.as_mut().poll(cx));
+                    }
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
             // Closing a socket that has unread bytes resets it, and the client may lose our last answer. So they are read and
             // thrown away, within bounds.
             let unread = this.judge.machine.in_body() || matches!(this.judge.mode, Mode::Last | Mode::Broken(_));

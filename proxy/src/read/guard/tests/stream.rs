@@ -1,8 +1,10 @@
 //! Deadlines, tunnels and the end of a connection.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::super::io::GuardedIo;
 use super::super::shared::{GuardHandle, Head};
@@ -220,6 +222,42 @@ async fn a_connection_is_at_rest_between_requests_once_the_answer_is_out() {
     read_some(&mut io).await.unwrap();
     drop(handle.next_turn());
     assert!(nothing_to_read(&mut io).await && !handle.is_at_rest(), "the rest of a body would be taken for a request");
+}
+
+/// Its client takes nothing any more: the last word never goes out.
+#[derive(Debug)]
+struct Stuck(DuplexStream);
+
+impl AsyncRead for Stuck {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_closed_does_not_rest_and_ends_though_its_client_takes_nothing() {
+    let (_client, server) = tokio::io::duplex(64);
+    let (mut io, handle) = GuardedIo::with(Stuck(server), BOUNDS, GuardTimes { idle: SHORT, ..TIMES });
+    let mut buffer = [0; 8];
+    assert!(futures_util::poll!(std::pin::pin!(io.read(&mut buffer))).is_pending());
+    assert!(handle.is_at_rest());
+    assert!(futures_util::poll!(std::pin::pin!(io.shutdown())).is_pending());
+    assert!(!handle.is_at_rest());
+    assert_eq!(io.shutdown().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]
