@@ -128,7 +128,9 @@ async fn a_bound_token_works_with_its_certificate_only() {
     assert_eq!(line["stolen_from"], "lap-7", "its certificate was seen there");
     // What was shown elsewhere is not taken any more, not even from its owner; a new one is.
     eventually("the token is stopped", async || {
-        let reply = laptop.client(&house).with_token(&token).get(&house.url("wiki", "/api")).await;
+        // A request that is under way just then is cut.
+        let mut connection = laptop.client(&house).with_token(&token).connect(&house.url("wiki", "/")).await;
+        let reply = connection.get("/api").await?;
         (reply.status == 401).then_some(reply)
     })
     .await;

@@ -114,7 +114,7 @@ impl Keeper {
             stop: Arc::clone(&stop),
         });
         let housekeeper = housekeeper.map_err(failed)?;
-        let signer = Signer {
+        let mut signer = Signer {
             audit: audit.clone(),
             journal,
             key,
@@ -127,9 +127,10 @@ impl Keeper {
             words: words.clone(),
             metrics,
         };
+        let signed = signer.begin();
         let (stop_signing, stopped) = channel();
         let mut keeper = Self { words, stop, stop_signing: Some(stop_signing), threads: Vec::new(), deliveries: JoinSet::new() };
-        keeper.threads.push(thread("record-sign", move || signer.run(&stopped))?);
+        keeper.threads.push(thread("record-sign", move || signer.run(signed, &stopped))?);
         keeper.threads.push(thread("record-keep", move || housekeeper.run(&heard))?);
         for delivery in deliveries {
             keeper.deliveries.spawn(delivery.run(latest.clone()));

@@ -39,7 +39,7 @@ pub(super) struct Signer {
 }
 
 /// What the last checkpoint says, and how the next goes.
-struct Signed {
+pub(super) struct Signed {
     heads: Vec<ChainHead>,
     at: Instant,
     /// The last attempt failed then.
@@ -48,9 +48,8 @@ struct Signed {
 
 impl Signer {
     /// Signs at once, then whenever it is due, and what is left when the other end of `stop` is gone.
-    pub(super) fn run(mut self, stop: &Receiver<()>) {
+    pub(super) fn run(mut self, mut signed: Signed, stop: &Receiver<()>) {
         let look = LOOK.min(self.every / 2);
-        let mut signed = Signed { heads: Vec::new(), at: Instant::now(), failed: None };
         loop {
             let now = self.heads.now();
             let last_look = !matches!(stop.recv_timeout(look), Err(RecvTimeoutError::Timeout));
@@ -63,6 +62,17 @@ impl Signer {
                 return;
             }
         }
+    }
+
+    /// Signs what there is when the gate starts: there is no time in which its record has a key and no checkpoint, which would look as
+    /// if they had been taken away. What cannot be signed now is tried again later.
+    pub(super) fn begin(&mut self) -> Signed {
+        let mut signed = Signed { heads: Vec::new(), at: Instant::now(), failed: None };
+        let now = self.heads.now();
+        if !now.is_empty() {
+            self.sign(now, &mut signed);
+        }
+        signed
     }
 
     fn is_due(&self, now: &[ChainHead], signed: &Signed, last_look: bool) -> bool {
