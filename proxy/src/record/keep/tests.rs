@@ -133,6 +133,14 @@ fn quick() -> Keeping {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_gate_begins_with_is_signed_before_anybody_can_ask() {
+    let house = House::new(Keeping::default());
+    let run = house.start(&["0", "control"]);
+    assert_eq!(house.checkpoints().iter().map(|checkpoint| checkpoint.heads.len()).collect::<Vec<_>>(), [2]);
+    run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_is_signed_and_nothing_new_is_not_signed_again() {
     let house = House::new(quick());
     let mut run = house.start(&["0", "control"]);
