@@ -47,7 +47,7 @@ pub(super) struct Signed {
 }
 
 impl Signer {
-    /// Signs at once, then whenever it is due, and what is left when the other end of `stop` is gone.
+    /// Signs whenever it is due, beginning with what [`begin`](Self::begin) signed, and what is left when the other end of `stop` is gone.
     pub(super) fn run(mut self, mut signed: Signed, stop: &Receiver<()>) {
         let look = LOOK.min(self.every / 2);
         loop {
