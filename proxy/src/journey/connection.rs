@@ -13,7 +13,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
-use tokio_rustls::server::TlsStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Held;
@@ -24,6 +23,7 @@ use super::http1;
 use super::http2;
 use super::signals::Sighted;
 use super::socket::{Fate, Socket};
+use super::stream::Stream;
 use super::travel::{Hop, travel};
 use crate::accept::{Said, Shed, Slot, read_proxy_protocol};
 use crate::clock;
@@ -209,9 +209,6 @@ impl Drop for Seat {
     }
 }
 
-/// A client's end of a connection. Boxed: much of it, in the hands of one after the other.
-pub(super) type Stream = Box<TlsStream<Socket>>;
-
 /// Serves a socket that was let in, until it ends or, once `drain` says so, its requests are done.
 pub(super) async fn serve(core: Rc<Core>, socket: TcpStream, peer: Peer, seat: Seat, drain: watch::Receiver<bool>) {
     // Boxed: it takes much more to begin than to go on.
@@ -230,7 +227,7 @@ async fn begin(
     peer: Peer,
     mut seat: Seat,
     drain: watch::Receiver<bool>,
-) -> Option<(Stream, Rc<Client>, Arc<Config>)> {
+) -> Option<(Box<Stream>, Rc<Client>, Arc<Config>)> {
     let world = core.gate.world.load_full();
     let deadline = tokio::time::Instant::now() + world.config.limits.handshake_timeout;
     let client = match client_address(&mut socket, peer, deadline, &mut seat.slot).await {
@@ -245,7 +242,8 @@ async fn begin(
     let cut = Cut::default();
     let socket = Socket::new(socket, Arc::clone(&cut.fate));
     let (stream, secure) = match world.tls.handshake(socket, client, left).await {
-        Ok((stream, secure)) => (Box::new(stream), secure),
+        // Boxed: much of it, in the hands of one after the other.
+        Ok((stream, secure)) => (Box::new(Stream::new(stream)), secure),
         Err(error) => {
             core.gate.metrics.handshakes.with_label_values(&[error.as_str()]).inc();
             tracing::debug!(%client, %error, "no TLS connection");

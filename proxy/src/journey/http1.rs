@@ -20,8 +20,9 @@ use prometheus::IntGauge;
 use super::bell::WhenWoken;
 use super::body::Body;
 use super::calls::Trouble;
-use super::connection::{Client, Stream, answer};
+use super::connection::{Client, answer};
 use super::gate::Core;
+use super::stream::Stream;
 use super::travel::Hop;
 use crate::config::Limits;
 use crate::read::{GuardHandle, GuardedIo};
@@ -55,7 +56,7 @@ impl Drop for Rests<'_> {
 }
 
 /// Serves the connection until it ends.
-pub(super) async fn serve(core: &Rc<Core>, limits: &Limits, stream: Stream, client: &Rc<Client>) {
+pub(super) async fn serve(core: &Rc<Core>, limits: &Limits, stream: Box<Stream>, client: &Rc<Client>) {
     let (mut io, guard) = GuardedIo::new(stream, limits);
     let mut hyper = http1::Builder::new();
     hyper
@@ -91,10 +92,10 @@ async fn awake<S>(
     core: &Core,
     client: &Client,
     guard: &GuardHandle,
-    mut connection: Box<http1::UpgradeableConnection<TokioIo<GuardedIo<Stream>>, S>>,
+    mut connection: Box<http1::UpgradeableConnection<TokioIo<GuardedIo<Box<Stream>>>, S>>,
     mut cut: Pin<&mut impl Future<Output = ()>>,
     stall: Duration,
-) -> Option<GuardedIo<Stream>>
+) -> Option<GuardedIo<Box<Stream>>>
 where
     S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin,
 {
@@ -146,8 +147,8 @@ where
 }
 
 /// Resolves when the client sends something, or leaves, or is late.
-async fn rest(io: &mut GuardedIo<Stream>) {
-    poll_fn(|cx| match io.inner().get_ref().0.poll_read_ready(cx) {
+async fn rest(io: &mut GuardedIo<Box<Stream>>) {
+    poll_fn(|cx| match io.inner().poll_read_ready(cx) {
         Poll::Ready(_) => Poll::Ready(()),
         Poll::Pending => io.poll_idle(cx),
     })

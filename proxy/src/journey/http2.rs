@@ -11,9 +11,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::bell::WhenWoken;
 use super::calls::{Calls, Trouble};
-use super::connection::{Client, Stream, answer};
+use super::connection::{Client, answer};
 use super::gate::Core;
 use super::gathered::Gathered;
+use super::stream::Stream;
 use super::travel::Hop;
 use crate::config::Limits;
 use crate::read::Quietly;
@@ -31,7 +32,7 @@ enum Event {
 }
 
 /// Serves the connection until it ends.
-pub(super) async fn serve(core: &Rc<Core>, limits: &Limits, stream: Stream, client: &Rc<Client>) {
+pub(super) async fn serve(core: &Rc<Core>, limits: &Limits, stream: Box<Stream>, client: &Rc<Client>) {
     let (stream, outlet) = Gathered::new(stream);
     let (stream, noise) = Quietly::new(stream);
     let service = {

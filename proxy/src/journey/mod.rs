@@ -35,6 +35,7 @@ mod signals;
 mod socket;
 mod step_up;
 mod story;
+mod stream;
 mod tally;
 mod theft;
 mod travel;

@@ -190,7 +190,16 @@ impl Bench {
                 || peers.iter().any(|running| running.program.id() == contender.process && running.peer.authorizes())
         };
         let task =
-            Task { way: Way::Http1, take: Take::Once, path: "/small", connections: 1, streams: 1, warm_up: 0.0, seconds: 10.0 };
+            Task {
+                way: Way::Http1,
+                take: Take::Once,
+                path: "/small",
+                connections: 1,
+                streams: 1,
+                beat: None,
+                warm_up: 0.0,
+                seconds: 10.0,
+            };
         for contender in contenders.iter().filter(authorizes) {
             for algorithm in ALGORITHMS {
                 let good = self.keys.tokens("good", algorithm, 1);
@@ -252,6 +261,9 @@ impl Bench {
 
 fn finish(scenario: &Scenario, gate: Gate, contenders: &[Contender], results: &[Results]) -> String {
     let mut text = table::of(scenario.cost, scenario.what, results);
+    if scenario.task.beat.is_some() {
+        text.push_str(&table::added(&results[0], &results[1..]));
+    }
     if matches!(scenario.shows, Shows::NewTokens(_)) {
         text.push_str("\nWithout the assertion, in proportion:");
         for peer in &results[2..] {

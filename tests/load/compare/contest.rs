@@ -31,6 +31,8 @@ pub(crate) struct Task {
     pub(crate) path: &'static str,
     pub(crate) connections: usize,
     pub(crate) streams: usize,
+    /// Seconds from one request to the next on a connection; `None`: as soon as the answer is there.
+    pub(crate) beat: Option<f64>,
     pub(crate) warm_up: f64,
     pub(crate) seconds: f64,
 }
@@ -93,6 +95,7 @@ pub(crate) fn one(machine: Machine, keys: &Path, task: &Task, contender: &Conten
         path: task.path.to_owned(),
         connections: contender.connections.unwrap_or(task.connections),
         streams: task.streams,
+        beat: task.beat,
         warm_up: task.warm_up,
         seconds: task.seconds,
     };

@@ -54,6 +54,7 @@ impl Axis {
             path: "/small",
             connections: 32,
             streams: 1,
+            beat: None,
             warm_up: 1.0,
             seconds: bench.options.seconds,
         };

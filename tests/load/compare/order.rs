@@ -28,6 +28,8 @@ pub(crate) struct Order {
     pub(crate) connections: usize,
     /// Requests at once on each HTTP/2 connection.
     pub(crate) streams: usize,
+    /// HTTP/1.1: seconds from one request to the next on a connection. `None`: as soon as the answer is there.
+    pub(crate) beat: Option<f64>,
     /// Seconds before the measurement.
     pub(crate) warm_up: f64,
     /// Seconds of the measurement.

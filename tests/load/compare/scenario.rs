@@ -37,7 +37,8 @@ pub(crate) fn all(seconds: f64) -> Vec<Scenario> {
     use Algorithm::{Es256, Rs256};
     use Peer::{EnvoyJwt, EnvoyMtls, Floor, HaproxyJwt, HaproxyMtls, NginxMtls};
     const EVERYBODY: &[Peer] = &[Floor, HaproxyMtls, HaproxyJwt, NginxMtls, EnvoyMtls, EnvoyJwt];
-    let stay = Task { way: Way::Http1, take: Take::Same, path: "/small", connections: 32, streams: 1, warm_up: 1.0, seconds };
+    let stay =
+        Task { way: Way::Http1, take: Take::Same, path: "/small", connections: 32, streams: 1, beat: None, warm_up: 1.0, seconds };
     let scenario = |name, title, shows, peers, task: Task| Scenario {
         name,
         title,
@@ -66,6 +67,13 @@ pub(crate) fn all(seconds: f64) -> Vec<Scenario> {
             Shows::Sessions,
             &[Floor, HaproxyMtls, HaproxyJwt, EnvoyJwt],
             Task { take: Take::Turn, ..stay.clone() },
+        ),
+        scenario(
+            "spare",
+            "HTTP/1.1, 32 connections, 250 requests a second on each, RS256: with time to spare",
+            Shows::Tokens(Rs256),
+            &[Floor, HaproxyMtls, HaproxyJwt, EnvoyJwt],
+            Task { beat: Some(0.004), ..stay.clone() },
         ),
         scenario(
             "new-rs256",

@@ -116,6 +116,23 @@ pub(crate) fn proportion(cost: Cost, subject: &Results, other: &Results) -> Stri
     format!("**{:.2}** ({least:.2} to {most:.2})", median(&proportions))
 }
 
+/// How much longer the first lets wait than each other, round by round.
+pub(crate) fn added(subject: &Results, others: &[Results]) -> String {
+    let mut text = "\nMore waiting than there, p50 and p99 in ms (least to most of any round):".to_owned();
+    for other in others {
+        let more = |of: &dyn Fn(&Outcome) -> f64| {
+            let rounds = subject.outcomes.iter().zip(&other.outcomes);
+            let more: Vec<f64> = rounds.map(|(ours, theirs)| of(ours) - of(theirs)).collect();
+            let (least, most) = range(&more);
+            format!("**{:+.2}** ({least:+.2} to {most:+.2})", median(&more))
+        };
+        let (p50, p99) = (more(&|outcome| outcome.median), more(&|outcome| outcome.p99));
+        let _ = write!(text, " {} {p50}, {p99}.", other.name);
+    }
+    text.push('\n');
+    text
+}
+
 /// What else the machine did meanwhile.
 pub(crate) fn others(results: &[Results]) -> String {
     let others: Vec<f64> = results.iter().flat_map(|result| &result.outcomes).map(|outcome| outcome.others).collect();

@@ -70,6 +70,11 @@ impl Connection {
         (self.waits, self.asked) = (Waits::Head, asked);
     }
 
+    /// Everything that was asked is answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waits == Waits::Nothing
+    }
+
     /// Sends a message of a WebSocket, whose echo is so long.
     pub(super) fn send(&mut self, frame: &[u8], echo: usize) {
         self.tls.writer().write_all(frame).unwrap();

@@ -29,6 +29,8 @@ struct Load<'a> {
     opening: usize,
     /// All have had their first answer; until then, those that have wait for the others.
     running: bool,
+    /// Where requests come at their own pace: when the next of each connection is due.
+    due: Vec<Instant>,
 }
 
 pub(super) fn run(order: &Order) -> Outcome {
@@ -51,6 +53,7 @@ pub(super) fn run(order: &Order) -> Outcome {
         opened: 0,
         opening: 0,
         running: matches!(order.way, Way::Connections | Way::WebSocket),
+        due: Vec::new(),
     };
     load.go();
     load.tally.into_outcome()
@@ -70,6 +73,7 @@ impl Load<'_> {
                 if !self.running {
                     self.start();
                 }
+                self.ask_what_is_due();
                 self.tally.look();
             }
             // What is under way is waited for, so that the record has a line for each answer; but not for ever.
@@ -80,14 +84,37 @@ impl Load<'_> {
         self.tally.end();
     }
 
-    /// Everybody asks at once.
+    /// Everybody asks at once, or in turn where there is a beat.
     fn start(&mut self) {
         self.running = true;
-        for slot in 0..self.connections.len() {
-            if let Some(mut connection) = self.connections[slot].take() {
-                let ended = self.next(&mut connection);
-                self.connections[slot] = Some(connection);
-                self.look_after(slot, ended, Ok(()));
+        let connections = self.connections.len();
+        if let Some(beat) = self.order.beat {
+            let first = |slot| Instant::now() + Duration::from_secs_f64(beat * f64::from(slot) / connections as f64);
+            self.due = (0..u32::try_from(connections).unwrap()).map(first).collect();
+            return;
+        }
+        for slot in 0..connections {
+            self.ask_on(slot, Instant::now());
+        }
+    }
+
+    fn ask_what_is_due(&mut self) {
+        let now = Instant::now();
+        for slot in 0..self.due.len() {
+            let idle = self.connections[slot].as_ref().is_some_and(Connection::is_idle);
+            if idle && self.due[slot] <= now {
+                self.ask_on(slot, now);
+            }
+        }
+    }
+
+    fn ask_on(&mut self, slot: usize, asked: Instant) {
+        if let Some(mut connection) = self.connections[slot].take() {
+            let ended = self.tally.over || self.next(&mut connection, asked);
+            self.connections[slot] = Some(connection);
+            self.look_after(slot, ended, Ok(()));
+            if let (Some(beat), Some(due)) = (self.order.beat, self.due.get_mut(slot)) {
+                *due += Duration::from_secs_f64(beat);
             }
         }
     }
@@ -106,7 +133,8 @@ impl Load<'_> {
     }
 
     fn turn(&mut self, events: &mut Events, buffers: &mut Buffers) {
-        if let Err(error) = self.poll.poll(events, Some(Duration::from_millis(5))) {
+        let patience = Duration::from_millis(if self.due.is_empty() { 5 } else { 1 });
+        if let Err(error) = self.poll.poll(events, Some(patience)) {
             assert_eq!(error.kind(), io::ErrorKind::Interrupted, "{error}");
         }
         for event in &*events {
@@ -194,17 +222,32 @@ impl Load<'_> {
                 false
             }
             _ if !self.running => false,
-            Way::Http1 | Way::Http2 => self.next(connection),
+            Way::Http1 | Way::Http2 => self.next_after_answer(connection),
         }
     }
 
-    /// Asks what is next; whether there is nothing more to ask.
-    fn next(&mut self, connection: &mut Connection) -> bool {
+    /// Asks what is next. Where there is a beat that only is what should have been asked before: that it had to wait for this answer
+    /// counts as waiting.
+    fn next_after_answer(&mut self, connection: &mut Connection) -> bool {
+        let now = Instant::now();
+        let (Some(beat), Some(due)) = (self.order.beat, self.due.get_mut(connection.number)) else {
+            return self.next(connection, now);
+        };
+        let late = *due;
+        if late > now {
+            return false;
+        }
+        *due += Duration::from_secs_f64(beat);
+        self.next(connection, late)
+    }
+
+    /// Asks what is next, as if at `asked`; whether there is nothing more to ask.
+    fn next(&mut self, connection: &mut Connection, asked: Instant) -> bool {
         let Some(ask) = self.feed.next(connection.number) else {
             self.tally.end();
             return true;
         };
-        connection.ask(&ask.text, Instant::now());
+        connection.ask(&ask.text, asked);
         false
     }
 }
