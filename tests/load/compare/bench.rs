@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::contest::{self, Contender, Machine, Results, Task};
 use super::gate::Gate;
 use super::keys::{Algorithm, DEVICES, Keys};
-use super::options::{self, Options};
+use super::options::{self, Build, Options};
 use super::order::{Take, Way};
 use super::page::Page;
 use super::peers::{ALGORITHMS, Peer, Running};
@@ -23,7 +23,8 @@ pub(crate) struct Bench {
     pub(crate) options: Options,
     pub(crate) machine: Machine,
     pub(crate) keys: Keys,
-    pub(crate) binary: PathBuf,
+    /// The first is what is compared.
+    pub(crate) builds: Vec<Build>,
     pub(crate) at: SocketAddr,
     folder: TempDir,
     _upstream: Program,
@@ -35,6 +36,9 @@ pub(crate) fn run(options: &Options) {
     page.put("machine", &bench.surroundings());
     if options.growth {
         return growth::run(&bench, &mut page);
+    }
+    if options.train.is_some() {
+        return bench.train();
     }
     let wanted = |scenario: &Scenario| scenario.name.contains(options.only.as_str());
     for scenario in scenario::all(options.seconds).into_iter().filter(wanted) {
@@ -62,12 +66,29 @@ impl Bench {
             keys.tokens(&format!("{algorithm:?}"), algorithm, DEVICES);
         }
         let machine = Machine { proxy, load, upstream: upstream.id() };
-        Self { options: options.clone(), machine, keys, binary: options::gate(), at, folder, _upstream: upstream }
+        Self { options: options.clone(), machine, keys, builds: options::builds(options), at, folder, _upstream: upstream }
     }
 
     /// Starts a gate on the proxies' processor.
     pub(crate) fn gate(&self, size: Size) -> Gate {
-        Gate::start(&self.binary, self.machine.proxy, &self.keys.folder, self.at, size)
+        self.gate_of(&self.builds[0], size)
+    }
+
+    fn gate_of(&self, build: &Build, size: Size) -> Gate {
+        Gate::start(build, self.machine.proxy, &self.keys.folder, self.at, size)
+    }
+
+    /// One of each build.
+    fn gates(&self) -> Vec<Gate> {
+        self.builds.iter().map(|build| self.gate_of(build, Size::default())).collect()
+    }
+
+    /// The gate alone, under every kind of load that takes processor time.
+    fn train(&self) {
+        let costs_time = |scenario: &Scenario| scenario.cost != Cost::Connection && scenario.shows != Shows::BigInventory;
+        for scenario in scenario::all(self.options.seconds).into_iter().filter(costs_time) {
+            eprintln!("{}", self.compare(&Scenario { peers: &[], ..scenario }));
+        }
     }
 
     pub(crate) fn tokens(&self, algorithm: Algorithm) -> PathBuf {
@@ -84,26 +105,26 @@ impl Bench {
     }
 
     fn beside_peers(&self, scenario: &Scenario) -> String {
-        let mut gate = self.gate(Size::default());
+        let mut gates = self.gates();
         let peers = self.peers(scenario.peers);
-        let contenders = self.contenders(scenario, &gate, &peers);
-        self.try_all(&mut gate, &contenders, &peers);
+        let contenders = self.contenders(scenario, &gates, &peers);
+        self.try_all(&mut gates, &contenders, &peers);
         if let Shows::NewTokens(algorithm) = scenario.shows {
             self.mint(algorithm);
         }
         let results = contest::rounds(self.machine, &self.keys.folder, &scenario.task, &contenders, self.options.rounds);
-        finish(scenario, gate, &contenders, &results)
+        finish(scenario, gates, &contenders, &results)
     }
 
     /// Memory that was used once is not given back: each round has programs that have just begun.
     fn fresh_each_round(&self, scenario: &Scenario) -> String {
         let (mut all, mut words): (Vec<Results>, String) = (Vec::new(), String::new());
         for _round in 0..self.options.rounds.min(3) {
-            let gate = self.gate(Size::default());
+            let gates = self.gates();
             let peers = self.peers(scenario.peers);
-            let contenders = self.contenders(scenario, &gate, &peers);
+            let contenders = self.contenders(scenario, &gates, &peers);
             let results = contest::rounds(self.machine, &self.keys.folder, &scenario.task, &contenders, 1);
-            words = end(gate, &contenders, &results);
+            words = end(gates, &contenders, &results);
             if all.is_empty() {
                 all = results;
             } else {
@@ -144,18 +165,24 @@ impl Bench {
         wanted.iter().filter_map(|peer| peer.start(self.machine.proxy, self.folder.path(), &self.keys, self.at)).collect()
     }
 
-    /// The gate first.
-    fn contenders(&self, scenario: &Scenario, gate: &Gate, peers: &[Running]) -> Vec<Contender> {
-        let (ours, theirs) = match scenario.shows {
-            Shows::Tokens(algorithm) => (self.tokens(algorithm), self.tokens(algorithm)),
-            Shows::NewTokens(algorithm) => (self.new_tokens(algorithm, "a"), self.new_tokens(algorithm, "a")),
-            Shows::Sessions | Shows::BigInventory => (gate.cookies.clone(), self.tokens(Algorithm::Rs256)),
+    /// The gates first.
+    fn contenders(&self, scenario: &Scenario, gates: &[Gate], peers: &[Running]) -> Vec<Contender> {
+        let theirs = match scenario.shows {
+            Shows::Tokens(algorithm) => self.tokens(algorithm),
+            Shows::NewTokens(algorithm) => self.new_tokens(algorithm, "a"),
+            Shows::Sessions | Shows::BigInventory => self.tokens(Algorithm::Rs256),
         };
-        let mut all = vec![Contender { credentials: ours, ..self.with_tokens(gate, Algorithm::Rs256) }];
+        let mut all = Vec::new();
+        for gate in gates {
+            let credentials = if scenario.shows == Shows::Sessions { gate.cookies.clone() } else { theirs.clone() };
+            all.push(Contender { credentials, ..self.with_tokens(gate, Algorithm::Rs256) });
+        }
         if let Shows::NewTokens(algorithm) = scenario.shows {
             let credentials = self.new_tokens(algorithm, "b");
-            let name = "Sekisho, app without assertion".to_owned();
-            all.push(Contender { name, credentials, hosts: vec![setup::host(0)], ..all[0].clone() });
+            for at in 0..gates.len() {
+                let (name, credentials) = (format!("{}, app without assertion", all[at].name), credentials.clone());
+                all.push(Contender { name, credentials, hosts: vec![setup::host(0)], ..all[at].clone() });
+            }
         }
         all.extend(peers.iter().map(|Running { peer, program, at }| Contender {
             name: peer.name().to_owned(),
@@ -172,7 +199,7 @@ impl Bench {
 
     pub(crate) fn with_tokens(&self, gate: &Gate, algorithm: Algorithm) -> Contender {
         Contender {
-            name: "Sekisho".to_owned(),
+            name: gate.build.name.to_owned(),
             at: gate.https,
             process: gate.id(),
             is_gate: true,
@@ -184,36 +211,35 @@ impl Bench {
     }
 
     /// Whoever says that it authorizes lets good tokens in and bad ones not, or like is not compared with like.
-    fn try_all(&self, gate: &mut Gate, contenders: &[Contender], peers: &[Running]) {
+    fn try_all(&self, gates: &mut [Gate], contenders: &[Contender], peers: &[Running]) {
         let authorizes = |contender: &&Contender| {
             contender.is_gate
                 || peers.iter().any(|running| running.program.id() == contender.process && running.peer.authorizes())
         };
-        let task =
-            Task {
-                way: Way::Http1,
-                take: Take::Once,
-                path: "/small",
-                connections: 1,
-                streams: 1,
-                beat: None,
-                warm_up: 0.0,
-                seconds: 10.0,
-            };
+        let task = Task {
+            way: Way::Http1,
+            take: Take::Once,
+            path: "/small",
+            connections: 1,
+            streams: 1,
+            beat: None,
+            warm_up: 0.0,
+            seconds: 10.0,
+        };
         for contender in contenders.iter().filter(authorizes) {
             for algorithm in ALGORITHMS {
                 let good = self.keys.tokens("good", algorithm, 1);
                 for (name, credentials) in self.keys.bad(algorithm).into_iter().chain([("good", good)]) {
                     let contender = Contender { credentials, devices: 1, ..contender.clone() };
                     let outcome = contest::one(self.machine, &self.keys.folder, &task, &contender, 0);
-                    let shown = format!(
-                        "{}: a token with a bad {name}, {algorithm:?}: {outcome:?}\n{}",
-                        contender.name,
-                        gate.newest_lines()
-                    );
+                    let gate = gates.iter_mut().find(|gate| gate.id() == contender.process);
+                    let lines = gate.as_ref().map(|gate| gate.newest_lines()).unwrap_or_default();
+                    let shown = format!("{}: a token with a bad {name}, {algorithm:?}: {outcome:?}\n{lines}", contender.name);
                     assert_eq!(outcome.answers, 1, "{shown}");
                     assert_eq!(outcome.problem.is_none(), name == "good", "{shown}");
-                    gate.answers += if contender.is_gate { outcome.answers } else { 0 };
+                    if let Some(gate) = gate {
+                        gate.answers += outcome.answers;
+                    }
                 }
             }
         }
@@ -247,7 +273,7 @@ impl Bench {
         }
         let peers = if seen.is_empty() { "none installed".to_owned() } else { seen.join("; ") };
         let Options { rounds, seconds, .. } = self.options;
-        let built = self.binary.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let built = self.builds[0].binary.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         format!(
             "- Machine: {processors} processors, {cpu}; Linux {}. Proxies on processor {}, load and upstream on processor {}.\n\
              - Gate: the `{built}` build. Peers: {peers}.\n\
@@ -259,26 +285,31 @@ impl Bench {
     }
 }
 
-fn finish(scenario: &Scenario, gate: Gate, contenders: &[Contender], results: &[Results]) -> String {
+fn finish(scenario: &Scenario, gates: Vec<Gate>, contenders: &[Contender], results: &[Results]) -> String {
     let mut text = table::of(scenario.cost, scenario.what, results);
     if scenario.task.beat.is_some() {
         text.push_str(&table::added(&results[0], &results[1..]));
     }
-    if matches!(scenario.shows, Shows::NewTokens(_)) {
-        text.push_str("\nWithout the assertion, in proportion:");
-        for peer in &results[2..] {
-            text.push_str(&format!(" {} {}.", peer.name, table::proportion(scenario.cost, &results[1], peer)));
+    let ours = contenders.iter().take_while(|contender| contender.is_gate).count();
+    for other in &results[1..ours] {
+        text.push_str(&format!("\n{}, in proportion:", other.name));
+        for peer in &results[ours..] {
+            text.push_str(&format!(" {} {}.", peer.name, table::proportion(scenario.cost, other, peer)));
         }
         text.push('\n');
     }
-    let words = end(gate, contenders, results);
+    let words = end(gates, contenders, results);
     format!("{text}\n{}\n{words}\n", table::others(results))
 }
 
-fn end(mut gate: Gate, contenders: &[Contender], results: &[Results]) -> String {
-    let ours = contenders.iter().zip(results).filter(|(contender, _)| contender.is_gate);
-    gate.answers += ours.map(|(_, results)| results.answers).sum::<u64>();
-    format!("The gate: {}.", gate.end())
+fn end(gates: Vec<Gate>, contenders: &[Contender], results: &[Results]) -> String {
+    let ended = gates.into_iter().map(|mut gate| {
+        let ours = contenders.iter().zip(results).filter(|(contender, _)| contender.process == gate.id());
+        gate.answers += ours.map(|(_, results)| results.answers).sum::<u64>();
+        let name = if gate.build.name == "Sekisho" { "The gate" } else { gate.build.name };
+        format!("{name}: {}.", gate.end())
+    });
+    ended.collect::<Vec<_>>().join(" ")
 }
 
 /// Thousands of connections need as many files, in the programs that we start as well.

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::options::Build;
 use super::program::Program;
 use super::setup::{Site, Size};
 use super::{fill, place, process, setup};
 
 /// A gate that runs.
 pub(crate) struct Gate {
+    pub(crate) build: Build,
     folder: TempDir,
     program: Program,
-    binary: PathBuf,
     pub(crate) https: SocketAddr,
     /// Header lines with cookies.
     pub(crate) cookies: PathBuf,
@@ -29,18 +30,23 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn start(binary: &Path, processor: usize, keys: &Path, upstream: SocketAddr, size: Size) -> Self {
+    pub(crate) fn start(build: &Build, processor: usize, keys: &Path, upstream: SocketAddr, size: Size) -> Self {
         let folder = tempfile::Builder::new().prefix("compare-gate-").tempdir().unwrap();
         let (https, metrics, cookies) = (place::free_address(), place::free_address(), folder.path().join("cookies"));
         setup::write(&Site { folder: folder.path(), keys, https, metrics, upstream }, size);
         fill::fill(&folder.path().join("state"), size, &cookies);
         let config = folder.path().join("sekisho.toml");
-        let command = [binary.to_str().unwrap(), "serve", "--config", config.to_str().unwrap()];
+        // It may write there.
+        let profile = format!("LLVM_PROFILE_FILE={}", folder.path().join("state").join(PROFILE).display());
+        let mut command = vec![build.binary.to_str().unwrap(), "serve", "--config", config.to_str().unwrap()];
+        if build.profiles.is_some() {
+            command.splice(0..0, ["env", &profile]);
+        }
         let begin = Instant::now();
         let mut program = Program::start("sekisho", processor, folder.path(), &command);
         program.until("get ready", || is_ready(metrics));
         let (start, memory) = (begin.elapsed(), process::memory(program.id()));
-        Self { folder, binary: binary.to_owned(), https, cookies, start, memory, answers: 0, program }
+        Self { build: build.clone(), folder, https, cookies, start, memory, answers: 0, program }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -57,9 +63,14 @@ impl Gate {
 
     /// Ends it. Its record must verify, and have a line for each answer.
     pub(crate) fn end(self) -> String {
-        let Self { folder, program, binary, answers, .. } = self;
+        let Self { folder, program, build: Build { binary, profiles, .. }, answers, .. } = self;
         let status = program.end();
         assert!(status.success(), "the gate ended with {status}");
+        if let Some(profiles) = profiles {
+            let name = folder.path().file_name().unwrap().to_string_lossy();
+            let made = std::fs::copy(folder.path().join("state").join(PROFILE), profiles.join(format!("{name}.profraw")));
+            made.expect("a gate that makes a profile");
+        }
         let audit = folder.path().join("audit");
         let verified = Command::new(&binary).args(["audit", "verify", "--dir"]).arg(&audit).output().unwrap();
         let said = String::from_utf8_lossy(&verified.stdout);
@@ -98,5 +109,6 @@ fn access_lines(audit: &Path) -> u64 {
     place::files(audit).into_iter().map(count).sum()
 }
 
+const PROFILE: &str = "gate.profraw";
 /// Its kind is a line's first word.
 const ACCESS: &str = r#"{"line":"access""#;

@@ -37,8 +37,16 @@ pub(crate) fn all(seconds: f64) -> Vec<Scenario> {
     use Algorithm::{Es256, Rs256};
     use Peer::{EnvoyJwt, EnvoyMtls, Floor, HaproxyJwt, HaproxyMtls, NginxMtls};
     const EVERYBODY: &[Peer] = &[Floor, HaproxyMtls, HaproxyJwt, NginxMtls, EnvoyMtls, EnvoyJwt];
-    let stay =
-        Task { way: Way::Http1, take: Take::Same, path: "/small", connections: 32, streams: 1, beat: None, warm_up: 1.0, seconds };
+    let stay = Task {
+        way: Way::Http1,
+        take: Take::Same,
+        path: "/small",
+        connections: 32,
+        streams: 1,
+        beat: None,
+        warm_up: 1.0,
+        seconds,
+    };
     let scenario = |name, title, shows, peers, task: Task| Scenario {
         name,
         title,
