@@ -161,7 +161,7 @@ impl Bench {
         )
     }
 
-    fn peers(&self, wanted: &[Peer]) -> Vec<Running> {
+    pub(crate) fn peers(&self, wanted: &[Peer]) -> Vec<Running> {
         wanted.iter().filter_map(|peer| peer.start(self.machine.proxy, self.folder.path(), &self.keys, self.at)).collect()
     }
 
@@ -184,17 +184,22 @@ impl Bench {
                 all.push(Contender { name, credentials, hosts: vec![setup::host(0)], ..all[at].clone() });
             }
         }
-        all.extend(peers.iter().map(|Running { peer, program, at }| Contender {
+        all.extend(peers.iter().map(|peer| self.peer_with(peer, &theirs)));
+        all
+    }
+
+    /// A peer, whose clients show these.
+    pub(crate) fn peer_with(&self, Running { peer, program, at }: &Running, credentials: &Path) -> Contender {
+        Contender {
             name: peer.name().to_owned(),
             at: *at,
             process: program.id(),
             is_gate: false,
-            credentials: theirs.clone(),
+            credentials: credentials.to_owned(),
             hosts: vec![setup::host(1)],
             connections: None,
             devices: DEVICES,
-        }));
-        all
+        }
     }
 
     pub(crate) fn with_tokens(&self, gate: &Gate, algorithm: Algorithm) -> Contender {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::bench::Bench;
-use super::contest::{self, Contender, Task};
+use super::contest::{self, Contender, Results, Task};
 use super::gate::Gate;
 use super::keys::{Algorithm, DEVICES};
 use super::order::{Take, Way};
 use super::page::Page;
+use super::peers::Peer;
 use super::plot::{self, Line};
 use super::setup::{self, Size};
 use super::table::{self, Cost, median, range};
@@ -34,8 +35,8 @@ pub(crate) fn run(bench: &Bench, page: &mut Page) {
     let mut lines = Vec::new();
     for axis in AXES.iter().filter(|axis| axis.name.contains(bench.options.only.as_str())) {
         eprintln!("{}", axis.name);
-        let steps = axis.measure(bench);
-        let text = axis.table(&steps);
+        let (steps, floor) = axis.measure(bench);
+        let text = axis.table(&steps) + &floor;
         page.put(&format!("growth-{}", axis.name), &text);
         let first = median(&steps[0].costs);
         let points = steps.iter().map(|step| (step.count as f64, median(&step.costs) / first)).collect();
@@ -47,7 +48,8 @@ pub(crate) fn run(bench: &Bench, page: &mut Page) {
 }
 
 impl Axis {
-    fn measure(&self, bench: &Bench) -> Vec<Step> {
+    /// All steps, and a word about the floor where it has the same.
+    fn measure(&self, bench: &Bench) -> (Vec<Step>, String) {
         let task = Task {
             way: Way::Http1,
             take: Take::Same,
@@ -63,7 +65,7 @@ impl Axis {
         let sizes: Vec<Size> =
             self.steps.iter().map(|count| (self.size)(*count)).take(if own_gates { usize::MAX } else { 1 }).collect();
         let mut gates: Vec<Gate> = sizes.iter().map(|size| bench.gate(*size)).collect();
-        let contenders: Vec<Contender> = (0..self.steps.len())
+        let mut contenders: Vec<Contender> = (0..self.steps.len())
             .map(|at| {
                 let gate = &gates[if own_gates { at } else { 0 }];
                 let size = sizes[if own_gates { at } else { 0 }];
@@ -81,7 +83,14 @@ impl Axis {
                 contender
             })
             .collect();
-        let results = contest::rounds(bench.machine, &bench.keys.folder, &task, &contenders, bench.options.rounds);
+        // More connections cost a proxy that does nothing more, too.
+        let floor = if own_gates { Vec::new() } else { bench.peers(&[Peer::Floor]) };
+        let tokens = bench.tokens(Algorithm::Rs256);
+        contenders.extend(floor.iter().flat_map(|floor| {
+            self.steps.iter().map(|step| Contender { connections: Some(*step), ..bench.peer_with(floor, &tokens) })
+        }));
+        let mut results = contest::rounds(bench.machine, &bench.keys.folder, &task, &contenders, bench.options.rounds);
+        let floor = self.floor(&results.split_off(self.steps.len()));
         let steps = self.steps.iter().zip(&results).enumerate().map(|(at, (count, results))| {
             let gate = &mut gates[if own_gates { at } else { 0 }];
             gate.answers += results.answers;
@@ -93,7 +102,17 @@ impl Axis {
         for gate in gates {
             eprintln!("{}", gate.end());
         }
-        steps
+        (steps, floor)
+    }
+
+    fn floor(&self, results: &[Results]) -> String {
+        let Some(first) = results.first() else { return String::new() };
+        let mut text = format!("\n{}, in proportion to its own first:", first.name);
+        for (step, results) in self.steps.iter().zip(results).skip(1) {
+            let _ = write!(text, " {} {};", grouped(*step), table::proportion(Cost::Answer, results, first));
+        }
+        text.truncate(text.trim_end_matches(';').len());
+        text + ".\n"
     }
 
     /// Each step in proportion to the first, round by round.
