@@ -11,6 +11,7 @@ mod journal;
 mod keeper;
 mod keys;
 mod metrics;
+mod pace;
 mod pack;
 mod place;
 mod retention;

@@ -8,9 +8,8 @@ use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write 
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
 
+use super::pace::{PIECE, give_way};
 use super::place;
 use crate::record::plain;
 use crate::secret::Digest;
@@ -77,6 +76,7 @@ pub(super) fn content_hash(file: File, packed: bool) -> io::Result<Digest> {
         let read = reader.read(&mut buffer)?;
         let Some(part @ [_, ..]) = buffer.get(..read) else { break };
         context.update(part);
+        give_way();
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
@@ -133,13 +133,11 @@ fn pack_until(path: &Path, sha256: Digest, mut at: impl FnMut(Point) -> io::Resu
 fn write(path: &Path, beside: &Path, at: &mut impl FnMut(Point) -> io::Result<()>) -> io::Result<u64> {
     let mut lines = BufReader::with_capacity(256 << 10, File::open(path)?);
     let mut out = BufWriter::with_capacity(256 << 10, place::create(beside)?);
-    let mut compressor = Compressor::new(LEVEL)?;
-    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
     let mut table = Vec::new();
     let mut block = Vec::new();
     let mut size = 0;
     while fill(&mut lines, &mut block)? {
-        let frame = compressor.compress(&block)?;
+        let frame = frame(&block)?;
         out.write_all(&frame)?;
         table.extend(in_four(frame.len())?);
         table.extend(in_four(block.len())?);
@@ -157,11 +155,27 @@ fn write(path: &Path, beside: &Path, at: &mut impl FnMut(Point) -> io::Result<()
 fn fill(lines: &mut impl io::BufRead, block: &mut Vec<u8>) -> io::Result<bool> {
     block.clear();
     while block.len() < FRAME {
-        if lines.read_until(b'\n', block)? == 0 {
+        if lines.by_ref().take(PIECE as u64).read_to_end(block)? == 0 {
             break;
         }
+        give_way();
+    }
+    if block.last().is_some_and(|last| *last != b'\n') {
+        lines.read_until(b'\n', block)?;
     }
     Ok(!block.is_empty())
+}
+
+/// `block`, packed.
+fn frame(block: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packer = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    packer.include_checksum(true)?;
+    packer.set_pledged_src_size(Some(block.len() as u64))?;
+    for piece in block.chunks(PIECE) {
+        packer.write_all(piece)?;
+        give_way();
+    }
+    packer.finish()
 }
 
 /// The table of frames, in a frame that is skipped by those who do not know it.

@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Deserialize;
 
 use super::keys::SigningKey;
+use super::pace::{PIECE, give_way};
 use super::summary::Summary;
 use crate::record::chain::{ChainError, ChainHash, Head, Verifier};
 use crate::record::name::SegmentName;
@@ -67,7 +68,7 @@ fn read(content: impl Read, chain: &str) -> Result<Option<Scanned>, ScanError> {
     let mut reader = BufReader::with_capacity(256 << 10, content);
     let mut context = Context::new(&SHA256);
     let mut line = Vec::new();
-    let (mut lines, mut bytes, mut closed) = (0, 0, false);
+    let (mut lines, mut bytes, mut closed, mut pieces) = (0, 0, false, 0);
     let mut following: Option<(Head, Verifier)> = None;
     let mut span: Option<(At, At)> = None;
     loop {
@@ -77,6 +78,10 @@ fn read(content: impl Read, chain: &str) -> Result<Option<Scanned>, ScanError> {
         }
         context.update(&line);
         (lines, bytes) = (lines + 1, bytes + line.len() as u64);
+        if bytes / PIECE as u64 != pieces {
+            pieces = bytes / PIECE as u64;
+            give_way();
+        }
         let text = line.strip_suffix(b"\n").ok_or(ScanError::Torn)?;
         let (before, verifier) = match following.take() {
             Some(following) => following,
