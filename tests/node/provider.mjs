@@ -1,7 +1,8 @@
 // An OpenID provider (npm oidc-provider) with invented people, for the tests.
 //
 // Arrives: settings as JSON in the first argument: { issuer, port, key, chain, root, clients, people, jwks? }.
-// Leaves: `ready` on standard output once it listens. People sign in with the password that their entry names.
+// Leaves: `ready` on standard output once it listens, and a line for each grant and each grant that it refuses. People sign in with the
+// password that their entry names. SIGUSR2 has it stop listening (`closed N`), and with the next one listen again (`open N`).
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -60,11 +61,14 @@ const provider = new Provider(settings.issuer, {
   conformIdTokenClaims: false,
   pkce: { required: () => true },
   interactions: { policy, url: (_context, interaction) => `/sign-in/${interaction.uid}` },
-  issueRefreshToken: async (_context, client, code) => client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
+  // It would drop `offline_access`, since it asks nobody for consent. What it gives in its place ends with the person's sign-in here.
+  issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
+  rotateRefreshToken: true,
   features: {
     claimsParameter: { enabled: true },
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true },
+    revocation: { enabled: true },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
     resourceIndicators: {
@@ -99,6 +103,10 @@ const provider = new Provider(settings.issuer, {
     context.body = JSON.stringify(out);
   },
 });
+provider.on('grant.success', (context) => console.log(`granted ${context.oidc.params.grant_type}`));
+provider.on('grant.error', (context, error) => console.log(`refused ${context.oidc.params?.grant_type}: ${error.message} ${error.error_detail}`));
+provider.on('grant.revoked', () => console.log('revoked a grant'));
+provider.on('refresh_token.destroyed', () => console.log('forgot a refresh token'));
 provider.on('server_error', (_context, error) => console.error(error));
 provider.on('backchannel.error', (_context, error) => console.error(error));
 
@@ -107,6 +115,17 @@ async function form(request) {
   for await (const part of request) text += part;
   return new URLSearchParams(text);
 }
+
+// For tests: claims of a person that are other ones from now on.
+provider.use(async (context, next) => {
+  if (context.path !== '/people' || context.method !== 'POST') return next();
+  let text = '';
+  for await (const part of context.req) text += part;
+  const changed = JSON.parse(text);
+  people.set(changed.sub, { ...people.get(changed.sub), ...changed });
+  context.status = 204;
+  return undefined;
+});
 
 // The sign-in page: one form with login, password and a second factor; and, for tests that cannot wait, how long ago it was.
 provider.use(async (context, next) => {
@@ -140,4 +159,16 @@ const tls = {
   requestCert: true,
   rejectUnauthorized: false,
 };
-https.createServer(tls, provider.callback()).listen(settings.port, '127.0.0.1', () => console.log('ready'));
+const server = https.createServer(tls, provider.callback());
+let toggled = 0;
+process.on('SIGUSR2', () => {
+  toggled += 1;
+  const number = toggled;
+  if (number % 2 === 1) {
+    server.close(() => console.log(`closed ${number}`));
+    server.closeAllConnections();
+  } else {
+    server.listen(settings.port, '127.0.0.1', () => console.log(`open ${number}`));
+  }
+});
+server.listen(settings.port, '127.0.0.1', () => console.log('ready'));

@@ -43,13 +43,16 @@ pub(crate) struct Idp {
     port: ReservedPort,
     back: [String; 3],
     identity: Identity,
+    roots: Vec<CertificateDer<'static>>,
     running: Running,
+    /// How often it was stopped and went on.
+    toggled: usize,
 }
 
 enum Running {
     Nothing,
     Demo { provider: Arc<Provider>, stop: oneshot::Sender<()>, ended: JoinHandle<()> },
-    Beside(#[expect(dead_code, reason = "kept so that it runs")] Box<Program>),
+    Beside(Box<Program>),
 }
 
 /// Alice (staff, admins), Bob (staff), Carol (contractors), Dora (no groups at all), Ana (staff, hr).
@@ -82,7 +85,9 @@ impl Idp {
                 format!("{gate}/.sekisho/backchannel-logout"),
             ],
             identity: authority.server([HOST]),
+            roots: vec![authority.der()],
             running: Running::Nothing,
+            toggled: 0,
         }
     }
 
@@ -100,12 +105,44 @@ impl Idp {
         }
     }
 
-    /// Stops it: from now on nobody listens at its address.
+    /// Stops it: from now on nobody listens at its address. Npm `oidc-provider` forgets nothing meanwhile: see [`Idp::goes_on`].
     pub(crate) async fn stop(&mut self) {
+        if let Running::Beside(_) = &self.running {
+            return self.toggle("closed").await;
+        }
         if let Running::Demo { stop, ended, .. } = std::mem::replace(&mut self.running, Running::Nothing) {
             let _it_stopped_already = stop.send(());
             ended.await.unwrap();
         }
+    }
+
+    /// It listens again, and knows all that it knew. Only npm `oidc-provider`, after [`Idp::stop`].
+    pub(crate) async fn goes_on(&mut self) {
+        self.toggle("open").await;
+    }
+
+    async fn toggle(&mut self, told: &str) {
+        assert_eq!(self.kind, Kind::OidcProvider, "only npm oidc-provider stops and goes on");
+        let Running::Beside(program) = &mut self.running else { panic!("it does not run") };
+        self.toggled += 1;
+        program.signal("USR2").await;
+        program.says(&format!("{told} {}", self.toggled)).await;
+    }
+
+    /// What a provider beside this process has said.
+    pub(crate) fn said(&self) -> String {
+        let Running::Beside(program) = &self.running else { panic!("it does not run beside") };
+        program.said()
+    }
+
+    /// From now on it says something else about a person. Only npm `oidc-provider`.
+    pub(crate) async fn tells_of(&self, person: &str, claims: Value) {
+        let mut told = json!({ "sub": person });
+        told.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let client = Client::new(&self.roots, None);
+        let kind = ("content-type", "application/json");
+        let reply = client.send(Method::POST, &format!("{}/people", self.issuer), &[kind], told.to_string()).await;
+        assert_eq!(reply.status, 204, "{}", reply.shown());
     }
 
     /// An access token as an API client would hold it; only the demo provider mints them.

@@ -51,6 +51,11 @@ impl Laptop {
         house.must(&["device", "approve", &self.id, "--fingerprint", &self.fingerprint]).await;
     }
 
+    /// Of its key, as `enroll` showed it.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// A program on this device, with no cookies yet.
     pub(crate) fn client(&self, house: &House) -> Client {
         Client::new(&house.roots(), Some(&self.identity))
