@@ -63,7 +63,6 @@ async fn first_of_each(registrar: &Registrar) {
         mfa: true,
         created_at: now,
         expires_at: now.plus(Duration::from_secs(3600)),
-        facts_at: now,
     };
     registrar.start_session(session, FromProvider::default(), "").await.unwrap();
     registrar.close().await.unwrap();

@@ -161,6 +161,8 @@ const tls = {
 };
 const server = https.createServer(tls, provider.callback());
 let toggled = 0;
+// A program that listens nowhere would end.
+setInterval(() => {}, 60_000);
 process.on('SIGUSR2', () => {
   toggled += 1;
   const number = toggled;

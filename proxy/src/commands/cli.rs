@@ -137,6 +137,7 @@ mod tests {
         ("README.md", include_str!("../../../README.md")),
         ("devices.md", include_str!("../../../docs/devices.md")),
         ("operations.md", include_str!("../../../docs/operations.md")),
+        ("people.md", include_str!("../../../docs/people.md")),
         ("policies.md", include_str!("../../../docs/policies.md")),
         ("policy-reference.md", include_str!("../../../docs/policy-reference.md")),
         ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),

@@ -54,7 +54,29 @@ pub struct Config {
     pub max_fact_age: Duration,
 }
 
+/// How long sessions and what stands in them hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRules {
+    /// A session ends when unused for this long.
+    pub idle_timeout: Duration,
+    /// Facts that are younger are fresh, whoever gave them: the shortest `refresh` of a provider that people sign in with.
+    pub fresh_for: Duration,
+    /// Facts that are this old or older serve nobody.
+    pub max_fact_age: Duration,
+}
+
 impl Config {
+    /// How long sessions hold.
+    pub fn session_rules(&self) -> SessionRules {
+        let providers = self.identity_providers.iter().filter(|provider| provider.client.is_some());
+        let shortest = providers.map(|provider| provider.refresh).min().unwrap_or(self.max_fact_age);
+        SessionRules {
+            idle_timeout: self.sign_in.idle_timeout,
+            fresh_for: shortest.min(self.max_fact_age),
+            max_fact_age: self.max_fact_age,
+        }
+    }
+
     /// The groups that policies may name, if every identity provider that has groups lists them.
     pub fn known_groups(&self) -> Option<BTreeSet<String>> {
         let providers = self.identity_providers.iter();
@@ -247,6 +269,8 @@ pub struct OidcClient {
     pub readers: Readers,
     /// Scopes beside `openid`. Default `profile`, `email`.
     pub scopes: Vec<String>,
+    /// Asks for `offline_access` where the provider has it. Default `true`.
+    pub offline_access: bool,
 }
 
 /// Somebody who vouches for devices.

@@ -23,7 +23,8 @@ mod units;
 pub use checked::{
     Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
     DeviceAuthorityKind, DeviceIdSource, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen, OidcClient,
-    Policies, Process, PublicPath, ServerCertificateFiles, SignIn, Timeouts, Upstream, UpstreamProtocol, UpstreamScheme,
+    Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, Timeouts, Upstream, UpstreamProtocol,
+    UpstreamScheme,
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};

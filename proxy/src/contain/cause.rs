@@ -19,6 +19,8 @@ pub enum Cause {
     SessionExpired,
     /// The session was not used for too long.
     SessionIdle,
+    /// Facts about the person are too old: their provider cannot be reached, or has to be gone through again.
+    FactsStale,
     /// The bearer token ended, or its provider no longer vouches for it.
     Token,
     /// An administrator took the person's access away.
@@ -37,7 +39,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for metrics.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DeviceQuarantined,
         Self::DeviceRetired,
         Self::DeviceChanged,
@@ -46,6 +48,7 @@ impl Cause {
         Self::SessionChanged,
         Self::SessionExpired,
         Self::SessionIdle,
+        Self::FactsStale,
         Self::Token,
         Self::UserSuspended,
         Self::Policies,
@@ -66,6 +69,7 @@ impl Cause {
             Self::SessionChanged => "session_changed",
             Self::SessionExpired => "session_expired",
             Self::SessionIdle => "session_idle",
+            Self::FactsStale => "facts_stale",
             Self::Token => "token",
             Self::UserSuspended => "user_suspended",
             Self::Policies => "policies",

@@ -7,8 +7,9 @@ use super::identifier::Identifier;
 use super::keys::Providers;
 use super::known::{Binding, KnownUser};
 use super::refusal::UserRefusal;
+use super::session::Judge;
 use crate::clock::Timestamp;
-use crate::config::SignIn;
+use crate::config::SessionRules;
 use crate::identify_device::KnownDevice;
 use crate::inventory::SessionOver;
 
@@ -17,8 +18,8 @@ use crate::inventory::SessionOver;
 pub struct Again<'a> {
     /// Providers of the configuration in force.
     pub providers: &'a Providers,
-    /// Sessions of the configuration in force.
-    pub sign_in: &'a SignIn,
+    /// How long sessions hold, by the configuration in force.
+    pub rules: &'a SessionRules,
     /// Who it was when the request was allowed.
     pub user: &'a KnownUser,
     /// The header that named them, where it was a bearer token.
@@ -56,8 +57,8 @@ impl Identifier {
         if live.session.user != session.user {
             return Err(UserRefusal::UnknownSession);
         }
-        live.usable(ask.now, ask.sign_in.idle_timeout)?;
+        let user = Judge { rules: ask.rules, providers: ask.providers, now: ask.now }.of(&live)?;
         live.touch(ask.now);
-        Ok(KnownUser::from(&*live))
+        Ok(user)
     }
 }

@@ -9,9 +9,9 @@ use super::cookie::{Cookie, Sent};
 use super::keys::Providers;
 use super::known::KnownUser;
 use super::refusal::UserRefusal;
-use super::session;
+use super::session::{self, Judge};
 use crate::clock::Timestamp;
-use crate::config::{Host, SignIn};
+use crate::config::{Host, SessionRules};
 use crate::identify_device::KnownDevice;
 use crate::inventory::{Inventory, LiveSession, Session};
 
@@ -27,8 +27,8 @@ pub struct Identifier {
 pub struct Ask<'a> {
     /// Providers of the configuration in force.
     pub providers: &'a Providers,
-    /// Sessions of the configuration in force.
-    pub sign_in: &'a SignIn,
+    /// How long sessions hold, by the configuration in force.
+    pub rules: &'a SessionRules,
     /// The host of the request.
     pub host: &'a Host,
     /// Its headers.
@@ -85,9 +85,8 @@ impl Identifier {
     pub async fn identify(&self, ask: Ask<'_>) -> Result<KnownUser, UserRefusal> {
         match Cookie::Session.sent(ask.headers) {
             Sent::Token(token) => {
-                let idle = ask.sign_in.idle_timeout;
-                let live = session::by_cookie(&self.inventory, &token, ask.host, ask.device, idle, ask.now)?;
-                Ok(KnownUser::from(&*live))
+                let judge = Judge { rules: ask.rules, providers: ask.providers, now: ask.now };
+                session::by_cookie(&self.inventory, &token, ask.host, ask.device, judge).map(|(_live, user)| user)
             }
             Sent::Malformed => Err(UserRefusal::MalformedCookie),
             Sent::Absent => match Authorization::of(ask.headers) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::inventory::Session;
 use crate::secret::Digest;
 
@@ -15,6 +16,10 @@ pub struct KnownUser {
     /// Content hash of the facts that decisions rest on. Of a session: all of it. Of a bearer token: those about the person, so that
     /// another token that says the same of them has the same.
     pub facts: Digest,
+    /// From then on they serve no more, unless they are confirmed before. Of a bearer token: never, as it ends by itself.
+    pub facts_until: Timestamp,
+    /// It is time to have the session's facts confirmed.
+    pub due: bool,
 }
 
 /// What ties a credential to the device (`context.session.binding`).

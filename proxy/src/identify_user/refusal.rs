@@ -20,6 +20,15 @@ pub enum UserRefusal {
     /// The session came to its end.
     #[error(transparent)]
     SessionOver(#[from] SessionOver),
+    /// Its provider does not vouch for it any more.
+    #[error("the identity provider does not vouch for this sign-in any more")]
+    FactsRefused,
+    /// Facts about the person are too old, and its provider gave nothing to ask again with.
+    #[error("the sign-in has to be confirmed by the identity provider")]
+    FactsExpired,
+    /// Facts about the person are too old, and its provider cannot be asked.
+    #[error("the identity provider cannot be reached to confirm the sign-in")]
+    FactsStale,
     /// The cookie was given to another host.
     #[error("the session cookie belongs to another host")]
     OtherHost,
@@ -74,6 +83,9 @@ impl UserRefusal {
             Self::SessionOver(SessionOver::Ended) => "session_ended",
             Self::SessionOver(SessionOver::Expired) => "session_expired",
             Self::SessionOver(SessionOver::Idle) => "session_idle",
+            Self::FactsRefused => "facts_refused",
+            Self::FactsExpired => "facts_expired",
+            Self::FactsStale => "facts_stale",
             Self::OtherHost => "other_host",
             Self::OtherDevice => "credential_replayed",
             Self::OtherCertificate => "token_other_certificate",
@@ -99,12 +111,14 @@ impl UserRefusal {
 
     /// Signing in cures it: a browser that navigates is sent there.
     pub fn sign_in_helps(self) -> bool {
-        matches!(self, Self::NoCredential | Self::MalformedCookie | Self::UnknownSession | Self::SessionOver(_) | Self::OtherHost)
+        let unknown = matches!(self, Self::NoCredential | Self::MalformedCookie | Self::UnknownSession | Self::OtherHost);
+        unknown || matches!(self, Self::SessionOver(_) | Self::FactsRefused | Self::FactsExpired)
     }
 
     /// The browser is told to forget our cookie.
     pub fn clears_cookie(self) -> bool {
-        matches!(self, Self::MalformedCookie | Self::UnknownSession | Self::SessionOver(_) | Self::OtherHost | Self::OtherDevice)
+        let unknown = matches!(self, Self::MalformedCookie | Self::UnknownSession | Self::OtherHost | Self::OtherDevice);
+        unknown || matches!(self, Self::SessionOver(_) | Self::FactsRefused)
     }
 
     /// A credential was copied to where it does not belong: recorded and counted as theft.
@@ -114,7 +128,7 @@ impl UserRefusal {
 
     /// The gate is unsure through no fault of the client.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::NoKeys(_))
+        matches!(self, Self::NoKeys(_) | Self::FactsStale)
     }
 }
 

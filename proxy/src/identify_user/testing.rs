@@ -97,6 +97,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         audience: None,
         keys: KeySource::Discovery,
         client: Some(OidcClient {
+            offline_access: true,
             id: "sekisho".to_owned(),
             secret: Some(Secret::new("s3cret".to_owned())),
             readers: sekisho_certs::files::Readers::Owner,

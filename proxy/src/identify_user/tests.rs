@@ -15,13 +15,19 @@ use super::known::{Binding, KnownUser};
 use super::refusal::UserRefusal;
 use super::testing::{self, Signer};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Host, SignIn};
+use crate::config::{Host, SessionRules};
 use crate::identify_device::KnownDevice;
-use crate::inventory::{ClaimValue, Inventory, SessionOver, samples};
+use crate::inventory::{ClaimValue, Inventory, SessionOver, SessionUse, samples};
 use crate::secret::Digest;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const ISSUER: &str = "https://idp.example/";
+/// As long as by default.
+const RULES: SessionRules = SessionRules {
+    idle_timeout: Duration::from_secs(3600),
+    fresh_for: Duration::from_secs(900),
+    max_fact_age: Duration::from_secs(3600),
+};
 const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A gate with one provider and one signed-in person.
@@ -46,7 +52,7 @@ impl Gate {
         let inventory = Arc::new(Inventory::default());
         let host: Host = "wiki.example".parse().unwrap();
         let session = samples::session("s1", "ana", "lap-1", NOW);
-        inventory.put_session(session.clone(), NOW);
+        inventory.put_session(session.clone(), SessionUse::begun(NOW));
         inventory.put_cookie(Digest::of(TOKEN.as_bytes()), &session.id, host.clone());
         Self {
             signer,
@@ -60,14 +66,8 @@ impl Gate {
     }
 
     async fn ask(&self, headers: &HeaderMap) -> Result<KnownUser, UserRefusal> {
-        let sign_in = SignIn {
-            host: "gate.example".parse().unwrap(),
-            session_lifetime: Duration::from_secs(12 * 3600),
-            idle_timeout: Duration::from_secs(3600),
-            end_stolen_sessions: true,
-        };
         let ask =
-            Ask { providers: &self.providers, sign_in: &sign_in, host: &self.host, headers, device: &self.device, now: self.now };
+            Ask { providers: &self.providers, rules: &RULES, host: &self.host, headers, device: &self.device, now: self.now };
         self.identifier.identify(ask).await
     }
 

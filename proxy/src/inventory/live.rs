@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::book::Book;
 use super::device::{Device, DeviceId, DeviceStatus};
 use super::live_device::LiveDevice;
-use super::live_session::LiveSession;
+use super::live_session::{LiveSession, SessionUse};
 use super::moved::Moved;
+use super::refused_sessions::RefusedSessions;
 use super::resident::Resident;
 use super::session::{Session, SessionId};
 use super::shown_certificates::ShownCertificates;
 use super::stopped_tokens::StoppedTokens;
 use super::user::UserId;
-use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::secret::Digest;
 
@@ -32,6 +32,7 @@ pub struct Inventory {
     suspended: HashSet<UserId>,
     stopped_tokens: StoppedTokens,
     shown_certificates: ShownCertificates,
+    refused_sessions: RefusedSessions,
     /// Only who writes takes it.
     book: Mutex<Book>,
     epoch: AtomicU64,
@@ -112,6 +113,11 @@ impl Inventory {
         &self.stopped_tokens
     }
 
+    /// Sessions that their provider took back.
+    pub fn refused_sessions(&self) -> &RefusedSessions {
+        &self.refused_sessions
+    }
+
     /// Which device showed which certificate lately.
     pub fn shown_certificates(&self) -> &ShownCertificates {
         &self.shown_certificates
@@ -180,14 +186,16 @@ impl Inventory {
         Some(Moved::Device { id: id.clone(), status: None })
     }
 
-    pub(crate) fn put_session(&self, session: Session, last_used: Timestamp) -> Option<Moved> {
+    pub(crate) fn put_session(&self, session: Session, used: SessionUse) -> Option<Moved> {
         let session = self.book().session(session);
         let sessions = self.sessions.pin();
         let Some(old) = sessions.get(&session.id).cloned() else {
-            sessions.insert(session.id.clone(), Arc::new(LiveSession::new(session, last_used)));
+            sessions.insert(session.id.clone(), Arc::new(LiveSession::new(session, used)));
             return None;
         };
-        old.touch(last_used);
+        old.touch(used.last_used);
+        old.confirm(used.confirmed_at);
+        old.set_refreshable(used.refreshable);
         if *old.session == session {
             return None;
         }
@@ -209,6 +217,13 @@ impl Inventory {
         }
         self.next_epoch();
         Some(Moved::Session { id: id.clone(), over: true })
+    }
+
+    /// It is about to be dropped because its provider took it back: whoever comes with its cookies shall hear so.
+    pub(crate) fn refuse_session(&self, id: &SessionId) {
+        if let Some(live) = self.session(id) {
+            self.refused_sessions.remember(&live.cookies());
+        }
     }
 
     /// A cookie whose session is gone is not entered.

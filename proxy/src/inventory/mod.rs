@@ -13,6 +13,7 @@ mod live_session;
 mod metrics;
 mod moved;
 mod once;
+mod refused_sessions;
 mod resident;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -28,9 +29,10 @@ pub use device::{Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, Key
 pub use foreign::foreign_device_id;
 pub use live::{Counts, Inventory};
 pub use live_device::LiveDevice;
-pub use live_session::{LiveSession, SessionOver};
+pub use live_session::{LiveSession, SessionOver, SessionUse};
 pub use metrics::InventoryMetrics;
 pub use moved::Moved;
+pub use refused_sessions::RefusedSessions;
 pub use session::{Session, SessionId};
 pub use shown_certificates::ShownCertificates;
 pub use stopped_tokens::StoppedTokens;

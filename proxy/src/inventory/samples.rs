@@ -53,7 +53,6 @@ pub(crate) fn session(id: &str, subject: &str, device: &str, at: Timestamp) -> S
         mfa: false,
         created_at: at,
         expires_at: at.plus(Duration::from_secs(12 * 3600)),
-        facts_at: at,
     }
 }
 

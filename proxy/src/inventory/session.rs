@@ -44,8 +44,6 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
-    /// When the facts about the person were last taken from the provider.
-    pub facts_at: Timestamp,
 }
 
 impl fmt::Display for SessionId {

@@ -58,10 +58,10 @@ fn the_epoch_moves_with_what_is_taken_away() {
     assert!(!moved(&|| inventory.put_device(device("lap-1", DeviceStatus::Active))), "nothing changed");
     assert!(moved(&|| inventory.put_device(device("lap-1", DeviceStatus::Quarantined))));
     let begun = session("s1", "ana", "lap-1", Timestamp(0));
-    assert!(!moved(&|| inventory.put_session(begun.clone(), Timestamp(0))));
+    assert!(!moved(&|| inventory.put_session(begun.clone(), SessionUse::begun(Timestamp(0)))));
     let mut fewer = begun.clone();
     fewer.groups = Texts::default();
-    assert!(moved(&|| inventory.put_session(fewer.clone(), Timestamp(0))));
+    assert!(moved(&|| inventory.put_session(fewer.clone(), SessionUse::begun(Timestamp(0)))));
     assert!(moved(&|| inventory.drop_session(&begun.id)));
     assert!(moved(&|| inventory.set_suspended(&user("ana"), true)));
     assert!(!moved(&|| inventory.set_suspended(&user("ana"), true)));
@@ -72,7 +72,7 @@ fn the_epoch_moves_with_what_is_taken_away() {
 fn ending_a_session_ends_all_its_cookies_and_no_other() {
     let inventory = Inventory::default();
     for name in ["s1", "s2"] {
-        inventory.put_session(session(name, "ana", "lap-1", Timestamp(0)), Timestamp(0));
+        inventory.put_session(session(name, "ana", "lap-1", Timestamp(0)), SessionUse::begun(Timestamp(0)));
         for app in ["wiki", "files"] {
             let token = Digest::of(format!("{name} {app}").as_bytes());
             inventory.put_cookie(token, &SessionId(name.into()), host(&format!("{app}.corp.example")));
@@ -92,13 +92,13 @@ fn ending_a_session_ends_all_its_cookies_and_no_other() {
 fn new_facts_reach_every_cookie_and_keep_the_last_use() {
     let inventory = Inventory::default();
     let begun = session("s1", "ana", "lap-1", Timestamp(0));
-    inventory.put_session(begun.clone(), Timestamp(0));
+    inventory.put_session(begun.clone(), SessionUse::begun(Timestamp(0)));
     inventory.put_cookie(Digest::of(b"t"), &begun.id, host("wiki.corp.example"));
     let before = inventory.session(&begun.id).unwrap();
     before.touch(Timestamp(77));
     let mut more = begun.clone();
     more.groups = ["hr", "staff"].into_iter().collect();
-    inventory.put_session(more.clone(), Timestamp(0));
+    inventory.put_session(more.clone(), SessionUse::begun(Timestamp(0)));
     let (live, _) = inventory.session_by_token(&Digest::of(b"t")).unwrap();
     assert_eq!(*live.session, more);
     assert_ne!(live.facts, before.facts);

@@ -143,7 +143,7 @@ impl Access {
             let device = found.map_err(|why| no_device(&why))?;
             let ask = Again {
                 providers: &world.providers,
-                sign_in: &world.config.sign_in,
+                rules: &world.rules,
                 user,
                 authorization: self.authorization.as_ref(),
                 device: &device,
@@ -303,7 +303,7 @@ impl NoMore {
 /// The last moment for which dates allow it.
 fn valid_until(device: Option<&KnownDevice>, user: Option<&KnownUser>) -> Timestamp {
     let certificate = device.map_or(Timestamp(i64::MAX), |device| device.not_after);
-    certificate.min(user.map_or(Timestamp(i64::MAX), |user| user.session.expires_at))
+    certificate.min(user.map_or(Timestamp(i64::MAX), |user| user.session.expires_at.min(user.facts_until)))
 }
 
 fn no_device(why: &DeviceRefusal) -> NoMore {
@@ -320,9 +320,12 @@ fn no_device(why: &DeviceRefusal) -> NoMore {
 
 fn no_user(why: UserRefusal) -> Cause {
     match why {
-        UserRefusal::SessionOver(SessionOver::Ended) | UserRefusal::UnknownSession => Cause::SessionEnded,
+        UserRefusal::SessionOver(SessionOver::Ended) | UserRefusal::UnknownSession | UserRefusal::FactsRefused => {
+            Cause::SessionEnded
+        }
         UserRefusal::SessionOver(SessionOver::Expired) => Cause::SessionExpired,
         UserRefusal::SessionOver(SessionOver::Idle) => Cause::SessionIdle,
+        UserRefusal::FactsStale | UserRefusal::FactsExpired => Cause::FactsStale,
         UserRefusal::Suspended => Cause::UserSuspended,
         UserRefusal::OtherDevice | UserRefusal::OtherHost => Cause::SessionChanged,
         UserRefusal::NoKeys(_) => Cause::Unsure,

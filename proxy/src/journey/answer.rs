@@ -212,6 +212,11 @@ fn user(why: UserRefusal) -> Answer {
         UserRefusal::SessionOver(SessionOver::Ended | SessionOver::Expired | SessionOver::Idle) => {
             (StatusCode::UNAUTHORIZED, "Your session is over", SIGN_IN)
         }
+        UserRefusal::FactsRefused => (StatusCode::UNAUTHORIZED, "Your session is over", FACTS_REFUSED),
+        UserRefusal::FactsExpired => (StatusCode::UNAUTHORIZED, "Please sign in", SIGN_IN),
+        UserRefusal::FactsStale => {
+            return unsure(why.as_str(), "The identity provider cannot be reached to confirm your sign-in.");
+        }
         UserRefusal::OtherDevice => (
             StatusCode::FORBIDDEN,
             "This sign-in belongs to another device",
@@ -465,6 +470,7 @@ const WAIT_FOR_OTHERS: &str = "Wait for an answer to what you have asked for, or
 const ASK_FOR_IT: &str = "If you need it for your work, ask an administrator and give them the request id.";
 const THEN_TRY_AGAIN: &str = "Then try again. What you change on a device takes some time until the gate hears of it.";
 const SIGN_IN: &str = "Sign in, then try again.";
+const FACTS_REFUSED: &str = "Sign in again. If nobody changed your account, and it happens again, tell your security team.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
 const STEP_UP_FAILED: &str = "Signing in again did not help";
 const STEP_UP_AGAIN: &str = "Try again in a minute. If it goes on, tell an administrator the request id.";

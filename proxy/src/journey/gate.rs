@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::tally::Tallies;
 use crate::accept::Limiter;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SessionRules};
 use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Usage};
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::Enrolment;
@@ -71,6 +71,8 @@ pub struct World {
     pub generation: u64,
     /// The settings.
     pub config: Arc<Config>,
+    /// How long sessions hold by them.
+    pub rules: SessionRules,
     /// How handshakes go.
     pub tls: TlsSettings,
     /// Which app a request is for.

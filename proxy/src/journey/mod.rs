@@ -17,6 +17,7 @@ mod core_loop;
 mod device;
 mod enrolling;
 mod finish;
+mod freshness;
 mod gate;
 mod gathered;
 mod http1;

@@ -16,6 +16,7 @@ use super::connection::Client;
 use super::device;
 use super::enrolling;
 use super::finish::{HTML, own_response};
+use super::freshness;
 use super::gate::{Core, World};
 use super::landing;
 use super::logout;
@@ -105,9 +106,10 @@ async fn recognise(core: &Core, client: &Client, world: &World, request: &Clean,
         }
         Ok(device) => {
             story.device(device);
-            let sign_in = &world.config.sign_in;
-            let ask = Ask { providers: &world.providers, sign_in, host: &request.host, headers: &request.headers, device, now };
-            core.users.identify(ask).await
+            let (providers, rules) = (&*world.providers, &world.rules);
+            let ask = Ask { providers, rules, host: &request.host, headers: &request.headers, device, now };
+            let user = core.users.identify(ask).await;
+            if freshness::is_due(&user) { Box::pin(freshness::confirmed(core, world, ask)).await } else { user }
         }
     };
     match (&user, &device) {

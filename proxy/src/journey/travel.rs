@@ -18,6 +18,7 @@ use super::candidate;
 use super::connection::Client;
 use super::device;
 use super::finish::{self, Finish};
+use super::freshness;
 use super::gate::{Core, World};
 use super::manner::Manner;
 use super::own;
@@ -266,13 +267,16 @@ async fn identify_user(
 ) -> Result<KnownUser, Refusal> {
     let ask = Ask {
         providers: &world.providers,
-        sign_in: &world.config.sign_in,
+        rules: &world.rules,
         host: &routed.request.host,
         headers: &routed.request.headers,
         device,
         now: core.gate.clock.now(),
     };
-    let user = core.users.identify(ask).await;
+    let mut user = core.users.identify(ask).await;
+    if freshness::is_due(&user) {
+        user = Box::pin(freshness::confirmed(core, world, ask)).await;
+    }
     let user = user.inspect_err(|why| theft::notice(core, client, device, &routed.request.headers, *why, story))?;
     story.user(&user);
     Ok(user)

@@ -72,6 +72,10 @@ pub enum EventKind {
     SignedOut,
     /// A session ended in another way.
     SessionEnded,
+    /// The identity provider said something else about a person who is signed in.
+    FactsChanged,
+    /// The identity provider does not vouch for a session any more, which ended.
+    FactsRefused,
     /// A person's access was taken away.
     UserSuspended,
     /// A person's access was given back.
@@ -88,6 +92,10 @@ pub enum EventKind {
     TwoNetworks,
     /// A device was refused very often in a short time.
     DenialBurst,
+    /// An identity provider does not answer when it is asked about sessions again.
+    ProviderLost,
+    /// It answers again.
+    ProviderBack,
     /// The clock jumped: whatever rests on time is refused.
     ClockUnsure,
     /// The clock can be believed again.
@@ -104,7 +112,7 @@ impl Event {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::GateStarted,
         Self::GateStopped,
         Self::DeviceInvited,
@@ -119,6 +127,8 @@ impl EventKind {
         Self::SignInFailed,
         Self::SignedOut,
         Self::SessionEnded,
+        Self::FactsChanged,
+        Self::FactsRefused,
         Self::UserSuspended,
         Self::UserResumed,
         Self::PoliciesLoaded,
@@ -127,6 +137,8 @@ impl EventKind {
         Self::CredentialReplayed,
         Self::TwoNetworks,
         Self::DenialBurst,
+        Self::ProviderLost,
+        Self::ProviderBack,
         Self::ClockUnsure,
         Self::ClockSure,
     ];
@@ -148,6 +160,8 @@ impl EventKind {
             Self::SignInFailed => "sign_in_failed",
             Self::SignedOut => "signed_out",
             Self::SessionEnded => "session_ended",
+            Self::FactsChanged => "facts_changed",
+            Self::FactsRefused => "facts_refused",
             Self::UserSuspended => "user_suspended",
             Self::UserResumed => "user_resumed",
             Self::PoliciesLoaded => "policies_loaded",
@@ -156,6 +170,8 @@ impl EventKind {
             Self::CredentialReplayed => "credential_replayed",
             Self::TwoNetworks => "two_networks",
             Self::DenialBurst => "denial_burst",
+            Self::ProviderLost => "provider_lost",
+            Self::ProviderBack => "provider_back",
             Self::ClockUnsure => "clock_unsure",
             Self::ClockSure => "clock_sure",
         }

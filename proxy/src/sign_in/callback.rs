@@ -21,7 +21,7 @@ use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Metadata, Provider};
 use crate::inventory::{LiveSession, Session, SessionId, UserId};
 use crate::secret::{self, Digest};
-use crate::store::{Actor, FromProvider, SessionsOf};
+use crate::store::{Actor, FromProvider};
 
 impl SignIn {
     /// The provider's answer.
@@ -122,11 +122,11 @@ impl SignIn {
             goal.wanted.met_by(&person, now).map_err(|problem| goal.failed(problem))?;
         }
         let session = self.new_session(person, provider, device, now)?;
-        let kept = Kept { id_token: exchanged.id_token.expose().clone() }.to_bytes();
-        Ok(self
-            .registrar
-            .start_session(session, FromProvider { kept, sid, asked_at: Some(attempt.begun_at) }, "signed in")
-            .await?)
+        let refresh_token = exchanged.refresh_token.as_ref().map(|token| token.expose().clone());
+        let refreshable = refresh_token.is_some();
+        let kept = Kept { id_token: exchanged.id_token.expose().clone(), refresh_token }.to_bytes();
+        let provided = FromProvider { kept, refreshable, sid, asked_at: Some(attempt.begun_at) };
+        Ok(self.registrar.start_session(session, provided, "signed in").await?)
     }
 
     fn new_session(
@@ -151,7 +151,6 @@ impl SignIn {
             mfa: person.mfa,
             created_at: now,
             expires_at: now.plus(self.config.sign_in.session_lifetime),
-            facts_at: now,
         })
     }
 
@@ -163,9 +162,8 @@ impl SignIn {
         if old.session.device != device.device.id || old.session.id == *new {
             return;
         }
-        let which = SessionsOf::One(old.session.id.clone());
-        if let Err(error) = self.registrar.end_sessions(&which, &Actor::Person(old.session.user.clone()), "signed in anew").await
-        {
+        let by = Actor::Person(old.session.user.clone());
+        if let Err(error) = self.registrar.replace_session(&old.session.id, &by, "signed in anew").await {
             tracing::warn!(%error, "the session before could not be ended");
         }
     }
@@ -217,7 +215,7 @@ async fn who(
 }
 
 /// Whether the ID token leaves something open that userinfo may say.
-fn lacks(claims: &Members, settings: &IdentityProvider) -> bool {
+pub(super) fn lacks(claims: &Members, settings: &IdentityProvider) -> bool {
     let groups = settings.groups_claim.as_ref().is_some_and(|claim| !claims::speaks_of_groups(claims, claim));
     let further = settings.claims.iter().map(String::as_str).chain(["email", "email_verified", "name"]);
     groups || further.into_iter().any(|claim| !claims.contains_key(claim))

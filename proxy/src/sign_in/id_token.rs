@@ -32,6 +32,39 @@ pub(super) async fn verify(token: &str, provider: &Provider, expected: Expected<
     Ok(token.payload)
 }
 
+/// What the ID token of a refresh has to belong to (OpenID Connect Core 1.0, section 12.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExpectedAgain<'a> {
+    pub(super) client_id: &'a str,
+    /// That of the sign-in, if it can still be told. A refresh need not repeat it.
+    pub(super) nonce: Option<&'a str>,
+    pub(super) access_token: &'a str,
+    pub(super) now: Timestamp,
+}
+
+/// The claims of a `token` that came with a refresh, if it is all that it must be. Whose it is, the caller compares.
+pub(super) async fn verify_again(
+    token: &str,
+    provider: &Provider,
+    expected: ExpectedAgain<'_>,
+) -> Result<Members, SignInRefusal> {
+    let token = Jws::parse(token).map_err(IdTokenProblem::from)?;
+    if !matches!(token.header.kind.as_deref(), None | Some("jwt")) {
+        return Err(IdTokenProblem::Kind.into());
+    }
+    check_signature(&token, provider, expected.now).await?;
+    let payload = &token.payload;
+    check_common(payload, &provider.settings.issuer, expected.client_id, expected.now)?;
+    match (claims::text(payload, "nonce")?, expected.nonce) {
+        (Some(stated), Some(nonce)) if !secret::same(stated.as_bytes(), nonce.as_bytes()) => {
+            return Err(IdTokenProblem::Nonce.into());
+        }
+        _ => {}
+    }
+    check_hash(payload, "at_hash", token.header.algorithm, expected.access_token)?;
+    Ok(token.payload)
+}
+
 /// Whether the provider signed it: if need be, with keys that are fetched now.
 async fn check_signature(token: &Jws<'_>, provider: &Provider, now: Timestamp) -> Result<(), SignInRefusal> {
     let verify = || match provider.ring.keys(now) {
@@ -48,21 +81,27 @@ async fn check_signature(token: &Jws<'_>, provider: &Provider, now: Timestamp) -
 }
 
 fn check_claims(payload: &Members, issuer: &str, algorithm: Algorithm, expected: Expected<'_>) -> Result<(), SignInRefusal> {
-    if claims::text(payload, "iss")? != Some(issuer) {
-        return Err(IdTokenProblem::Issuer.into());
-    }
-    check_party(payload, expected.client_id)?;
-    let validity = Validity::of(payload)?;
-    validity.check(expected.now)?;
-    if validity.issued_at.is_none() {
-        return Err(ClaimProblem::Malformed("iat").into());
-    }
+    check_common(payload, issuer, expected.client_id, expected.now)?;
     let nonce = claims::text(payload, "nonce")?.unwrap_or_default();
     if !secret::same(nonce.as_bytes(), expected.nonce.as_bytes()) {
         return Err(IdTokenProblem::Nonce.into());
     }
     check_hash(payload, "at_hash", algorithm, expected.access_token)?;
     check_hash(payload, "c_hash", algorithm, expected.code)?;
+    Ok(())
+}
+
+/// What every ID token has to be.
+fn check_common(payload: &Members, issuer: &str, client_id: &str, now: Timestamp) -> Result<(), SignInRefusal> {
+    if claims::text(payload, "iss")? != Some(issuer) {
+        return Err(IdTokenProblem::Issuer.into());
+    }
+    check_party(payload, client_id)?;
+    let validity = Validity::of(payload)?;
+    validity.check(now)?;
+    if validity.issued_at.is_none() {
+        return Err(ClaimProblem::Malformed("iat").into());
+    }
     claims::subject(payload)?;
     Ok(())
 }

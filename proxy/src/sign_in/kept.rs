@@ -10,6 +10,9 @@ use crate::secret::Secret;
 pub(super) struct Kept {
     /// Tells the provider whom to sign out (`id_token_hint`).
     pub(super) id_token: String,
+    /// Asks the provider again. Many are good once: the next one comes with the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<String>,
 }
 
 impl Kept {

@@ -3,6 +3,7 @@
 use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
 
 use super::logout::LogoutRefusal;
+use super::refresh::RefreshMetrics;
 use super::refusal::SignInRefusal;
 use crate::clock::Timestamp;
 
@@ -13,6 +14,7 @@ pub struct SignInMetrics {
     last_success: GaugeVec,
     step_ups: IntCounterVec,
     logouts: IntCounterVec,
+    pub(super) refresh: RefreshMetrics,
 }
 
 /// What came of a provider's word that somebody left.
@@ -173,7 +175,7 @@ impl SignInMetrics {
         registry.register(Box::new(step_ups.clone()))?;
         registry.register(Box::new(sign_ins.clone()))?;
         registry.register(Box::new(last_success.clone()))?;
-        Ok(Self { sign_ins, last_success, step_ups, logouts })
+        Ok(Self { sign_ins, last_success, step_ups, logouts, refresh: RefreshMetrics::register(registry)? })
     }
 
     pub(super) fn step_up(&self, app: &str, outcome: StepUpOutcome) {

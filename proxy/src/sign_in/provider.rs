@@ -42,14 +42,15 @@ pub(super) struct AttemptSecrets {
 pub(super) struct Exchanged {
     pub(super) id_token: Secret<String>,
     pub(super) access_token: Secret<String>,
+    pub(super) refresh_token: Option<Secret<String>>,
 }
 
 /// A provider that can sign people in, ready to be talked to.
 pub(super) struct Conversation<'a> {
     client: OidcClient,
-    settings: &'a config::OidcClient,
-    http: &'a Outbound,
-    metadata: &'a Metadata,
+    pub(super) settings: &'a config::OidcClient,
+    pub(super) http: &'a Outbound,
+    pub(super) metadata: &'a Metadata,
 }
 
 impl<'a> Conversation<'a> {
@@ -90,7 +91,7 @@ impl<'a> Conversation<'a> {
             .client
             .authorize_url(flow, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .add_scopes(self.settings.scopes.iter().cloned().map(Scope::new));
+            .add_scopes(self.settings.scopes.iter().cloned().chain(self.for_later()).map(Scope::new));
         if let Some(seconds) = demand.max_age {
             request = request.set_max_age(std::time::Duration::from_secs(seconds));
         }
@@ -107,6 +108,12 @@ impl<'a> Conversation<'a> {
         request.url().0.into()
     }
 
+    /// What is asked for so that the provider can be asked again, if it has it and is not asked for it anyway.
+    fn for_later(&self) -> Option<String> {
+        let wanted = self.settings.offline_access && self.metadata.offline_access;
+        (wanted && !self.settings.scopes.iter().any(|scope| scope == OFFLINE_ACCESS)).then(|| OFFLINE_ACCESS.to_owned())
+    }
+
     /// What the code is worth.
     pub(super) async fn exchange(&self, code: &str, verifier: &Secret<String>) -> Result<Exchanged, SignInRefusal> {
         let http = TokenEndpoint(self.http.clone());
@@ -121,6 +128,7 @@ impl<'a> Conversation<'a> {
         Ok(Exchanged {
             id_token: Secret::new(id_token.to_owned()),
             access_token: Secret::new(tokens.access_token().secret().clone()),
+            refresh_token: tokens.refresh_token().map(|token| Secret::new(token.secret().clone())),
         })
     }
 
@@ -197,7 +205,10 @@ where
     }
 }
 
-fn down(error: &OutboundError) -> SignInRefusal {
+pub(super) fn down(error: &OutboundError) -> SignInRefusal {
     tracing::warn!(%error, "the identity provider cannot be reached");
     SignInRefusal::ProviderDown
 }
+
+/// The scope of refresh tokens (OpenID Connect Core 1.0, section 11).
+const OFFLINE_ACCESS: &str = "offline_access";

@@ -11,17 +11,19 @@ use super::form::{FormId, Forms};
 use super::logout::Logouts;
 use super::metrics::SignInMetrics;
 use super::query;
+use super::refresh::{Flights, Paces};
 use super::refusal::SignInRefusal;
 use super::shelf::Shelf;
 use super::step_up::Ticket;
 use super::visit::{Endpoint, Reply, Visit};
 use super::wanted::{StepUpProblem, Wanted};
 use crate::clock::Timestamp;
-use crate::config::{Config, Host};
+use crate::config::{Config, Host, SessionRules};
 use crate::identify_device::KnownDevice;
+use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Provider, Providers};
-use crate::identify_user::{UserRefusal, session};
+use crate::identify_user::session::{self, Judge};
 use crate::inventory::{LiveSession, SessionId, UserId};
 use crate::secret::{self, Digest, Secret};
 use crate::store::Registrar;
@@ -30,6 +32,7 @@ use crate::store::Registrar;
 #[derive(Debug)]
 pub struct SignIn {
     pub(super) config: Arc<Config>,
+    pub(super) rules: SessionRules,
     pub(super) addresses: Addresses,
     pub(super) providers: Arc<Providers>,
     pub(super) registrar: Registrar,
@@ -52,6 +55,10 @@ pub(super) struct UnderWay {
     pub(super) forms: Forms,
     /// Logouts that providers ask for.
     pub(super) logouts: Logouts,
+    /// Sessions whose providers are asked about them again.
+    pub(super) flights: Arc<Flights>,
+    /// How those providers answer.
+    pub(super) paces: Paces,
     /// Names tickets; `None` if there was no randomness.
     pub(super) ticket_key: Option<hmac::Key>,
 }
@@ -107,14 +114,25 @@ impl SignIn {
     /// For `config`, with its providers.
     pub fn new(config: Arc<Config>, providers: Arc<Providers>, registrar: Registrar, metrics: SignInMetrics) -> Self {
         let under_way = Arc::new(UnderWay::new());
-        Self { addresses: Addresses::of(&config), config, providers, registrar, metrics, under_way }
+        under_way.tell_of(&providers, &metrics);
+        Self {
+            addresses: Addresses::of(&config),
+            rules: config.session_rules(),
+            config,
+            providers,
+            registrar,
+            metrics,
+            under_way,
+        }
     }
 
     /// The same for another configuration. Attempts that are under way come to their end in it, if their provider is still there.
     #[must_use]
     pub fn reload(&self, config: Arc<Config>, providers: Arc<Providers>) -> Self {
+        self.under_way.tell_of(&providers, &self.metrics);
         Self {
             addresses: Addresses::of(&config),
+            rules: config.session_rules(),
             config,
             providers,
             registrar: self.registrar.clone(),
@@ -170,8 +188,8 @@ impl SignIn {
     pub(super) fn session_of(&self, visit: &Visit, device: &KnownDevice) -> Result<Arc<LiveSession>, UserRefusal> {
         match Cookie::Session.sent_in(visit.cookies.as_deref()) {
             Sent::Token(token) => {
-                let idle = self.config.sign_in.idle_timeout;
-                session::by_cookie(self.registrar.inventory(), &token, &visit.host, device, idle, visit.now)
+                let judge = Judge { rules: &self.rules, providers: &self.providers, now: visit.now };
+                session::by_cookie(self.registrar.inventory(), &token, &visit.host, device, judge).map(|(live, _user)| live)
             }
             Sent::Malformed => Err(UserRefusal::MalformedCookie),
             Sent::Absent => Err(UserRefusal::NoCredential),
@@ -205,6 +223,14 @@ impl Goal {
 }
 
 impl UnderWay {
+    /// Providers that have not been asked about anybody yet stand in the metrics too.
+    fn tell_of(&self, providers: &Providers, metrics: &SignInMetrics) {
+        for provider in providers.for_sign_in() {
+            let name = &provider.settings.name;
+            metrics.refresh.begins(name, !self.paces.of(name).is_lost());
+        }
+    }
+
     fn new() -> Self {
         Self {
             attempts: Shelf::new(ATTEMPT),
@@ -213,6 +239,8 @@ impl UnderWay {
             tried: Shelf::new(QUIET),
             forms: Forms::new(),
             logouts: Logouts::new(),
+            flights: Arc::default(),
+            paces: Paces::default(),
             ticket_key: hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new()).ok(),
         }
     }

@@ -3,6 +3,7 @@
 mod house;
 mod liar;
 mod lies;
+mod refresh;
 mod sign_out;
 mod step_up;
 mod way;

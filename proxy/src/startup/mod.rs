@@ -4,6 +4,7 @@
 mod candidate;
 mod clock;
 mod descriptors;
+mod freshness;
 mod listeners;
 mod live;
 mod logging;

@@ -39,6 +39,8 @@ fn kind(of: &str, what: &str, why: &str) -> Option<EventKind> {
         ("session", "ended") if why == "signed out" => EventKind::SignedOut,
         // It was of no use any more; nobody did anything.
         ("session", "expired") => return None,
+        ("session", "facts changed") => EventKind::FactsChanged,
+        ("session", "refused by its provider") => EventKind::FactsRefused,
         ("session", _) => EventKind::SessionEnded,
         ("suspension", "suspended") => EventKind::UserSuspended,
         ("suspension", "resumed") => EventKind::UserResumed,
@@ -86,6 +88,8 @@ mod tests {
         assert_eq!(kind("ended", "stolen"), Some(EventKind::SessionEnded));
         assert_eq!(kind("begun", "signed in"), Some(EventKind::SignedIn));
         assert_eq!(kind("expired", ""), None);
+        assert_eq!(kind("facts changed", "groups"), Some(EventKind::FactsChanged));
+        assert_eq!(kind("refused by its provider", "invalid_grant"), Some(EventKind::FactsRefused));
         let newer = event(&applied("session", "ended for a newer one", "")).unwrap();
         assert_eq!((newer.detail.as_deref(), newer.why), (Some("ended for a newer one"), None));
         assert_eq!(event(&applied("cookie", "given", "")), None);

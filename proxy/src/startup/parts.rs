@@ -125,6 +125,7 @@ impl Parts {
                 _ => candidate::load(&config),
             },
             targets,
+            rules: config.session_rules(),
             config,
         })
     }

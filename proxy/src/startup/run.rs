@@ -18,7 +18,7 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::{self, Posture};
 use super::scrape::{self, Scrape};
-use super::{candidate, clock, descriptors, news, notes, proofs, redirect, trust, usage, watch as files};
+use super::{candidate, clock, descriptors, freshness, news, notes, proofs, redirect, trust, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -177,6 +177,8 @@ impl Running {
             let _ended = core.await;
         }
         drop(self.tasks);
+        let sign_in = Arc::clone(&self.live.gate.world.load().sign_in);
+        sign_in.finish_refreshes().await;
         usage::keep_at_the_end(&self.live.gate, &self.heads);
         self.live.note(EventKind::GateStopped, &Asked::by_system("serve"), None);
         if let Err(error) = self.live.gate.registrar.close().await {
@@ -261,6 +263,8 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         spawn(admin::serve(socket, admin_state(&live, started_at, journal.clone()))),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
+        spawn(freshness::keep(Arc::clone(&live))),
+        spawn(freshness::give_back(Arc::clone(&live), freshness::given_up(&live.gate.registrar))),
         spawn(journal.clone().tend()),
         spawn(desk.run(Arc::clone(&live.gate), journal.clone())),
         spawn(clock::watch(Arc::clone(&live))),

@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn provided(sid: Option<&str>, asked_at: Timestamp) -> FromProvider {
-        FromProvider { kept: None, sid: sid.map(str::to_owned), asked_at: Some(asked_at) }
+        FromProvider { sid: sid.map(str::to_owned), asked_at: Some(asked_at), ..FromProvider::default() }
     }
 
     fn after(which: &SessionsOf) -> Ended {

@@ -9,6 +9,7 @@ use sqlx::{FromRow, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::actor::Note;
 use super::error::{StoreError, bad_row};
+use super::given_up::Sealed;
 use crate::clock::Timestamp;
 use crate::inventory::{DeviceId, SessionId, UserId};
 use crate::secret::Digest;
@@ -60,12 +61,14 @@ pub(super) struct Writing {
     tx: Transaction<'static, Sqlite>,
     note: Note,
     pub(super) now: Timestamp,
+    /// What was kept with sessions that end in this transaction.
+    pub(super) given_up: Vec<Sealed>,
 }
 
 impl Writing {
     /// Takes the write lock at once, so that what is read in here stays true until [`Writing::commit`].
     pub(super) async fn begin(pool: &SqlitePool, note: Note, now: Timestamp) -> Result<Self, StoreError> {
-        Ok(Self { tx: pool.begin_with("BEGIN IMMEDIATE").await?, note, now })
+        Ok(Self { tx: pool.begin_with("BEGIN IMMEDIATE").await?, note, now, given_up: Vec::new() })
     }
 
     /// To read and write rows with.

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::error::StoreError;
 use super::feed::{self, Applied, Change, Subject};
 use super::pieces;
+use super::refresh::REFUSED;
 use super::rows::{self, CookieRow, DeviceRow, Names, SessionRow};
 use super::sessions::BEGUN;
 use crate::contain::{self, Cause, Levers};
@@ -95,9 +96,11 @@ impl Follower {
             let mut db = self.pool.acquire().await?;
             for change in &changes {
                 let subject = Subject::read(change)?;
-                if let (Subject::Session(id), BEGUN) = (&subject, change.what.as_str()) {
+                match (&subject, change.what.as_str()) {
                     // It begins from nothing: what had this name before has ended, even if only its successor can be seen now.
-                    tell(self.inventory.drop_session(id));
+                    (Subject::Session(id), BEGUN) => tell(self.inventory.drop_session(id)),
+                    (Subject::Session(id), REFUSED) => self.inventory.refuse_session(id),
+                    _ => {}
                 }
                 let before = self.session(&subject);
                 tell(apply(&mut db, &self.inventory, &subject).await?);
@@ -148,7 +151,7 @@ async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subje
             None => inventory.drop_device(id),
         },
         Subject::Session(id) => match rows::session(db, &id.0).await? {
-            Some((session, last_used)) => inventory.put_session(session, last_used),
+            Some((session, used)) => inventory.put_session(session, used),
             None => inventory.drop_session(id),
         },
         Subject::Cookie(token) => {
@@ -220,9 +223,9 @@ async fn sessions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tell<'
     let mut gone: HashSet<SessionId> = inventory.sessions().iter().map(|live| live.session.id.clone()).collect();
     pieces::each(db, rows::SESSIONS, |piece| {
         for row in rows::read::<Vec<SessionRow<'_>>>(piece)? {
-            let (session, last_used) = row.read()?;
+            let (session, used) = row.read()?;
             gone.remove(&session.id);
-            tell(inventory.put_session(session, last_used));
+            tell(inventory.put_session(session, used));
         }
         Ok(())
     })

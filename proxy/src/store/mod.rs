@@ -12,6 +12,7 @@ mod ended;
 mod error;
 mod feed;
 mod follow;
+mod given_up;
 mod invitations;
 mod near;
 mod open;
@@ -19,6 +20,7 @@ mod people;
 mod pieces;
 #[cfg(test)]
 mod read_back;
+mod refresh;
 mod registrar;
 #[cfg(test)]
 mod replay;
@@ -34,6 +36,7 @@ pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;
 pub use feed::{Applied, Change};
 pub use follow::Observer;
+pub use given_up::GivenUp;
 pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvitation};
 pub use near::{did_you_mean, near};
 pub use people::{PersonError, canonical_email};

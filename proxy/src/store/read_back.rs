@@ -91,7 +91,7 @@ async fn a_row_that_cannot_be_read_is_named() {
             assert!(told.contains(problem), "{told}");
         }
     }
-    let session = rows::read::<SessionRow<'_>>(r#"["s1", 5, "{}"]"#).unwrap().read().unwrap_err().to_string();
+    let session = rows::read::<SessionRow<'_>>(r#"["s1", 5, null, 0, "{}"]"#).unwrap().read().unwrap_err().to_string();
     assert!(session.contains("session s1: "), "{session}");
     let cookie = rows::read::<CookieRow<'_>>(r#"["abc", "s1", "wiki.corp.example"]"#).unwrap().read().err().unwrap().to_string();
     assert!(cookie.contains("cookie of session s1: "), "{cookie}");

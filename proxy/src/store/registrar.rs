@@ -1,19 +1,21 @@
 //! The only writer of devices, sessions and suspensions.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::SqlitePool;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 use super::actor::Note;
 use super::ended::Ended;
 use super::error::StoreError;
 use super::feed::{self, Change, Writing};
 use super::follow::{Follower, Observer};
+use super::given_up::GivenUp;
 use super::open::{self, Database};
+use super::refresh::Keeping;
 use crate::clock::Clock;
 use crate::contain::Levers;
 use crate::inventory::{DeviceId, Inventory};
@@ -38,6 +40,9 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     control: Handle,
     turn: Arc<Mutex<Ended>>,
+    /// Tokens that go with the next turn.
+    keeping: std::sync::Mutex<Vec<Keeping>>,
+    pub(super) given_up: OnceLock<mpsc::Sender<GivenUp>>,
 }
 
 /// One writer's turn: its transaction, and the right to write that the next one waits for.
@@ -47,6 +52,12 @@ pub(super) struct Turn {
     since: Instant,
     /// The right to write; with it goes what was ended lately.
     pub(super) ended: OwnedMutexGuard<Ended>,
+}
+
+impl Inner {
+    pub(super) fn keeping(&self) -> std::sync::MutexGuard<'_, Vec<Keeping>> {
+        self.keeping.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 impl Registrar {
@@ -61,8 +72,21 @@ impl Registrar {
         let inventory = Arc::new(Inventory::default());
         let levers = Levers::default();
         let follower = Follower::start(db.pool.clone(), Arc::clone(&inventory), levers.clone()).await?;
-        let (control, turn) = (Handle::current(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { db, follower, inventory, levers, sealer, clock, control, turn }) })
+        let (control, turn, keeping) = (Handle::current(), Arc::default(), std::sync::Mutex::default());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                follower,
+                inventory,
+                levers,
+                sealer,
+                clock,
+                control,
+                turn,
+                keeping,
+                given_up: OnceLock::new(),
+            }),
+        })
     }
 
     /// The live state.
@@ -73,6 +97,16 @@ impl Registrar {
     /// The levers that are pulled when a change took effect.
     pub fn levers(&self) -> &Levers {
         &self.inner.levers
+    }
+
+    /// The clock that it goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Where its work is done: work that belongs to it, and that no caller's end may break off, can be spawned there.
+    pub fn control(&self) -> &Handle {
+        &self.inner.control
     }
 
     /// From now on `observer` is told of every change as soon as it is in effect, before the call that made it returns. To be called
@@ -130,9 +164,11 @@ impl Registrar {
     }
 
     /// Makes the transaction durable and brings it into effect.
-    pub(super) async fn commit(&self, turn: Turn) -> Result<(), StoreError> {
+    pub(super) async fn commit(&self, mut turn: Turn) -> Result<(), StoreError> {
         let since = turn.since;
+        let given_up = std::mem::take(&mut turn.writing.given_up);
         turn.writing.commit().await?;
+        self.give_up(given_up);
         match self.inner.follower.catch_up(since).await {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 use super::actor::{Actor, Note};
 use super::error::{StoreError, bad_row};
 use super::feed::{Subject, Writing};
+use super::given_up::Sealed;
 use super::near::{did_you_mean, near};
 use super::people;
 use super::registrar::Registrar;
@@ -47,10 +48,19 @@ pub struct Meant {
 pub struct FromProvider {
     /// Its tokens; kept sealed.
     pub kept: Option<Secret<Vec<u8>>>,
+    /// One of them is a refresh token.
+    pub refreshable: bool,
     /// Its name for the sign-in (`sid`), by which it can end it.
     pub sid: Option<String>,
     /// When the browser was sent there, by our clock. Sessions that were ended since then are ended for this one too.
     pub asked_at: Option<Timestamp>,
+}
+
+/// What becomes of the tokens of a session that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tokens {
+    GivenBack,
+    Left,
 }
 
 /// A session that cannot be begun, used or ended.
@@ -122,7 +132,7 @@ impl Registrar {
             }
             pin_owner(w, device, &session).await?;
             end_oldest(w, &session).await?;
-            insert(w, &session, kept, provided.sid).await?;
+            insert(w, &session, kept, &provided).await?;
             people::remember(w, &session).await?;
             let id = session.id.clone();
             me.commit(turn).await?;
@@ -168,6 +178,19 @@ impl Registrar {
     /// # Errors
     /// [`SessionError::Unknown`].
     pub async fn end_sessions(&self, which: &SessionsOf, by: &Actor, why: &str) -> Result<Vec<SessionId>, SessionError> {
+        self.end_those(which, by, why, Tokens::GivenBack).await
+    }
+
+    /// Ends a session in whose place its person has another. Its tokens are left alone: at some providers, to give them back ends the sign-in
+    /// there, which the new ones came from.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`].
+    pub async fn replace_session(&self, session: &SessionId, by: &Actor, why: &str) -> Result<(), SessionError> {
+        self.end_those(&SessionsOf::One(session.clone()), by, why, Tokens::Left).await.map(drop)
+    }
+
+    async fn end_those(&self, which: &SessionsOf, by: &Actor, why: &str, tokens: Tokens) -> Result<Vec<SessionId>, SessionError> {
         let (me, which, note) = (self.clone(), which.clone(), Note::new(by, why));
         self.run(async move {
             let mut turn = me.begin(note).await?;
@@ -184,7 +207,7 @@ impl Registrar {
                 SessionsOf::Device(device) => on_device(w.db(), device).await?,
                 SessionsOf::AtProvider(meant) => at_provider(w.db(), meant).await?,
             };
-            end(w, &ids, "ended").await?;
+            end(w, &ids, "ended", tokens).await?;
             me.commit(turn).await?;
             Ok(ids)
         })
@@ -216,23 +239,29 @@ impl Registrar {
 /// Ends all sessions of a person, in this transaction.
 pub(super) async fn end_those_of(w: &mut Writing, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
     let ids = of_user(w.db(), user).await?;
-    end(w, &ids, "ended").await?;
+    end(w, &ids, "ended", Tokens::GivenBack).await?;
     Ok(ids)
 }
 
 /// Ends all sessions on a device, in this transaction.
 pub(super) async fn end_those_on(w: &mut Writing, device: &DeviceId) -> Result<Vec<SessionId>, StoreError> {
     let ids = on_device(w.db(), device).await?;
-    end(w, &ids, "ended").await?;
+    end(w, &ids, "ended", Tokens::GivenBack).await?;
     Ok(ids)
 }
 
 /// Ends these, in this transaction. Their cookies go with them.
-pub(super) async fn end(w: &mut Writing, ids: &[SessionId], what: &'static str) -> Result<(), StoreError> {
+pub(super) async fn end(w: &mut Writing, ids: &[SessionId], what: &'static str, tokens: Tokens) -> Result<(), StoreError> {
     for id in ids {
-        let gone = sqlx::query("DELETE FROM sessions WHERE id = ?").bind(&*id.0).execute(w.db()).await?;
-        if gone.rows_affected() > 0 {
-            w.changed(&Subject::Session(id.clone()), what).await?;
+        let gone: Option<(String, Option<Vec<u8>>)> =
+            sqlx::query_as("DELETE FROM sessions WHERE id = ? RETURNING provider, CASE WHEN refreshable THEN kept END")
+                .bind(&*id.0)
+                .fetch_optional(w.db())
+                .await?;
+        let Some((provider, kept)) = gone else { continue };
+        w.changed(&Subject::Session(id.clone()), what).await?;
+        if let (Some(kept), Tokens::GivenBack) = (kept, tokens) {
+            w.given_up.push(Sealed { session: id.clone(), provider, kept });
         }
     }
     Ok(())
@@ -269,13 +298,13 @@ async fn end_oldest(w: &mut Writing, session: &Session) -> Result<(), StoreError
     .bind(MOST_SESSIONS - 1)
     .fetch_all(w.db())
     .await?;
-    end(w, &named(ids), "ended for a newer one").await
+    end(w, &named(ids), "ended for a newer one", Tokens::Left).await
 }
 
-async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>, sid: Option<String>) -> Result<(), StoreError> {
+async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>, provided: &FromProvider) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, facts, kept, sid) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, confirmed_at, refreshable, facts, kept, sid) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&*session.id.0)
     .bind(&*session.user.provider)
@@ -283,9 +312,11 @@ async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>, sid: 
     .bind(session.device.as_str())
     .bind(session.expires_at.0)
     .bind(session.created_at.0)
+    .bind(session.created_at.0)
+    .bind(provided.refreshable && kept.is_some())
     .bind(session.facts_json())
     .bind(kept)
-    .bind(sid)
+    .bind(provided.sid.as_deref())
     .execute(w.db())
     .await?;
     w.changed(&Subject::Session(session.id.clone()), BEGUN).await
@@ -343,7 +374,7 @@ fn named(ids: Vec<String>) -> Vec<SessionId> {
     ids.into_iter().map(|id| SessionId(id.into())).collect()
 }
 
-fn purpose(session: &SessionId) -> String {
+pub(super) fn purpose(session: &SessionId) -> String {
     format!("session {session}")
 }
 

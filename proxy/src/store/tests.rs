@@ -222,7 +222,7 @@ async fn codes_are_not_in_the_database() {
     let registrar = bench.open().await;
     let issued = registrar.invite(invite(), HOUR, &ADMIN, "").await.unwrap();
     device_in_use(&registrar, "lap-1").await;
-    let provided = FromProvider { kept: Some(Secret::new(b"refresh-token-of-ana".to_vec())), sid: None, asked_at: None };
+    let provided = FromProvider { kept: Some(Secret::new(b"refresh-token-of-ana".to_vec())), ..FromProvider::default() };
     registrar.start_session(samples::session("s1", "ana", "lap-1", START), provided, "").await.unwrap();
     let token = registrar.issue_app_cookie(&SessionId("s1".into()), &host("wiki.corp.example")).await.unwrap();
     let code = issued.code.expose();

@@ -6,7 +6,7 @@ use super::actor::{Actor, Note};
 use super::error::StoreError;
 use super::feed;
 use super::registrar::Registrar;
-use super::sessions;
+use super::sessions::{self, Tokens};
 use crate::inventory::SessionId;
 
 impl Registrar {
@@ -25,13 +25,14 @@ impl Registrar {
         }
     }
 
-    /// Writes down when sessions were last used. This is usage and not a fact that changes: it has no place in the change feed.
+    /// Writes down when sessions were last used, and when their providers last said what stands in them. This is usage and not a fact
+    /// that changes: it has no place in the change feed.
     ///
     /// # Errors
     /// [`StoreError`]; what was not written is written next time.
     pub async fn save_use(&self) -> Result<(), StoreError> {
         let used: Vec<_> =
-            self.inventory().sessions().into_iter().filter_map(|live| live.unsaved_use().map(|at| (live, at))).collect();
+            self.inventory().sessions().into_iter().filter_map(|live| live.unsaved_use().map(|used| (live, used))).collect();
         if used.is_empty() {
             return Ok(());
         }
@@ -39,16 +40,18 @@ impl Registrar {
         self.run(async move {
             for batch in used.chunks(BATCH) {
                 let mut turn = me.begin(upkeep()).await?;
-                for (live, at) in batch {
-                    sqlx::query("UPDATE sessions SET last_used = ? WHERE id = ? AND last_used < ?")
-                        .bind(at.0)
-                        .bind(&*live.session.id.0)
-                        .bind(at.0)
-                        .execute(turn.writing.db())
-                        .await?;
+                for (live, used) in batch {
+                    sqlx::query(
+                        "UPDATE sessions SET last_used = max(last_used, ?), confirmed_at = max(ifnull(confirmed_at, 0), ?) WHERE id = ?",
+                    )
+                    .bind(used.last_used.0)
+                    .bind(used.confirmed_at.0)
+                    .bind(&*live.session.id.0)
+                    .execute(turn.writing.db())
+                    .await?;
                 }
                 me.commit(turn).await?;
-                batch.iter().for_each(|(live, at)| live.use_was_saved(*at));
+                batch.iter().for_each(|(live, used)| live.use_was_saved(*used));
             }
             Ok(())
         })
@@ -68,7 +71,7 @@ impl Registrar {
             let over: Vec<SessionId> = over.map(|live| live.session.id.clone()).collect();
             for batch in over.chunks(BATCH) {
                 let mut turn = me.begin(upkeep()).await?;
-                sessions::end(&mut turn.writing, batch, "expired").await?;
+                sessions::end(&mut turn.writing, batch, "expired", Tokens::GivenBack).await?;
                 me.commit(turn).await?;
             }
             let mut turn = me.begin(upkeep()).await?;

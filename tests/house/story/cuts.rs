@@ -29,7 +29,7 @@ struct Two {
 }
 
 /// An answer that comes until somebody ends it.
-struct Flow(Incoming);
+pub(super) struct Flow(pub(super) Incoming);
 
 impl Two {
     async fn at(house: House) -> Self {
@@ -77,13 +77,13 @@ impl Two {
 
 impl Flow {
     /// Something more comes.
-    async fn runs(&mut self) {
+    pub(super) async fn runs(&mut self) {
         let frame = tokio::time::timeout(Duration::from_secs(10), self.0.frame()).await.expect("more in time");
         frame.expect("it goes on").expect("it is not broken");
     }
 
     /// It breaks, soon: a client must not take it for whole.
-    async fn breaks(&mut self) -> hyper::Error {
+    pub(super) async fn breaks(&mut self) -> hyper::Error {
         let broken = async {
             loop {
                 match self.0.frame().await {

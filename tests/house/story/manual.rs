@@ -188,6 +188,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "devices.md",
         "monitoring.md",
         "operations.md",
+        "people.md",
         "performance.md",
         "policies.md",
     ];

@@ -65,7 +65,6 @@ async fn first_ones(state: &Path) -> Session {
         mfa: true,
         created_at: now,
         expires_at: now.plus(Duration::from_secs(12 * 3600)),
-        facts_at: now,
     };
     registrar.start_session(session.clone(), FromProvider::default(), "").await.unwrap();
     registrar.close().await.unwrap();

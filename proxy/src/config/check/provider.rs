@@ -122,6 +122,7 @@ fn client(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker)
         if let Some(scopes) = &raw.scopes {
             checker.wrong(&scopes.at, format!("this has no effect {why}"), "take it out");
         }
+        checker.useless(raw.offline_access.as_ref(), why);
         return None;
     };
     if let Some(file) = &raw.jwks_file {
@@ -145,7 +146,8 @@ fn client(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker)
     let default = || vec!["profile".to_owned(), "email".to_owned()];
     let mut scopes = raw.scopes.as_ref().map_or_else(default, |scopes| checker.texts(Some(scopes)));
     scopes.retain(|scope| scope != "openid");
-    Some(OidcClient { id: checker.text(Some(id))?, secret, readers: shared.readers(), scopes })
+    let offline_access = raw.offline_access.as_ref().is_none_or(|flag| flag.value);
+    Some(OidcClient { id: checker.text(Some(id))?, secret, readers: shared.readers(), scopes, offline_access })
 }
 
 fn keys(raw: &raw::IdentityProvider, checker: &mut Checker) -> KeySource {

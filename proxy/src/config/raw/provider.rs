@@ -13,6 +13,7 @@ sections! {
         client_secret_file: Text,
         shared_secret_file: Flag,
         scopes: List<Text>,
+        offline_access: Flag,
         groups_claim: Text,
         known_groups: List<Text>,
         claims: List<Text>,

@@ -126,6 +126,8 @@ fn who_vouches_is_as_written() {
     let client = corp.client.as_ref().unwrap();
     assert_eq!(client.secret.as_ref().map(|secret| secret.expose().as_str()), Some("tell nobody"));
     assert_eq!((&client.scopes[..], client.readers), (&["profile", "email", "groups"].map(str::to_owned)[..], Readers::Others));
+    assert!(!client.offline_access);
+    assert_eq!(config.session_rules().fresh_for, 5 * MINUTE);
     assert_eq!(config.known_groups(), Some(["hr", "staff"].map(str::to_owned).into()));
     assert_eq!(corp.ca.len(), 1);
     assert!(matches!(corp.keys, KeySource::Discovery));
@@ -233,7 +235,8 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(app.protocol, UpstreamProtocol::Http1);
     assert!(app.assertion && !app.pass_authorization && app.health.is_none() && app.device_authorities.is_none());
     let provider = &config.identity_providers[0];
-    assert_eq!(provider.client.as_ref().unwrap().scopes, ["profile", "email"]);
+    let client = provider.client.as_ref().unwrap();
+    assert!(client.scopes == ["profile", "email"] && client.offline_access);
     assert_eq!((provider.refresh, provider.keys_refresh, provider.keys_max_age), (15 * MINUTE, 10 * MINUTE, 1440 * MINUTE));
     assert!(matches!(
         config.device_authorities[0].kind,

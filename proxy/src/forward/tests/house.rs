@@ -190,8 +190,13 @@ fn share(
 pub(super) fn permit_of_ana() -> Permit {
     let at = Timestamp::from_secs(1_790_000_000);
     let session = samples::session("s-1", "ana", "lap-7", at);
-    let user =
-        KnownUser { facts: Digest::of(format!("{session:?}").as_bytes()), session: Arc::new(session), binding: Binding::Session };
+    let user = KnownUser {
+        facts: Digest::of(format!("{session:?}").as_bytes()),
+        session: Arc::new(session),
+        binding: Binding::Session,
+        facts_until: Timestamp(i64::MAX),
+        due: false,
+    };
     let device = KnownDevice {
         device: Arc::new(samples::device("lap-7", DeviceStatus::Active)),
         certificate: Digest::of(b"certificate"),

@@ -99,7 +99,13 @@ impl Verified {
         if inventory.is_suspended(&self.session.user) {
             return Err(UserRefusal::Suspended);
         }
-        Ok(KnownUser { session: Arc::clone(&self.session), binding, facts: self.facts })
+        Ok(KnownUser {
+            session: Arc::clone(&self.session),
+            binding,
+            facts: self.facts,
+            facts_until: Timestamp(i64::MAX),
+            due: false,
+        })
     }
 }
 
@@ -173,7 +179,6 @@ fn session(
         mfa: person.mfa,
         created_at: issued_at,
         expires_at: validity.expires_at,
-        facts_at: issued_at,
     }
 }
 

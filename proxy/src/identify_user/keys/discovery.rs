@@ -19,6 +19,10 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Uri>,
     /// Where browsers are sent to sign out (OpenID Connect RP-Initiated Logout 1.0).
     pub end_session_endpoint: Option<Uri>,
+    /// Where tokens are given back (RFC 7009).
+    pub revocation_endpoint: Option<Uri>,
+    /// It has the scope `offline_access`.
+    pub offline_access: bool,
     /// How the gate shows its client secret; `None` if it knows none of the provider's ways.
     pub secret_in: Option<SecretIn>,
     /// PKCE with S256 is offered, or nothing is said about PKCE.
@@ -68,6 +72,8 @@ struct Document {
     token_endpoint: Option<String>,
     userinfo_endpoint: Option<String>,
     end_session_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    scopes_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
@@ -113,6 +119,9 @@ impl Metadata {
             token_endpoint: called_too(document.token_endpoint, "token_endpoint")?,
             userinfo_endpoint: called_too(document.userinfo_endpoint, "userinfo_endpoint")?,
             end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
+            // Tokens are given back where that can be done: one at a place that nobody named is no reason to do without the provider.
+            revocation_endpoint: document.revocation_endpoint.and_then(|uri| called(&uri, "revocation_endpoint").ok()),
+            offline_access: document.scopes_supported.is_some_and(|known| known.iter().any(|scope| scope == "offline_access")),
             secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
             pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),
             issuer_on_callback: document.authorization_response_iss_parameter_supported == Some(true),
@@ -225,6 +234,21 @@ mod tests {
         };
         assert_eq!(local("https://localhost:1"), Err(MetadataError::NotHttps("jwks_uri")));
         assert!(local("http://localhost:1").is_ok());
+    }
+
+    #[test]
+    fn tokens_are_given_back_to_the_issuer_and_to_hosts_that_are_named_only() {
+        for (uri, called) in
+            [("https://idp.example/revoke", true), ("https://keys.example/", true), ("https://evil.example/", false)]
+        {
+            let mut document = document();
+            document["revocation_endpoint"] = uri.into();
+            assert_eq!(parse(&document).unwrap().revocation_endpoint.is_some(), called, "{uri}");
+        }
+        assert!(!parse(&document()).unwrap().offline_access);
+        let mut with = document();
+        with["scopes_supported"] = json!(["openid", "offline_access"]);
+        assert!(parse(&with).unwrap().offline_access);
     }
 
     #[test]

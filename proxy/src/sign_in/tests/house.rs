@@ -32,7 +32,7 @@ pub(super) const WIKI: &str = "wiki.example";
 pub(super) struct House {
     pub(super) liar: Arc<Liar>,
     pub(super) issuer: String,
-    pub(super) sign_in: SignIn,
+    pub(super) sign_in: Arc<SignIn>,
     pub(super) registrar: Registrar,
     pub(super) registry: prometheus::Registry,
     pub(super) clock: Clock,
@@ -73,7 +73,7 @@ impl House {
         let keys = KeyMetrics::register(&registry).unwrap();
         let providers = Providers::start(&config.identity_providers, Handle::current(), clock.clone(), keys).unwrap();
         let metrics = SignInMetrics::register(&registry).unwrap();
-        let sign_in = SignIn::new(Arc::new(config), Arc::new(providers), registrar.clone(), metrics);
+        let sign_in = Arc::new(SignIn::new(Arc::new(config), Arc::new(providers), registrar.clone(), metrics));
         let house = Self { liar, issuer, sign_in, registrar, registry, clock, _folder: folder };
         for name in ["lap-1", "lap-2"] {
             house.enter(name).await;

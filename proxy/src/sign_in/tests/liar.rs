@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -31,6 +32,16 @@ pub(super) struct Lies {
     /// Sent instead of the ID token.
     pub(super) id_token: Option<String>,
     pub(super) token_status: Option<StatusCode>,
+    /// It gives refresh tokens, each good once.
+    pub(super) gives_refresh_tokens: bool,
+    /// Its answer to a refresh, instead of the true one.
+    pub(super) refresh_answer: Option<(u16, String)>,
+    /// What else is in its answer to a refresh.
+    pub(super) refresh_members: Value,
+    /// How much later it is by its clock.
+    pub(super) later: Duration,
+    /// The refresh tokens that it was shown.
+    pub(super) saw_refresh_tokens: Vec<String>,
     /// The `Authorization` header of the last token request.
     pub(super) saw_authorization: Option<String>,
     /// The form of the last token request.
@@ -95,6 +106,9 @@ impl Liar {
     fn token(&self, request: &Request<Bytes>, issuer: &str) -> Response<String> {
         let form: HashMap<String, String> = form_urlencoded::parse(request.body()).into_owned().collect();
         let authorization = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        if form["grant_type"] == "refresh_token" {
+            return self.refresh(&form, authorization.as_deref(), issuer);
+        }
         let asked = self.codes.lock().unwrap().remove(&form["code"]);
         let mut lies = self.lies();
         lies.saw_authorization = authorization;
@@ -108,17 +122,42 @@ impl Liar {
             *refused.status_mut() = StatusCode::BAD_REQUEST;
             return refused;
         };
-        let now = self.now.as_secs();
+        let id_token = self.id_token(&lies, &json!({ "nonce": asked.nonce }), issuer);
+        let refresh_token = if lies.gives_refresh_tokens { json!("refresh-0") } else { Value::Null };
+        json_answer(&merged(tokens(&id_token), &json!({ "refresh_token": refresh_token })))
+    }
+
+    /// Each refresh token is good once, and the next one comes with the answer.
+    fn refresh(&self, form: &HashMap<String, String>, authorization: Option<&str>, issuer: &str) -> Response<String> {
+        assert!(authorization.is_some_and(|value| value.starts_with("Basic ")) && !form.contains_key("client_secret"));
+        let mut lies = self.lies();
+        let shown = form["refresh_token"].clone();
+        lies.saw_refresh_tokens.push(shown.clone());
+        let number = lies.saw_refresh_tokens.len();
+        if let Some((status, body)) = &lies.refresh_answer {
+            return Response::builder().status(*status).body(body.clone()).unwrap();
+        }
+        assert_eq!(shown, format!("refresh-{}", number - 1), "shown twice, or lost: {:?}", lies.saw_refresh_tokens);
+        let id_token = self.id_token(&lies, &Value::Null, issuer);
+        let answer = merged(tokens(&id_token), &json!({ "refresh_token": format!("refresh-{number}") }));
+        json_answer(&merged(answer, &lies.refresh_members))
+    }
+
+    fn id_token(&self, lies: &Lies, more: &Value, issuer: &str) -> String {
+        let now = self.now.plus(lies.later).as_secs();
         let claims = json!({
-            "iss": issuer, "aud": "sekisho", "sub": "ana", "nonce": asked.nonce, "iat": now, "exp": now + 300,
+            "iss": issuer, "aud": "sekisho", "sub": "ana", "iat": now, "exp": now + 300,
             "auth_time": now - 5, "groups": ["staff", "hr"], "email": "ana@corp.example", "email_verified": true, "name": "Ana",
             "department": "people",
         });
         let header = merged(self.signer.header(), &lies.header).to_string();
-        let id_token = self.signer.sign_text(&header, &merged(claims, &lies.claims).to_string());
-        let id_token = lies.id_token.clone().unwrap_or(id_token);
-        json_answer(&json!({"access_token": "access", "token_type": "Bearer", "expires_in": 300, "id_token": id_token}))
+        let id_token = self.signer.sign_text(&header, &merged(merged(claims, more), &lies.claims).to_string());
+        lies.id_token.clone().unwrap_or(id_token)
     }
+}
+
+fn tokens(id_token: &str) -> Value {
+    json!({ "access_token": "access", "token_type": "Bearer", "expires_in": 300, "id_token": id_token })
 }
 
 fn merged(mut object: Value, changes: &Value) -> Value {

@@ -342,7 +342,7 @@ async fn what_is_under_way_survives_a_reload() {
     let mut browser = house.browser("lap-1");
     let provider = house.to_provider(&mut browser, "/page").await;
     let providers = house.sign_in.providers.reload(&house.sign_in.config.identity_providers).unwrap();
-    house.sign_in = house.sign_in.reload(Arc::clone(&house.sign_in.config), Arc::new(providers));
+    house.sign_in = house.sign_in.reload(Arc::clone(&house.sign_in.config), Arc::new(providers)).into();
     let reply = browser.get(&house, GATE, Endpoint::Callback, &house.liar.sign_in(&provider)).await.unwrap();
     assert!(browser.follow(&house, &reply).await.is_ok());
 }

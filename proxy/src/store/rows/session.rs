@@ -5,7 +5,7 @@ use sqlx::{Executor, Sqlite};
 
 use super::text::{Text, one, read, some};
 use crate::clock::Timestamp;
-use crate::inventory::Session;
+use crate::inventory::{Session, SessionUse};
 use crate::store::error::{StoreError, bad_row};
 
 /// A row of `sessions`.
@@ -14,13 +14,20 @@ pub(in crate::store) struct SessionRow<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     last_used: i64,
+    confirmed_at: Option<i64>,
+    refreshable: i64,
     facts: Text<'a>,
 }
 
 impl SessionRow<'_> {
-    pub(in crate::store) fn read(self) -> Result<(Session, Timestamp), StoreError> {
-        let session = serde_json::from_str(&self.facts).map_err(|problem| bad_row("session", &self.id, &problem))?;
-        Ok((session, Timestamp(self.last_used)))
+    pub(in crate::store) fn read(self) -> Result<(Session, SessionUse), StoreError> {
+        let session: Session = serde_json::from_str(&self.facts).map_err(|problem| bad_row("session", &self.id, &problem))?;
+        let used = SessionUse {
+            last_used: Timestamp(self.last_used),
+            confirmed_at: self.confirmed_at.map_or(session.created_at, Timestamp),
+            refreshable: self.refreshable != 0,
+        };
+        Ok((session, used))
     }
 }
 
@@ -28,7 +35,7 @@ impl SessionRow<'_> {
 pub(in crate::store) async fn session(
     db: impl Executor<'_, Database = Sqlite>,
     id: &str,
-) -> Result<Option<(Session, Timestamp)>, StoreError> {
+) -> Result<Option<(Session, SessionUse)>, StoreError> {
     let row: Option<String> = sqlx::query_scalar(SESSION).bind(id).fetch_optional(db).await?;
     row.map(|row| read::<SessionRow<'_>>(&row)?.read()).transpose()
 }
@@ -36,7 +43,7 @@ pub(in crate::store) async fn session(
 /// What [`SessionRow`] reads.
 macro_rules! session {
     () => {
-        "id, last_used, facts"
+        "id, last_used, confirmed_at, refreshable, facts"
     };
 }
 

@@ -56,6 +56,8 @@ fn sort(kind: EventKind) -> Sort {
         Kind::SignedIn => (AUTHENTICATION, 1, "Logon", SUCCESS, INFORMATIONAL),
         Kind::SignInFailed => (AUTHENTICATION, 1, "Logon", FAILURE, LOW),
         Kind::SignedOut | Kind::SessionEnded => (AUTHENTICATION, 2, "Logoff", SUCCESS, INFORMATIONAL),
+        Kind::FactsRefused => (AUTHENTICATION, 2, "Logoff", SUCCESS, MEDIUM),
+        Kind::FactsChanged => (ACCOUNT, OTHER, "", SUCCESS, INFORMATIONAL),
         Kind::DeviceInvited | Kind::DeviceAdded => (ENTITY, 1, "Create", SUCCESS, INFORMATIONAL),
         Kind::DeviceEnrolled => (ENTITY, 6, "Enroll", SUCCESS, INFORMATIONAL),
         Kind::DeviceApproved => (ENTITY, 10, "Activate", SUCCESS, INFORMATIONAL),
@@ -71,8 +73,8 @@ fn sort(kind: EventKind) -> Sort {
         Kind::GateStopped => (LIFECYCLE, 4, "Stop", SUCCESS, INFORMATIONAL),
         Kind::PoliciesLoaded | Kind::ConfigurationLoaded => (LIFECYCLE, 8, "Update", SUCCESS, INFORMATIONAL),
         Kind::ReloadRefused => (LIFECYCLE, 8, "Update", FAILURE, LOW),
-        Kind::ClockUnsure => (ERROR, 1, "General Error", FAILURE, MEDIUM),
-        Kind::ClockSure => (LIFECYCLE, 6, "Enable", SUCCESS, INFORMATIONAL),
+        Kind::ClockUnsure | Kind::ProviderLost => (ERROR, 1, "General Error", FAILURE, MEDIUM),
+        Kind::ClockSure | Kind::ProviderBack => (LIFECYCLE, 6, "Enable", SUCCESS, INFORMATIONAL),
     }
 }
 

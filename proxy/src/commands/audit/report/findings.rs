@@ -270,6 +270,8 @@ impl EventClass {
             | Kind::DeviceReleased
             | Kind::DeviceRetired
             | Kind::SessionEnded
+            | Kind::FactsChanged
+            | Kind::FactsRefused
             | Kind::UserSuspended
             | Kind::UserResumed => Self::Lever,
             Kind::CredentialReplayed | Kind::TwoNetworks | Kind::DenialBurst => Self::Signal,
@@ -279,6 +281,8 @@ impl EventClass {
             | Kind::PoliciesLoaded
             | Kind::ConfigurationLoaded
             | Kind::ReloadRefused
+            | Kind::ProviderLost
+            | Kind::ProviderBack
             | Kind::ClockUnsure
             | Kind::ClockSure => Self::Gate,
         }

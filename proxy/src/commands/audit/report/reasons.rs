@@ -9,6 +9,9 @@ pub(super) fn refusal(reason: &str) -> String {
         "session_ended" => "the session had been ended",
         "session_expired" => "the session was over",
         "session_idle" => "the session had not been used for long",
+        "facts_refused" => "the sign-in service did not vouch for the session any more",
+        "facts_expired" => "what was known of the person was too old, and had to be confirmed by the sign-in service",
+        "facts_stale" => "what was known of the person was too old, and the sign-in service was out of reach",
         "credential_replayed" => "a session or token of another device was shown: a sign of theft",
         "user_suspended" => "access had been taken away from this person",
         "malformed_authorization" | "token_malformed" | "token_kind" | "token_claims" | "token_groups" | "token_confirmation" => {
@@ -104,6 +107,7 @@ pub(super) fn cause(cause: &str) -> String {
         "session_changed" => "what is known of the person changed",
         "session_expired" => "the session was over",
         "session_idle" => "the session had not been used for long",
+        "facts_stale" => "what was known of the person was too old",
         "token" => "the token ended",
         "user_suspended" => "access was taken away from the person",
         "policies" => "new policies do not allow it",

@@ -226,7 +226,7 @@ fn gives_back(event: &Happened) -> bool {
 }
 
 fn takes_away(event: &Happened) -> bool {
-    matches!(event.event.as_str(), "device_quarantined" | "device_retired" | "user_suspended" | "session_ended")
+    matches!(event.event.as_str(), "device_quarantined" | "device_retired" | "user_suspended" | "session_ended" | "facts_refused")
 }
 
 /// An event as the middle of a sentence.
@@ -245,6 +245,8 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "device_owned" if event.user.is_none() => format!("the device {device} became that of its owner, who signed in"),
         "device_owned" => format!("the device {device} became {user}’s"),
         "session_ended" => format!("{session} of {user} was ended"),
+        "facts_changed" => format!("the sign-in service told other things of {user}"),
+        "facts_refused" => format!("{session} of {user} ended, as the sign-in service did not vouch for it any more"),
         "user_suspended" => format!("access was taken away from {user}"),
         "user_resumed" => format!("access was given back to {user}"),
         "signed_in" => format!("{user} signed in"),
@@ -256,6 +258,8 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "policies_loaded" => "new policies went live".to_owned(),
         "configuration_loaded" => "a new configuration went live".to_owned(),
         "reload_refused" => "what was to be loaded was refused".to_owned(),
+        "provider_lost" => "the sign-in service did not answer any more".to_owned(),
+        "provider_back" => "the sign-in service answered again".to_owned(),
         "clock_unsure" => "the clock jumped, and what rests on time was refused".to_owned(),
         "clock_sure" => "the clock could be believed again".to_owned(),
         "gate_started" => "the gate was started".to_owned(),
