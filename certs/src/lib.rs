@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod danger;
+pub mod dates;
 pub mod files;
 pub mod fingerprint;
 pub mod key;

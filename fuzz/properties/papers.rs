@@ -62,6 +62,7 @@ pub(crate) fn certificate(bytes: &[u8]) {
     for id in [IdSource::SanUri, IdSource::SanDns, IdSource::SubjectCn, IdSource::Serial] {
         let trust = DeviceTrust::new("mdm", std::slice::from_ref(&ours), &[], id).expect("our own root");
         assert!(trust.verify(&[der.clone(), ours.clone()], NOW).is_err());
+        assert!(trust.verify_for_renewal(&[der.clone(), ours.clone()], NOW, Duration::MAX).is_err());
         assert!(trust.verify(&[ours.clone(), der.clone()], NOW).is_err());
     }
     // As a root, it may be one; what we signed is not its.

@@ -38,6 +38,11 @@ impl Crls {
         self.lists.iter().collect()
     }
 
+    /// Whether one of them is stale, whatever it speaks for.
+    pub(super) fn any_stale(&self, now: UnixTime) -> bool {
+        self.next_updates.iter().any(|&at| at < now)
+    }
+
     /// The next moment at which one of them goes stale, if any does after `now`.
     pub(super) fn next_stale(&self, now: UnixTime) -> Option<UnixTime> {
         self.next_updates.iter().filter(|&&at| at > now).min().copied()

@@ -12,6 +12,7 @@ mod root;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::DistinguishedName;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
@@ -133,16 +134,51 @@ impl DeviceTrust {
     /// # Errors
     /// [`CertificateRefusal`].
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<VerifiedDevice, CertificateRefusal> {
+        self.judge(chain, now, now)
+    }
+
+    /// As [`Self::verify`], and a certificate that ended at most `grace` ago is taken too. Nothing but the renewal of that certificate
+    /// may be allowed because of it; the verdict is not to be remembered.
+    ///
+    /// Only the certificate itself may have ended: revocation lists and the authorities above it have to be good now.
+    ///
+    /// # Errors
+    /// [`CertificateRefusal`].
+    pub fn verify_for_renewal(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+        grace: Duration,
+    ) -> Result<VerifiedDevice, CertificateRefusal> {
+        match self.verify(chain, now) {
+            Err(CertificateRefusal::Expired { not_after })
+                if now.as_secs().saturating_sub(not_after.as_secs()) <= grace.as_secs() =>
+            {
+                self.judge(chain, not_after, now)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The leaf's dates count as of `at`, everything else as of `now`.
+    fn judge(&self, chain: &[CertificateDer<'_>], at: UnixTime, now: UnixTime) -> Result<VerifiedDevice, CertificateRefusal> {
         let (leaf, above) = chain.split_first().ok_or(CertificateRefusal::Malformed)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
         let parsed = parse(leaf).map_err(|_unreadable| CertificateRefusal::Malformed)?;
         let validity = Validity::of(&parsed);
-        let path = match self.path(&end_entity, above, now) {
+        let path = match self.path(&end_entity, above, at) {
             Ok(path) => path,
             Err(refusal) => return Err(self.explain(refusal, &end_entity, above, validity)),
         };
         leaf::is_for_clients(&parsed)?;
         let chain_end = self.chain_end(&path, now)?;
+        // webpki has looked at these as of `at`, which may lie before their end.
+        if chain_end < now {
+            return Err(CertificateRefusal::AuthorityNotValid);
+        }
+        if at < now && self.crls.any_stale(now) {
+            return Err(CertificateRefusal::CrlExpired);
+        }
         let stale = self.crls.next_stale(now).unwrap_or(chain_end);
         Ok(VerifiedDevice {
             authority: Arc::clone(&self.name),

@@ -2,6 +2,7 @@
 
 mod identities;
 mod pki;
+mod renewal;
 mod revocation;
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
