@@ -144,6 +144,7 @@ mod tests {
         ("record.md", include_str!("../../../docs/record.md")),
         ("sign-in.md", include_str!("../../../docs/sign-in.md")),
         ("systemd", include_str!("../../../examples/systemd/sekisho.service")),
+        ("systemd of a user", include_str!("../../../examples/systemd/sekisho-renew.service")),
         ("Containerfile", include_str!("../../../examples/Containerfile")),
     ];
 

@@ -291,6 +291,10 @@ pub enum DeviceAuthorityKind {
         certificate_lifetime: Duration,
         /// Who lets a new device in.
         approval: Approval,
+        /// For how long after its end a certificate may be renewed. Default 30 d.
+        renewal_grace: Duration,
+        /// For how long a renewed key is good beside the new one. Default 7 d.
+        renewal_overlap: Duration,
     },
     /// A CA that exists already.
     External {

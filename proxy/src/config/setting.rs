@@ -194,7 +194,7 @@ fn example(key: &str) -> Option<&'static str> {
         "head" | "target" => Some("64KiB"),
         "body" | "max_body" | "rotate_size" | "keep_size" => Some("64MiB"),
         "body_rate" => Some("1kB"),
-        "certificate_lifetime" | "keep_for" | "max_token_lifetime" => Some("90d"),
+        "certificate_lifetime" | "renewal_grace" | "renewal_overlap" | "keep_for" | "max_token_lifetime" => Some("90d"),
         "keys_max_age" | "session_lifetime" | "max_fact_age" | "body_timeout" => Some("12h"),
         "refresh" | "keys_refresh" | "rotate_after" => Some("15m"),
         "checkpoint_every" | "connect" | "first_byte" | "idle" | "interval" | "sync_interval" | "timeout" => Some("10s"),

@@ -10,25 +10,27 @@ use sekisho_certs::authority::{Authority, IssueError, Issued};
 use sekisho_certs::fingerprint;
 
 use super::metrics::{EnrolMetrics, EnrolOutcome};
+use super::pace::Pace;
 use super::refusal::EnrolRefusal;
 use super::wire::{EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Approval;
 use crate::contain::{Rate, Throttle, Turns};
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyProtection, LiveDevice};
+use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice};
 use crate::secret::Digest;
-use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar};
+use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar, ShownAgain};
 
 /// Lets invited devices in. Outlives reloads; call it on the control runtime.
 #[derive(Debug)]
 pub struct Enrolment {
-    registrar: Registrar,
+    pub(super) registrar: Registrar,
     authority: Arc<Authority>,
-    settings: ArcSwap<EnrolSettings>,
-    clock: Clock,
+    pub(super) settings: ArcSwap<EnrolSettings>,
+    pub(super) clock: Clock,
     throttle: Throttle,
     turns: Turns,
-    metrics: EnrolMetrics,
+    pub(super) pace: Pace,
+    pub(super) metrics: EnrolMetrics,
 }
 
 /// What the configuration says of the built-in authority.
@@ -40,6 +42,10 @@ pub struct EnrolSettings {
     pub certificate_lifetime: Duration,
     /// `approval`.
     pub approval: Approval,
+    /// `renewal_grace`.
+    pub renewal_grace: Duration,
+    /// `renewal_overlap`.
+    pub renewal_overlap: Duration,
 }
 
 /// A request whose turn it is.
@@ -48,6 +54,18 @@ pub struct Admitted {
     request: EnrolRequest,
     code: InviteCode,
     client: IpAddr,
+}
+
+/// Why a device was not entered with a code that could be redeemed a moment ago.
+enum Unentered {
+    Invitation(InvitationError),
+    Refused(EnrolRefusal),
+}
+
+impl From<EnrolRefusal> for Unentered {
+    fn from(refusal: EnrolRefusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Enrolment {
@@ -60,7 +78,8 @@ impl Enrolment {
         metrics: EnrolMetrics,
     ) -> Self {
         let (throttle, turns) = (Throttle::new(EACH), Turns::new(PACE, WAIT));
-        Self { registrar, authority, settings: ArcSwap::from_pointee(settings), clock, throttle, turns, metrics }
+        let (settings, pace) = (ArcSwap::from_pointee(settings), Pace::default());
+        Self { registrar, authority, settings, clock, throttle, turns, pace, metrics }
     }
 
     /// Takes over new settings. Invitations that name another authority than the new one open nothing.
@@ -117,7 +136,7 @@ impl Enrolment {
         }
     }
 
-    fn refused(&self, refusal: &EnrolRefusal, client: IpAddr) {
+    pub(super) fn refused(&self, refusal: &EnrolRefusal, client: IpAddr) {
         self.metrics.ended(refusal.outcome());
         let source = std::error::Error::source(refusal).map(ToString::to_string);
         tracing::warn!(%client, reason = refusal.as_str(), source, "device not enrolled");
@@ -126,7 +145,8 @@ impl Enrolment {
     /// What is no code costs its sender an attempt, and nobody else anything.
     async fn try_admit(&self, request: EnrolRequest, client: IpAddr) -> Result<Admitted, EnrolRefusal> {
         self.throttle.take(client, self.clock.now()).map_err(|retry_after| EnrolRefusal::Throttled { retry_after })?;
-        let code: InviteCode = request.code.parse().map_err(|_malformed| EnrolRefusal::CodeRefused)?;
+        let code = request.code.as_deref().ok_or(EnrolRefusal::Malformed)?;
+        let code: InviteCode = code.parse().map_err(|_malformed| EnrolRefusal::CodeRefused)?;
         self.turns.wait(client).await.map_err(|_busy| EnrolRefusal::Throttled { retry_after: Duration::from_secs(1) })?;
         Ok(Admitted { request, code, client })
     }
@@ -134,11 +154,17 @@ impl Enrolment {
     async fn attempt(&self, admitted: &Admitted) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
         let Admitted { request, code, client } = admitted;
         // The code first: checking a signature is for those who were invited.
-        let done = match self.registrar.invitation(code).await {
+        let entered = match self.registrar.invitation(code).await {
             Ok(invitation) => self.enter(code, &invitation, request).await,
-            Err(InvitationError::Used { device }) => self.repeat(&device, request),
-            Err(refused) => Err(refused.into()),
-        }?;
+            Err(refused) => Err(Unentered::Invitation(refused)),
+        };
+        let done = match entered {
+            Ok(done) => done,
+            // Perhaps at the same moment: of two who show it, one was first.
+            Err(Unentered::Invitation(InvitationError::Used { device })) => self.repeat(&device, admitted).await?,
+            Err(Unentered::Invitation(refused)) => return Err(refused.into()),
+            Err(Unentered::Refused(refused)) => return Err(refused),
+        };
         self.throttle.give_back(*client, self.clock.now());
         Ok(done)
     }
@@ -148,10 +174,10 @@ impl Enrolment {
         code: &InviteCode,
         invitation: &Invitation,
         request: &EnrolRequest,
-    ) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+    ) -> Result<(Enrolled, EnrolOutcome), Unentered> {
         let settings = self.settings.load_full();
         if invitation.invite.authority != settings.authority {
-            return Err(EnrolRefusal::AuthorityGone);
+            return Err(EnrolRefusal::AuthorityGone.into());
         }
         let (status, outcome) = match settings.approval {
             Approval::Administrator => (DeviceStatus::Pending, EnrolOutcome::Pending),
@@ -174,28 +200,41 @@ impl Enrolment {
                 // A name that we made up was made up for another device at the same time.
                 Err(InvitationError::Device(DeviceError::IdTaken { .. }))
                     if invitation.invite.device.is_none() && attempts < ATTEMPTS => {}
-                Err(refused) => return Err(refused.into()),
+                Err(refused) => return Err(Unentered::Invitation(refused)),
             }
         }
     }
 
-    /// The code is used up. If this is the device that used it, a moment ago, it did not get the answer.
-    fn repeat(&self, device: &DeviceId, request: &EnrolRequest) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
-        let now = self.clock.now();
-        let live = self.registrar.inventory().device(device).ok_or(EnrolRefusal::CodeRefused)?;
-        if !may_repeat(&live.device, now) {
-            return Err(EnrolRefusal::CodeRefused);
-        }
+    /// The code is used up. If this is the device that used it, a moment ago, it did not get the answer. If it is another key, one of
+    /// the two intercepted the code.
+    async fn repeat(&self, device: &DeviceId, admitted: &Admitted) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+        let Admitted { request, code, client } = admitted;
         // Whatever is wrong with the request, the words are those for a used code.
         let key = Authority::key_of_request(request.csr.as_bytes()).map_err(|_refused| EnrolRefusal::CodeRefused)?;
+        let live = self.registrar.inventory().device(device).ok_or(EnrolRefusal::CodeRefused)?;
         if !live.device.keys.contains(&Digest(key)) {
+            return Err(self.shown_again(code, Digest(key), *client).await);
+        }
+        if !may_repeat(&live.device, self.clock.now()) {
             return Err(EnrolRefusal::CodeRefused);
         }
         let issued = self.sign(request, device, self.settings.load().certificate_lifetime)?;
         Ok((self.answer(&live, &issued), EnrolOutcome::Repeated))
     }
 
-    fn sign(&self, request: &EnrolRequest, id: &DeviceId, lifetime: Duration) -> Result<Issued, EnrolRefusal> {
+    async fn shown_again(&self, code: &InviteCode, key: KeyFingerprint, client: IpAddr) -> EnrolRefusal {
+        match self.registrar.code_shown_again(code, key, client).await {
+            Ok(Some(ShownAgain { device, status })) => {
+                let status = status.as_str();
+                tracing::warn!(%device, %client, %key, status, "a used enrolment code was shown again: its device is stopped");
+                EnrolRefusal::CodeShownAgain
+            }
+            Ok(None) => EnrolRefusal::CodeRefused,
+            Err(error) => EnrolRefusal::Unavailable(error),
+        }
+    }
+
+    pub(super) fn sign(&self, request: &EnrolRequest, id: &DeviceId, lifetime: Duration) -> Result<Issued, EnrolRefusal> {
         let now = unix_time(self.clock.now());
         self.authority.issue(request.csr.as_bytes(), id.as_str(), lifetime, now).map_err(|refused| match refused {
             IssueError::Request(why) => EnrolRefusal::Request(why),
@@ -204,7 +243,7 @@ impl Enrolment {
         })
     }
 
-    fn answer(&self, live: &LiveDevice, issued: &Issued) -> Enrolled {
+    pub(super) fn answer(&self, live: &LiveDevice, issued: &Issued) -> Enrolled {
         Enrolled {
             device: live.device.id.clone(),
             status: live.device.status,

@@ -17,6 +17,16 @@ pub enum EnrolOutcome {
     Active,
     /// A device that was just enrolled asked again and got its certificate.
     Repeated,
+    /// A device got a certificate for a new key in place of an older one.
+    Renewed,
+    /// A device that was just renewed asked again with the same keys.
+    RenewedAgain,
+    /// A certificate was renewed with a second key, and its device isolated.
+    Copied,
+    /// A certificate cannot be renewed: its device may not be used, it is too old, or none of ours.
+    NotRenewable,
+    /// A used code was shown again with another key, and the device that it made was stopped.
+    CodeShownAgain,
     /// The code opened nothing.
     CodeRefused,
     /// The code was good, the rest was not.
@@ -28,12 +38,32 @@ pub enum EnrolOutcome {
 }
 
 impl EnrolOutcome {
+    const ALL: [Self; 12] = [
+        Self::Pending,
+        Self::Active,
+        Self::Repeated,
+        Self::Renewed,
+        Self::RenewedAgain,
+        Self::Copied,
+        Self::NotRenewable,
+        Self::CodeShownAgain,
+        Self::CodeRefused,
+        Self::RequestRefused,
+        Self::Throttled,
+        Self::Failed,
+    ];
+
     /// Label in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Active => "active",
             Self::Repeated => "repeated",
+            Self::Renewed => "renewed",
+            Self::RenewedAgain => "renewed_again",
+            Self::Copied => "copied",
+            Self::NotRenewable => "not_renewable",
+            Self::CodeShownAgain => "code_shown_again",
             Self::CodeRefused => "code_refused",
             Self::RequestRefused => "request_refused",
             Self::Throttled => "throttled",
@@ -50,6 +80,10 @@ impl EnrolMetrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let opts = Opts::new("sekisho_enrolments_total", "Attempts to enrol a device, by outcome.");
         let attempts = IntCounterVec::new(opts, &["outcome"])?;
+        // An alert that compares with a moment ago needs that moment, too.
+        for outcome in EnrolOutcome::ALL {
+            attempts.with_label_values(&[outcome.as_str()]);
+        }
         registry.register(Box::new(attempts.clone()))?;
         Ok(Self { attempts })
     }

@@ -1,4 +1,4 @@
-//! Arrives: a one-time code and a certificate signing request. Leaves: a certificate, and the device in the inventory (pending, or
+//! Arrives: a certificate signing request, with a one-time code or over the device's current certificate. Leaves: a certificate, and the device in the inventory (pending, or
 //! in use where the code is enough). Refused: codes that do not open anything now, keys that are weak or not proved, and too many
 //! attempts. If the device goes away, it may ask again with the same code and key for a while, and gets the same device.
 //!
@@ -9,7 +9,11 @@ pub mod client;
 mod code;
 mod enrolment;
 mod metrics;
+mod pace;
 mod refusal;
+mod renewal;
+#[cfg(test)]
+mod renewal_tests;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,5 +21,5 @@ mod wire;
 pub use code::{EnrolmentCode, InvalidEnrolmentCode, pin_of};
 pub use enrolment::{Admitted, EnrolSettings, Enrolment};
 pub use metrics::{EnrolMetrics, EnrolOutcome};
-pub use refusal::EnrolRefusal;
+pub use refusal::{EnrolRefusal, RenewRefusal};
 pub use wire::{EnrolRequest, Enrolled, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, PATH};

@@ -1,5 +1,6 @@
 //! Why a device was not enrolled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -7,6 +8,7 @@ use sekisho_certs::authority::{IssueError, RequestError};
 
 use super::metrics::EnrolOutcome;
 use crate::clock::whole_seconds;
+use crate::identify_device::DeviceRefusal;
 use crate::inventory::DeviceId;
 use crate::store::{DeviceError, InvitationError, StoreError};
 
@@ -23,8 +25,20 @@ pub enum EnrolRefusal {
         retry_after: Duration,
     },
     /// Unknown, used, expired: the same words for all, since only its owner should learn which.
-    #[error("this enrolment code does not open anything: it may be mistyped, used already or expired; ask for a new one")]
+    #[error("{CODE_REFUSED}")]
     CodeRefused,
+    /// Used, and the device that it made is stopped because of this: the same words again.
+    #[error("{CODE_REFUSED}")]
+    CodeShownAgain,
+    /// The certificate was renewed before, with another key.
+    #[error(
+        "this certificate was renewed before with another key, so there is a copy of it: device `{0}` is isolated; \
+         tell your administrator now"
+    )]
+    CertificateCopied(DeviceId),
+    /// The certificate is of an authority that is not ours.
+    #[error("certificates of the device authority `{0}` are renewed there, not here")]
+    OtherAuthority(Arc<str>),
     /// The signing request is not acceptable.
     #[error("{0}")]
     Request(#[from] RequestError),
@@ -48,14 +62,25 @@ pub enum EnrolRefusal {
     NoRandomness,
 }
 
+/// A certificate that was not renewed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewRefusal {
+    /// The device may not ask, or not with this certificate.
+    #[error(transparent)]
+    Device(#[from] DeviceRefusal),
+    /// As for any device that asks for a certificate.
+    #[error(transparent)]
+    Enrol(#[from] EnrolRefusal),
+}
+
 impl EnrolRefusal {
     /// Status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Malformed | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::CodeRefused => StatusCode::FORBIDDEN,
-            Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => StatusCode::CONFLICT,
+            Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) => StatusCode::FORBIDDEN,
+            Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone | Self::OtherAuthority(_) => StatusCode::CONFLICT,
             Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -65,7 +90,9 @@ impl EnrolRefusal {
         match self {
             Self::Malformed => "enrol_malformed",
             Self::Throttled { .. } => "enrol_throttled",
-            Self::CodeRefused => "enrol_code_refused",
+            Self::CodeRefused | Self::CodeShownAgain => "enrol_code_refused",
+            Self::CertificateCopied(_) => "enrol_certificate_copied",
+            Self::OtherAuthority(_) => "enrol_other_authority",
             Self::Request(_) => "enrol_request_refused",
             Self::KeyTaken => "enrol_key_taken",
             Self::IdTaken(_) => "enrol_id_taken",
@@ -88,6 +115,9 @@ impl EnrolRefusal {
         match self {
             Self::Throttled { .. } => EnrolOutcome::Throttled,
             Self::CodeRefused => EnrolOutcome::CodeRefused,
+            Self::CodeShownAgain => EnrolOutcome::CodeShownAgain,
+            Self::CertificateCopied(_) => EnrolOutcome::Copied,
+            Self::OtherAuthority(_) => EnrolOutcome::NotRenewable,
             Self::Malformed | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {
                 EnrolOutcome::RequestRefused
             }
@@ -112,3 +142,7 @@ impl From<InvitationError> for EnrolRefusal {
         }
     }
 }
+
+/// Who shows a code second may be the one who was invited: the words tell them what to do if it was not they who used it.
+const CODE_REFUSED: &str = "this enrolment code does not open anything: it may be mistyped, used already or expired; ask for a new \
+    one, and if you were given this one and did not use it yourself, tell your administrator now";

@@ -7,11 +7,13 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::inventory::{DeviceId, DeviceStatus, Platform};
 
-/// What a device sends: `POST /.sekisho/enroll` with `application/json`.
+/// What a device sends: `POST /.sekisho/enroll` with `application/json`. Without a code it asks for a new certificate in place of
+/// the one that it shows on this connection.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct EnrolRequest {
     /// The random part of the one-time code.
-    pub code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// PKCS#10 in PEM, signed with the device's key.
     pub csr: String,
     /// What its person calls it; shown to administrators, names nothing.

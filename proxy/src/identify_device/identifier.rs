@@ -44,6 +44,11 @@ impl Identifier {
         Self { authorities }
     }
 
+    /// The authority that the gate itself is.
+    pub(super) fn own_authority(&self) -> Option<&Authority> {
+        self.authorities.iter().find(|authority| authority.admit.is_none())
+    }
+
     /// What the authorities say of the chain: signatures, dates, purpose, revocation, name. Costs signature checks.
     pub(super) fn vouch(&self, leaf: &ProvenLeaf, now: Timestamp) -> Result<Vouched, CertificateRefusal> {
         let at = UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(now.0).unwrap_or(0)));

@@ -3,8 +3,19 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::inventory::{Device, KeyFingerprint};
+use crate::inventory::{Device, DeviceId, KeyFingerprint};
 use crate::secret::Digest;
+
+/// A device that may ask for a new certificate, and for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewable {
+    /// The device.
+    pub device: DeviceId,
+    /// `name` of its authority.
+    pub authority: Arc<str>,
+    /// The key that was proved.
+    pub key: KeyFingerprint,
+}
 
 /// A device in use, proved by this connection.
 #[derive(Clone, Debug)]
@@ -19,4 +30,11 @@ pub struct KnownDevice {
     pub key: KeyFingerprint,
     /// When the certificate ends.
     pub not_after: Timestamp,
+}
+
+impl KnownDevice {
+    /// Who is let in may ask for a new certificate too.
+    pub fn renewable(&self) -> Renewable {
+        Renewable { device: self.device.id.clone(), authority: Arc::clone(&self.device.authority), key: self.key }
+    }
 }

@@ -6,10 +6,11 @@ mod identifier;
 mod known;
 mod memory;
 mod refusal;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
 pub use identifier::{Authority, Identifier};
-pub use known::KnownDevice;
+pub use known::{KnownDevice, Renewable};
 pub use memory::Memory;
 pub use refusal::DeviceRefusal;

@@ -29,6 +29,9 @@ pub enum DeviceRefusal {
     /// The inventory lists the device under another authority, or with another key.
     #[error("the certificate's key is not a key of device {0}")]
     OtherKey(DeviceId),
+    /// The device had this key before; it was renewed with another one.
+    #[error("the certificate's key was a key of device {0} before, and was renewed with another one")]
+    FormerKey(DeviceId),
     /// Nobody has confirmed the device's key yet.
     #[error("device {0} waits for an administrator to confirm its key")]
     Pending(DeviceId),

@@ -224,3 +224,42 @@ fn foreign_devices_are_listed_or_entered_at_first_sight() {
         assert_eq!(ask().unwrap().device.id, id);
     }
 }
+
+#[test]
+fn within_its_grace_an_ended_certificate_of_a_device_in_use_can_be_renewed_and_is_good_for_nothing_else() {
+    const GRACE: Duration = Duration::from_secs(30 * 86_400);
+    let mut story = story();
+    let renewable = |story: &Story| story.identifier.for_renewal(&story.leaf, &story.inventory, story.now, GRACE);
+    assert_eq!(renewable(&story).unwrap(), story.identify().unwrap().renewable());
+    story.now = NOW.plus(LIFETIME + GRACE);
+    assert_eq!(renewable(&story).unwrap().device.as_str(), "lap-7");
+    assert!(matches!(story.identify(), Err(DeviceRefusal::Certificate(CertificateRefusal::Expired { .. }))));
+    let id = || "lap-7".parse().unwrap();
+    for (status, refusal) in [
+        (DeviceStatus::Pending, DeviceRefusal::Pending(id())),
+        (DeviceStatus::Quarantined, DeviceRefusal::Quarantined(id())),
+        (DeviceStatus::Retired, DeviceRefusal::Retired(id())),
+    ] {
+        story.change(|device| device.status = status);
+        assert_eq!(renewable(&story), Err(refusal));
+    }
+    story.change(|device| device.keys.clear());
+    assert!(renewable(&story).is_ok(), "whose key it is now, or was, the store knows");
+    story.change(|device| device.authority = "mdm".into());
+    assert_eq!(renewable(&story), Err(DeviceRefusal::OtherKey(id())));
+    story.inventory.drop_device(&id());
+    assert_eq!(renewable(&story), Err(DeviceRefusal::Unlisted(id())));
+    story.now = story.now.plus(Duration::from_secs(1));
+    assert!(matches!(renewable(&story), Err(DeviceRefusal::Certificate(CertificateRefusal::Expired { .. }))));
+}
+
+#[test]
+fn only_our_own_authority_renews() {
+    let story = story();
+    let foreign = Identifier::new(vec![Authority { trust: house().trust("mdm").unwrap(), admit: Some(Admit::Listed) }]);
+    let refused = foreign.for_renewal(&story.leaf, &story.inventory, story.now, Duration::ZERO);
+    assert_eq!(refused, Err(DeviceRefusal::Certificate(CertificateRefusal::UnknownAuthority)));
+    story.inventory.set_behind(true);
+    let refused = story.identifier.for_renewal(&story.leaf, &story.inventory, story.now, Duration::ZERO);
+    assert_eq!(refused, Err(DeviceRefusal::InventoryBehind));
+}

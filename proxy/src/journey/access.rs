@@ -311,7 +311,10 @@ fn no_device(why: &DeviceRefusal) -> NoMore {
     match why {
         DeviceRefusal::Quarantined(_) => whole(Cause::DeviceQuarantined),
         DeviceRefusal::Retired(_) | DeviceRefusal::Unlisted(_) | DeviceRefusal::FirstSight { .. } => whole(Cause::DeviceRetired),
-        DeviceRefusal::NoCertificate | DeviceRefusal::Certificate(_) | DeviceRefusal::OtherKey(_) => whole(Cause::Certificate),
+        DeviceRefusal::NoCertificate
+        | DeviceRefusal::Certificate(_)
+        | DeviceRefusal::OtherKey(_)
+        | DeviceRefusal::FormerKey(_) => whole(Cause::Certificate),
         DeviceRefusal::Pending(_) => whole(Cause::DeviceChanged),
         DeviceRefusal::AuthorityNotTaken(_) => NoMore::of(Cause::Configuration),
         DeviceRefusal::InventoryBehind => NoMore::of(Cause::Unsure),

@@ -157,6 +157,11 @@ fn device(why: &DeviceRefusal) -> Answer {
             ("device_unlisted", "This device is not known", ASK_ADMINISTRATOR)
         }
         DeviceRefusal::OtherKey(_) => ("device_other_key", "This is not the key of that device", "Enrol the device again."),
+        DeviceRefusal::FormerKey(_) => (
+            "device_former_key",
+            "This certificate was replaced",
+            "Choose the newer certificate of this device. If you have none, tell your security team: somebody else may have it.",
+        ),
         DeviceRefusal::Pending(_) => (
             "device_pending",
             "This device is waiting",

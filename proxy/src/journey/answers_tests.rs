@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use crate::clock::ClockUnsure;
 use crate::contain::Crowded;
 use crate::decide::{Budget, DecideRefusal};
+use crate::enrol::EnrolRefusal;
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
@@ -71,6 +72,7 @@ fn all() -> Vec<Refusal> {
             DeviceRefusal::NoCertificate,
             DeviceRefusal::Unlisted(id()),
             DeviceRefusal::OtherKey(id()),
+            DeviceRefusal::FormerKey(id()),
             DeviceRefusal::Pending(id()),
             DeviceRefusal::Quarantined(id()),
             DeviceRefusal::Retired(id()),
@@ -219,6 +221,17 @@ fn all() -> Vec<Refusal> {
             LogoutRefusal::NoKeys(NoKeys::Stale),
         ]
         .map(Refusal::Logout),
+    );
+    all.extend(
+        [
+            EnrolRefusal::Malformed,
+            EnrolRefusal::CodeRefused,
+            EnrolRefusal::CodeShownAgain,
+            EnrolRefusal::KeyTaken,
+            EnrolRefusal::CertificateCopied("lap-7".parse().unwrap()),
+            EnrolRefusal::OtherAuthority("mdm".into()),
+        ]
+        .map(Refusal::Enrol),
     );
     all.extend([StepUpRefusal::NotAgain, StepUpRefusal::CannotAsk].map(Refusal::StepUp));
     let way = Way { location: "https://gate.example/.sekisho/sign-in?step_up=x".to_owned(), set_cookies: Vec::new() };

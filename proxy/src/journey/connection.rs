@@ -43,6 +43,8 @@ pub(super) struct Client {
     pub(super) last_host: LastHost,
     /// What was found out about its certificate.
     pub(super) memory: Memory,
+    /// Whether its key, which is not its device's, was so before. Asked once.
+    pub(super) former_key: Cell<Option<bool>>,
     /// Its requests.
     pub(super) calls: Rc<Calls>,
     /// Bodies of refused requests that are still heard.
@@ -256,6 +258,7 @@ async fn begin(
         secure,
         last_host: LastHost::default(),
         memory: Memory::default(),
+        former_key: Cell::new(None),
         calls: Calls::new(),
         drains: Rc::default(),
         sighted: Sighted::default(),

@@ -24,6 +24,7 @@ pub(super) async fn identify(
             Box::pin(admit(core, id, authority)).await?;
             look()
         }
+        Err(DeviceRefusal::OtherKey(id)) => Err(Box::pin(other_key(core, client, id)).await),
         seen_before => seen_before,
     }
 }
@@ -53,4 +54,24 @@ async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), Dev
     };
     tracing::warn!(why, "a device could not be entered at first sight");
     Err(DeviceRefusal::InventoryBehind)
+}
+
+/// The key is not the device's. If it was before it was renewed, that is told, once for each connection.
+async fn other_key(core: &Core, client: &Client, id: DeviceId) -> DeviceRefusal {
+    let Some(leaf) = &client.secure.leaf else { return DeviceRefusal::NoCertificate };
+    let former = match client.former_key.get() {
+        Some(known) => known,
+        None => {
+            let (registrar, device, key) = (core.gate.registrar.clone(), id.clone(), leaf.key);
+            let Ok(Ok(former)) = core.gate.control.call(async move { registrar.is_former_key(&device, key).await }).await else {
+                return DeviceRefusal::OtherKey(id);
+            };
+            client.former_key.set(Some(former));
+            if former {
+                core.gate.signals.former_key(&id, client.secure.client.ip(), core.gate.clock.now());
+            }
+            former
+        }
+    };
+    if former { DeviceRefusal::FormerKey(id) } else { DeviceRefusal::OtherKey(id) }
 }

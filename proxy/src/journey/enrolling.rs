@@ -1,6 +1,10 @@
-//! `/.sekisho/enroll`: a page for people, and the address that `sekisho enroll` talks to.
+//! `/.sekisho/enroll`: a page for people, and the address that `sekisho enroll` talks to: with a code, or over the certificate that
+//! it wants renewed.
+
+use std::sync::Arc;
 
 use http::{Method, Response, StatusCode};
+use sekisho_certs::trust::CertificateRefusal;
 
 use super::body::Body;
 use super::connection::Client;
@@ -9,9 +13,11 @@ use super::gate::{Core, World};
 use super::landing::address;
 use super::own::{Visitor, page, small_body};
 use super::refusal::Refusal;
+use super::story::Story;
 use crate::config::{Approval, DeviceAuthorityKind};
 use crate::console::EnrolPage;
-use crate::enrol::Enrolment;
+use crate::enrol::{EnrolRequest, Enrolled, Enrolment};
+use crate::identify_device::DeviceRefusal;
 use crate::read::Clean;
 
 /// Answers strangers too: who enrols has no device yet.
@@ -21,10 +27,19 @@ pub(super) async fn answer(
     world: &World,
     request: Box<Clean>,
     visitor: &Visitor,
+    story: &mut Story,
 ) -> Result<Response<Body>, Refusal> {
     match request.method {
         Method::GET | Method::HEAD => Ok(explain(world, visitor)),
-        Method::POST => enrol(core, client, request).await,
+        Method::POST => {
+            let enrolment = core.gate.enrolment.load_full().ok_or(Refusal::NothingHere)?;
+            let asked = Enrolment::read(&small_body(request).await?)?;
+            let enrolled = match asked.code {
+                Some(_) => enrol(core, client, enrolment, asked).await?,
+                None => renew(core, client, world, enrolment, asked, visitor, story).await?,
+            };
+            in_json(&enrolled)
+        }
         _ => Err(Refusal::WrongMethod),
     }
 }
@@ -41,14 +56,45 @@ fn explain(world: &World, visitor: &Visitor) -> Response<Body> {
     page(EnrolPage { host: world.config.sign_in.host.as_str(), device, command: &command, approval }.render())
 }
 
-async fn enrol(core: &Core, client: &Client, request: Box<Clean>) -> Result<Response<Body>, Refusal> {
-    let enrolment = core.gate.enrolment.load_full().ok_or(Refusal::NothingHere)?;
-    let body = small_body(request).await?;
-    let asked = Enrolment::read(&body)?;
-    let address = client.secure.client.ip();
-    let admitted = enrolment.admit(asked, address).await?;
-    let enrolled = core.gate.control.call(async move { enrolment.enrol(admitted).await }).await??;
-    let json = serde_json::to_vec(&enrolled).map_err(|error| {
+async fn enrol(core: &Core, client: &Client, enrolment: Arc<Enrolment>, asked: EnrolRequest) -> Result<Enrolled, Refusal> {
+    let admitted = enrolment.admit(asked, client.secure.client.ip()).await?;
+    Ok(core.gate.control.call(async move { enrolment.enrol(admitted).await }).await??)
+}
+
+/// The certificate of this connection is renewed.
+async fn renew(
+    core: &Core,
+    client: &Client,
+    world: &World,
+    enrolment: Arc<Enrolment>,
+    asked: EnrolRequest,
+    visitor: &Visitor,
+    story: &mut Story,
+) -> Result<Enrolled, Refusal> {
+    let from = client.secure.client.ip();
+    let renewable = match (&visitor.device, &client.secure.leaf) {
+        (Ok(known), _) => Ok(known.renewable()),
+        // Good for a renewal, perhaps, and for nothing else: not to be found in what the connection remembers.
+        (
+            Err(
+                DeviceRefusal::Certificate(CertificateRefusal::Expired { .. })
+                | DeviceRefusal::OtherKey(_)
+                | DeviceRefusal::FormerKey(_),
+            ),
+            Some(leaf),
+        ) => {
+            let gate = &core.gate;
+            world.devices.for_renewal(leaf, &gate.inventory, gate.clock.now(), enrolment.renewal_grace())
+        }
+        (Err(refusal), _) => Err(refusal.clone()),
+    };
+    let renewable = renewable.map_err(|refusal| enrolment.not_renewable(refusal, from))?;
+    story.renewing(&renewable);
+    Ok(core.gate.control.call(async move { enrolment.renew(asked, renewable, from).await }).await??)
+}
+
+fn in_json(enrolled: &Enrolled) -> Result<Response<Body>, Refusal> {
+    let json = serde_json::to_vec(enrolled).map_err(|error| {
         tracing::error!(%error, "an enrolment could not be put into words");
         Refusal::Panicked
     })?;

@@ -68,7 +68,7 @@ pub(super) async fn handle(
         OwnPath::Whoami => reads(&own.request).map(|()| whoami(&visitor))?,
         OwnPath::Jwks => reads(&own.request).map(|()| jwks(world))?,
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
-        OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor).await?,
+        OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor, story).await?,
         OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,
         OwnPath::Unknown => return Err(Refusal::NothingHere),
     };

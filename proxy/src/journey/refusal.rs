@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::ClockUnsure;
 use crate::contain::Crowded;
 use crate::decide::DecideRefusal;
-use crate::enrol::EnrolRefusal;
+use crate::enrol::{EnrolRefusal, RenewRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
@@ -88,4 +88,13 @@ pub enum Refusal {
     /// A panic was caught on the way: a bug.
     #[error("the gate failed")]
     Panicked,
+}
+
+impl From<RenewRefusal> for Refusal {
+    fn from(refusal: RenewRefusal) -> Self {
+        match refusal {
+            RenewRefusal::Device(why) => Self::Device(why),
+            RenewRefusal::Enrol(why) => Self::Enrol(why),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::App;
 use crate::decide::{Basis, DecideRefusal, Permit};
 use crate::forward::Meter;
-use crate::identify_device::{DeviceRefusal, KnownDevice};
+use crate::identify_device::{DeviceRefusal, KnownDevice, Renewable};
 use crate::identify_user::KnownUser;
 use crate::inventory::{DeviceId, Session, UserId};
 use crate::read::{Clean, Glimpse, RequestId};
@@ -101,12 +101,18 @@ impl Story {
         self.line.device = Some(device.device.id.clone());
     }
 
+    /// The device may ask for a new certificate, whatever else it may not.
+    pub(super) fn renewing(&mut self, device: &Renewable) {
+        self.line.device = Some(device.device.clone());
+    }
+
     /// The device is refused; who it is, is known all the same where its certificate says so.
     pub(super) fn refused_device(&mut self, refusal: &DeviceRefusal) {
         let id = match refusal {
             DeviceRefusal::Unlisted(id)
             | DeviceRefusal::FirstSight { id, .. }
             | DeviceRefusal::OtherKey(id)
+            | DeviceRefusal::FormerKey(id)
             | DeviceRefusal::Pending(id)
             | DeviceRefusal::Quarantined(id)
             | DeviceRefusal::Retired(id) => id,

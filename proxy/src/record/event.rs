@@ -58,6 +58,8 @@ pub enum EventKind {
     DeviceApproved,
     /// A device that waited for its owner's e-mail address became theirs.
     DeviceOwned,
+    /// A device got a certificate for a new key in place of an older one.
+    DeviceRenewed,
     /// A device was isolated.
     DeviceQuarantined,
     /// A quarantine was taken back.
@@ -88,6 +90,12 @@ pub enum EventKind {
     ReloadRefused,
     /// A session or a bound token was shown by another known device than its own.
     CredentialReplayed,
+    /// A device's key was renewed twice, with different new keys.
+    CertificateCopied,
+    /// An enrolment code that was used was shown again, with another key.
+    CodeShownAgain,
+    /// A key was shown that its device had before, and has no more.
+    FormerKeyShown,
     /// One device was active from two networks at the same time.
     TwoNetworks,
     /// A device was refused very often in a short time.
@@ -112,7 +120,7 @@ impl Event {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::GateStarted,
         Self::GateStopped,
         Self::DeviceInvited,
@@ -120,6 +128,7 @@ impl EventKind {
         Self::DeviceAdded,
         Self::DeviceApproved,
         Self::DeviceOwned,
+        Self::DeviceRenewed,
         Self::DeviceQuarantined,
         Self::DeviceReleased,
         Self::DeviceRetired,
@@ -135,6 +144,9 @@ impl EventKind {
         Self::ConfigurationLoaded,
         Self::ReloadRefused,
         Self::CredentialReplayed,
+        Self::CertificateCopied,
+        Self::CodeShownAgain,
+        Self::FormerKeyShown,
         Self::TwoNetworks,
         Self::DenialBurst,
         Self::ProviderLost,
@@ -153,6 +165,7 @@ impl EventKind {
             Self::DeviceAdded => "device_added",
             Self::DeviceApproved => "device_approved",
             Self::DeviceOwned => "device_owned",
+            Self::DeviceRenewed => "device_renewed",
             Self::DeviceQuarantined => "device_quarantined",
             Self::DeviceReleased => "device_released",
             Self::DeviceRetired => "device_retired",
@@ -168,6 +181,9 @@ impl EventKind {
             Self::ConfigurationLoaded => "configuration_loaded",
             Self::ReloadRefused => "reload_refused",
             Self::CredentialReplayed => "credential_replayed",
+            Self::CertificateCopied => "certificate_copied",
+            Self::CodeShownAgain => "code_shown_again",
+            Self::FormerKeyShown => "former_key_shown",
             Self::TwoNetworks => "two_networks",
             Self::DenialBurst => "denial_burst",
             Self::ProviderLost => "provider_lost",

@@ -157,8 +157,9 @@ impl Parts {
 /// What `config` says of its built-in authority.
 pub(super) fn enrol_settings(config: &Config) -> Option<EnrolSettings> {
     config.device_authorities.iter().find_map(|authority| match authority.kind {
-        DeviceAuthorityKind::Builtin { certificate_lifetime, approval } => {
-            Some(EnrolSettings { authority: Arc::clone(&authority.name), certificate_lifetime, approval })
+        DeviceAuthorityKind::Builtin { certificate_lifetime, approval, renewal_grace, renewal_overlap } => {
+            let authority = Arc::clone(&authority.name);
+            Some(EnrolSettings { authority, certificate_lifetime, approval, renewal_grace, renewal_overlap })
         }
         DeviceAuthorityKind::External { .. } => None,
     })

@@ -263,6 +263,7 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         spawn(admin::serve(socket, admin_state(&live, started_at, journal.clone()))),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
+        spawn(live.gate.registrar.clone().tend_keys()),
         spawn(freshness::keep(Arc::clone(&live))),
         spawn(freshness::give_back(Arc::clone(&live), freshness::given_up(&live.gate.registrar))),
         spawn(journal.clone().tend()),

@@ -71,6 +71,11 @@ impl Writing {
         Ok(Self { tx: pool.begin_with("BEGIN IMMEDIATE").await?, note, now, given_up: Vec::new() })
     }
 
+    /// From now on the changes are noted as done by somebody else, for another reason.
+    pub(super) fn note(&mut self, note: Note) {
+        self.note = note;
+    }
+
     /// To read and write rows with.
     pub(super) fn db(&mut self) -> &mut SqliteConnection {
         &mut self.tx

@@ -22,6 +22,9 @@ mod pieces;
 mod read_back;
 mod refresh;
 mod registrar;
+mod renewals;
+#[cfg(test)]
+mod renewals_tests;
 #[cfg(test)]
 mod replay;
 mod rows;
@@ -29,6 +32,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod used_codes;
 
 pub use actor::{Actor, LONGEST_REASON, one_line};
 pub use code::{InvalidCode, InviteCode};
@@ -41,4 +45,6 @@ pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvi
 pub use near::{did_you_mean, near};
 pub use people::{PersonError, canonical_email};
 pub use registrar::Registrar;
+pub use renewals::{Renewal, RenewalError, Renewed};
 pub use sessions::{FromProvider, Meant, SessionError, SessionsOf};
+pub use used_codes::ShownAgain;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use sqlx::SqlitePool;
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     /// Tokens that go with the next turn.
     keeping: std::sync::Mutex<Vec<Keeping>>,
     pub(super) given_up: OnceLock<mpsc::Sender<GivenUp>>,
+    /// When the next old key of a device leaves; not known at first.
+    pub(super) next_leave: AtomicI64,
 }
 
 /// One writer's turn: its transaction, and the right to write that the next one waits for.
@@ -85,6 +88,7 @@ impl Registrar {
                 turn,
                 keeping,
                 given_up: OnceLock::new(),
+                next_leave: AtomicI64::new(i64::MIN),
             }),
         })
     }

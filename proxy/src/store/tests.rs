@@ -29,6 +29,10 @@ impl Bench {
         self.state.path()
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     pub(super) async fn try_open(&self) -> Result<Registrar, StoreError> {
         let sealer = Arc::new(Sealer::open_or_create(self.path())?);
         Registrar::open(self.path(), sealer, self.clock.clone()).await

@@ -87,7 +87,7 @@ impl Registrar {
     }
 }
 
-fn upkeep() -> Note {
+pub(super) fn upkeep() -> Note {
     Note::new(&Actor::System("upkeep"), "")
 }
 

@@ -18,7 +18,7 @@ use crate::commands::admin_client::AdminClient;
 use crate::commands::error::CommandError;
 use crate::console::admin::wire::{ApproveRequest, DeviceView, InviteAnswer, InviteRequest, WhyRequest};
 use crate::enrol::EnrolmentCode;
-use crate::enrol::client::{self, Ask, CERTIFICATE, CHAIN, DeviceFolder, GateAddress, GateTrust, KEY, PASSWORD};
+use crate::enrol::client::{self, Ask, CERTIFICATE, CHAIN, DeviceFolder, GateAddress, GateTrust, KEY, KnownGate, PASSWORD};
 use crate::inventory::{DeviceId, DeviceStatus};
 use crate::secret::Digest;
 
@@ -106,8 +106,11 @@ impl Workshop<'_> {
         files::private_dir(&self.place.file("devices")).map_err(CommandError::failed)?;
         let kept = DeviceFolder::open(folder).map_err(CommandError::failed)?;
         let key = kept.key().map_err(CommandError::failed)?;
-        let ask = Ask { gate: &gate, code: &code, trust: &GateTrust::Pin, key: &key, name: Some(id.to_string()) };
+        let trust = GateTrust::Pin(code.pin);
+        let ask = Ask { gate: &gate, code: &code.code, trust: &trust, key: &key, name: Some(id.to_string()) };
         let certificate = client::enrol(ask, self.clock).await.map_err(CommandError::failed)?;
+        let known = KnownGate { address: gate.clone(), pin: Some(code.pin), roots: None };
+        known.keep(&kept).map_err(CommandError::failed)?;
         kept.keep(&key, &certificate).map_err(CommandError::failed)?;
         self.approve(id, Digest(key.fingerprint())).await
     }

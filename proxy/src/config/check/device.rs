@@ -1,6 +1,7 @@
 //! `[[device_authority]]`
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use sekisho_certs::trust::{DeviceTrust, IdSource};
@@ -52,11 +53,13 @@ fn builtin(raw: &raw::DeviceAuthority, checker: &mut Checker) -> DeviceAuthority
     DeviceAuthorityKind::Builtin {
         certificate_lifetime: checker.duration(raw.certificate_lifetime.as_ref(), 90 * DAY, SECOND..=825 * DAY),
         approval: checker.choice(raw.approval.as_ref(), Approval::Administrator, &approvals),
+        renewal_grace: checker.duration(raw.renewal_grace.as_ref(), 30 * DAY, Duration::ZERO..=90 * DAY),
+        renewal_overlap: checker.duration(raw.renewal_overlap.as_ref(), 7 * DAY, Duration::ZERO..=90 * DAY),
     }
 }
 
 fn external(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceAuthorityKind> {
-    for given in [&raw.certificate_lifetime, &raw.approval] {
+    for given in [&raw.certificate_lifetime, &raw.approval, &raw.renewal_grace, &raw.renewal_overlap] {
         checker.useless(given.as_ref(), "without `builtin = true`");
     }
     let sources = [

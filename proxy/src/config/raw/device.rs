@@ -9,6 +9,8 @@ sections! {
         builtin: Flag,
         certificate_lifetime: Text,
         approval: Text,
+        renewal_grace: Text,
+        renewal_overlap: Text,
         roots: Text,
         crl: OneOrMore,
         device_id: Text,

@@ -134,9 +134,13 @@ fn who_vouches_is_as_written() {
     assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
     assert!(robots.client.is_none());
     let [house, mdm] = &config.device_authorities[..] else { panic!("two authorities") };
-    assert!(
-        matches!(house.kind, DeviceAuthorityKind::Builtin { approval: Approval::Code, certificate_lifetime } if certificate_lifetime == 30 * 1440 * MINUTE)
-    );
+    let DeviceAuthorityKind::Builtin { approval: Approval::Code, certificate_lifetime, renewal_grace, renewal_overlap } =
+        house.kind
+    else {
+        panic!("ours")
+    };
+    let days = [certificate_lifetime, renewal_grace, renewal_overlap].map(|duration| duration.as_secs() / 86_400);
+    assert_eq!(days, [30, 10, 2]);
     let DeviceAuthorityKind::External { roots, crl, device_id, admit } = &mdm.kind else { panic!("not ours") };
     assert_eq!((roots.len(), crl.len(), *device_id, *admit), (1, 2, DeviceIdSource::SubjectCn, Admit::Any));
 }
@@ -238,10 +242,13 @@ fn what_is_not_written_has_its_default() {
     let client = provider.client.as_ref().unwrap();
     assert!(client.scopes == ["profile", "email"] && client.offline_access);
     assert_eq!((provider.refresh, provider.keys_refresh, provider.keys_max_age), (15 * MINUTE, 10 * MINUTE, 1440 * MINUTE));
-    assert!(matches!(
-        config.device_authorities[0].kind,
-        DeviceAuthorityKind::Builtin { approval: Approval::Administrator, certificate_lifetime } if certificate_lifetime == 90 * 1440 * MINUTE
-    ));
+    let builtin = DeviceAuthorityKind::Builtin {
+        approval: Approval::Administrator,
+        certificate_lifetime: 90 * 1440 * MINUTE,
+        renewal_grace: 30 * 1440 * MINUTE,
+        renewal_overlap: 7 * 1440 * MINUTE,
+    };
+    assert_eq!(config.device_authorities[0].kind, builtin);
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.connections_per_address, limits.headers, limits.h2_streams), (10_000, 256, 100, 128));
     assert_eq!((limits.head_bytes, limits.target_bytes, limits.body), (64 << 10, 8 << 10, 1 << 30));

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use sekisho_certs::danger::PinnedServer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -21,7 +21,12 @@ use super::error::ClientError;
 use crate::clock::{Clock, Timestamp};
 use crate::enrol::wire::{EnrolRequest, MAX_ANSWER_BYTES, PATH};
 use crate::outbound::Resolver;
-use crate::secret::Digest;
+
+/// What a device shows on the connection: its certificate, the authority's, and its key.
+pub(super) struct Shown {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
 
 /// Sends `request`; the body of a good answer.
 ///
@@ -29,11 +34,11 @@ use crate::secret::Digest;
 pub(super) async fn post(
     gate: &GateAddress,
     trust: &GateTrust,
-    pin: Digest,
+    shown: Option<Shown>,
     request: &EnrolRequest,
     clock: &Clock,
 ) -> Result<Bytes, ClientError> {
-    let stream = connect(gate, settings(trust, pin, clock)).await?;
+    let stream = connect(gate, settings(trust, shown, clock)).await?;
     let broken = |error: &dyn std::fmt::Display| ClientError::Broken { cause: error.to_string() };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
@@ -78,21 +83,28 @@ async fn connect(gate: &GateAddress, settings: Result<ClientConfig, rustls::Erro
     })
 }
 
-fn settings(trust: &GateTrust, pin: Digest, clock: &Clock) -> Result<ClientConfig, rustls::Error> {
+fn settings(trust: &GateTrust, shown: Option<Shown>, clock: &Clock) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock.clone())))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    let mut config = match trust {
-        GateTrust::Pin => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedServer::new(pin.0))).with_no_client_auth()
-        }
+    let builder = match trust {
+        GateTrust::Pin(pin) => builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedServer::new(pin.0))),
         GateTrust::Roots(roots) => {
             let mut store = RootCertStore::empty();
             for root in roots {
                 store.add(root.clone())?;
             }
-            builder.with_root_certificates(store).with_no_client_auth()
+            builder.with_root_certificates(store)
         }
+        GateTrust::System => {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            builder.with_root_certificates(store)
+        }
+    };
+    let mut config = match shown {
+        Some(Shown { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)

@@ -21,6 +21,20 @@ pub enum FolderError {
     /// There is a device in it.
     #[error("{} has a device's certificate already; choose another folder with --out, or move this one away", .0.display())]
     Enrolled(PathBuf),
+    /// There is none.
+    #[error("{} has no device's certificate to renew; enrol first, or name the folder with --out", .0.display())]
+    NotEnrolled(PathBuf),
+    /// Somebody else is at work in it.
+    #[error("{} is being renewed by another `sekisho enroll --renew` right now", .0.display())]
+    Busy(PathBuf),
+    /// It is not as we left it.
+    #[error("{path} cannot be renewed: {problem}", path = .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -43,7 +57,21 @@ impl DeviceFolder {
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         files::private_dir(path)?;
         let folder = Self { path: path.to_owned() };
-        if files::exists(&folder.file(CERTIFICATE))? { Err(FolderError::Enrolled(folder.path)) } else { Ok(folder) }
+        if files::exists(&folder.file(CERTIFICATE))? || files::exists(&folder.file(PAIRS))? {
+            Err(FolderError::Enrolled(folder.path))
+        } else {
+            Ok(folder)
+        }
+    }
+
+    /// A folder as it is.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// One of its files.
@@ -61,6 +89,8 @@ impl DeviceFolder {
             return Ok(DeviceKey::from_pem(&files::read_private_text(&path)?)?);
         }
         let key = DeviceKey::generate()?;
+        #[cfg(test)]
+        super::crash::here()?;
         files::create_private(&path, key.key_pem().as_bytes())?;
         Ok(key)
     }
@@ -74,15 +104,27 @@ impl DeviceFolder {
         let password = Secret::new(secret::token()?);
         let name = certificate.enrolled.device.as_str();
         let packed = pkcs12::encode(name, &key.key_der(), &certificate.chain, password.expose())?;
+        #[cfg(test)]
+        super::crash::here()?;
         files::write_private(&self.file(PKCS12), &packed)?;
+        #[cfg(test)]
+        super::crash::here()?;
         files::write_private(&self.file(PASSWORD), format!("{}\n", password.expose()).as_bytes())?;
         let (leaf, above) = certificate.chain.split_first().map_or((None, [].as_slice()), |(leaf, above)| (Some(leaf), above));
+        #[cfg(test)]
+        super::crash::here()?;
         files::write_public(&self.file(CHAIN), above.iter().map(pem::encode).collect::<String>().as_bytes())?;
+        #[cfg(test)]
+        super::crash::here()?;
         files::write_private(&self.file(CERTIFICATE), leaf.map(pem::encode).unwrap_or_default().as_bytes())?;
         Ok(())
     }
 }
 
+/// Name of the folder that renewed keys and certificates are in.
+pub(super) const PAIRS: &str = "pairs";
+/// What belongs together.
+pub(super) const FILES: [&str; 5] = [KEY, CERTIFICATE, CHAIN, PKCS12, PASSWORD];
 /// File name of the private key, PKCS#8 PEM, 0600.
 pub const KEY: &str = "device.key";
 /// File name of the device's certificate, PEM, 0600.

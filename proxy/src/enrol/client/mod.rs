@@ -1,12 +1,17 @@
-//! The device's half: pin the gate, make a key, ask for a certificate, keep it.
+//! The device's half: pin the gate, make a key, ask for a certificate, keep it; later, ask for another in its place.
 //!
 //! Nothing is sent before the gate has proved the key that the code pins. The private key never leaves the device.
 
 mod address;
 mod answer;
+#[cfg(test)]
+mod crash;
 mod error;
 mod exchange;
 mod folder;
+mod known_gate;
+mod pairs;
+mod renew;
 #[cfg(test)]
 mod tests;
 
@@ -20,18 +25,23 @@ pub use address::{GateAddress, InvalidGateAddress};
 pub use answer::Certificate;
 pub use error::ClientError;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
+pub use known_gate::KnownGate;
+pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 
-use super::code::EnrolmentCode;
 use super::wire::EnrolRequest;
 use crate::clock::Clock;
+use crate::secret::Digest;
+use crate::store::InviteCode;
 
 /// How the device knows the gate.
 #[derive(Clone, Debug)]
 pub enum GateTrust {
-    /// By the key that the code pins.
-    Pin,
+    /// By this key, which the code pins.
+    Pin(Digest),
     /// By these roots, as any https client would; the pin is not looked at. For a gate that changed its key after the invitation.
     Roots(Vec<CertificateDer<'static>>),
+    /// By the system's roots.
+    System,
 }
 
 /// What to ask for.
@@ -40,7 +50,7 @@ pub struct Ask<'a> {
     /// Whom.
     pub gate: &'a GateAddress,
     /// With what.
-    pub code: &'a EnrolmentCode,
+    pub code: &'a InviteCode,
     /// How the gate is known.
     pub trust: &'a GateTrust,
     /// The device's key.
@@ -55,12 +65,12 @@ pub struct Ask<'a> {
 /// [`ClientError`], in words for the person at the device.
 pub async fn enrol(ask: Ask<'_>, clock: &Clock) -> Result<Certificate, ClientError> {
     let request = EnrolRequest {
-        code: ask.code.code.expose().expose().clone(),
+        code: Some(ask.code.expose().expose().clone()),
         csr: ask.key.csr_pem(ask.name.as_deref().unwrap_or("device"))?,
         name: ask.name,
         platform: std::env::consts::OS.to_owned(),
     };
-    let exchange = exchange::post(ask.gate, ask.trust, ask.code.pin, &request, clock);
+    let exchange = exchange::post(ask.gate, ask.trust, None, &request, clock);
     let body = match tokio::time::timeout(DEADLINE, exchange).await {
         Ok(answer) => answer?,
         Err(_elapsed) => return Err(ClientError::TimedOut { seconds: DEADLINE.as_secs() }),

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::config::Approval;
 use crate::enrol::Enrolment;
+use crate::enrol::EnrolmentCode;
 use crate::enrol::tests::Bench;
 use crate::enrol::wire::PATH;
 
@@ -58,8 +59,9 @@ impl Gate {
         EnrolmentCode::for_gate(self.bench.invite(Some("lap-7")).await, &self.certificate).unwrap()
     }
 
-    async fn ask(&self, code: &EnrolmentCode, trust: &GateTrust, key: &DeviceKey) -> Result<Certificate, ClientError> {
-        enrol(Ask { gate: &self.address, code, trust, key, name: None }, &self.bench.clock).await
+    async fn ask(&self, code: &EnrolmentCode, trust: Option<GateTrust>, key: &DeviceKey) -> Result<Certificate, ClientError> {
+        let trust = trust.unwrap_or(GateTrust::Pin(code.pin));
+        enrol(Ask { gate: &self.address, code: &code.code, trust: &trust, key, name: None }, &self.bench.clock).await
     }
 }
 
@@ -116,7 +118,7 @@ fn key() -> DeviceKey {
 async fn a_device_enrols_with_a_gate_that_it_knows_by_its_pin() {
     let gate = Gate::open().await;
     let (code, key) = (gate.code().await, key());
-    let certificate = gate.ask(&code, &GateTrust::Pin, &key).await.unwrap();
+    let certificate = gate.ask(&code, None, &key).await.unwrap();
     assert_eq!((certificate.enrolled.device.as_str(), certificate.chain.len()), ("lap-7", 2));
     assert!(gate.bench.registrar.inventory().device(&"lap-7".parse().unwrap()).is_some());
 }
@@ -125,10 +127,10 @@ async fn a_device_enrols_with_a_gate_that_it_knows_by_its_pin() {
 async fn nothing_is_sent_to_a_server_with_another_key() {
     let (gate, other) = (Gate::open().await, Gate::open().await);
     let code = gate.code().await;
-    let outcome = other.ask(&code, &GateTrust::Pin, &key()).await;
+    let outcome = other.ask(&code, None, &key()).await;
     assert!(matches!(outcome, Err(ClientError::NotTheGate { .. })), "{outcome:?}");
     assert_eq!(other.requests.load(Ordering::SeqCst), 0);
-    assert!(gate.ask(&code, &GateTrust::Pin, &key()).await.is_ok(), "the code is still good");
+    assert!(gate.ask(&code, None, &key()).await.is_ok(), "the code is still good");
 }
 
 #[tokio::test]
@@ -136,23 +138,23 @@ async fn a_root_can_stand_in_for_the_pin() {
     let (gate, other) = (Gate::open().await, Gate::open().await);
     let mut code = gate.code().await;
     code.pin = crate::secret::Digest::of(b"the key before");
-    let outcome = gate.ask(&code, &GateTrust::Roots(vec![other.root.certificate().clone()]), &key()).await;
+    let outcome = gate.ask(&code, Some(GateTrust::Roots(vec![other.root.certificate().clone()])), &key()).await;
     assert!(matches!(outcome, Err(ClientError::NotTheGate { .. })), "{outcome:?}");
     assert_eq!(gate.requests.load(Ordering::SeqCst), 0);
-    assert!(gate.ask(&code, &GateTrust::Roots(vec![gate.root.certificate().clone()]), &key()).await.is_ok());
+    assert!(gate.ask(&code, Some(GateTrust::Roots(vec![gate.root.certificate().clone()])), &key()).await.is_ok());
 }
 
 #[tokio::test]
 async fn the_gate_s_words_reach_the_person() {
     let gate = Gate::open().await;
     let code = gate.code().await;
-    gate.ask(&code, &GateTrust::Pin, &key()).await.unwrap();
-    let outcome = gate.ask(&code, &GateTrust::Pin, &key()).await;
+    gate.ask(&code, None, &key()).await.unwrap();
+    let outcome = gate.ask(&code, None, &key()).await;
     let Err(ClientError::Refused { status: 403, words }) = outcome else { panic!("{outcome:?}") };
     assert!(words.contains("ask for a new one"), "{words}");
 
     let gate = Gate::open_with(Arc::new(|| Some((StatusCode::BAD_GATEWAY, "{\"detail\":\"\\u001b[2J x\"}".to_owned())))).await;
-    let outcome = gate.ask(&gate.code().await, &GateTrust::Pin, &key()).await;
+    let outcome = gate.ask(&gate.code().await, None, &key()).await;
     let Err(ClientError::Refused { status: 502, words }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(words, " [2J x");
 }
@@ -160,14 +162,14 @@ async fn the_gate_s_words_reach_the_person() {
 #[tokio::test]
 async fn an_answer_that_is_not_for_this_key_is_not_kept() {
     let donor = Gate::open().await;
-    let theirs = donor.ask(&donor.code().await, &GateTrust::Pin, &key()).await.unwrap();
+    let theirs = donor.ask(&donor.code().await, None, &key()).await.unwrap();
     let (good, mut other_name) = (theirs.enrolled.clone(), theirs.enrolled);
     other_name.device = "boss".parse().unwrap();
     for answer in
         [serde_json::to_string(&good).unwrap(), serde_json::to_string(&other_name).unwrap(), "{}".to_owned(), String::new()]
     {
         let gate = Gate::open_with(Arc::new(move || Some((StatusCode::OK, answer.clone())))).await;
-        let outcome = gate.ask(&gate.code().await, &GateTrust::Pin, &key()).await;
+        let outcome = gate.ask(&gate.code().await, None, &key()).await;
         assert!(matches!(outcome, Err(ClientError::Answer(_))), "{outcome:?}");
     }
 }
@@ -178,7 +180,8 @@ async fn an_unreachable_gate_is_told_as_such() {
     let address: GateAddress = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port()).parse().unwrap();
     drop(listener);
     let gate = Gate::open().await;
-    let ask = Ask { gate: &address, code: &gate.code().await, trust: &GateTrust::Pin, key: &key(), name: None };
+    let code = gate.code().await;
+    let ask = Ask { gate: &address, code: &code.code, trust: &GateTrust::Pin(code.pin), key: &key(), name: None };
     let outcome = enrol(ask, &gate.bench.clock).await;
     assert!(matches!(outcome, Err(ClientError::Unreachable { .. })), "{outcome:?}");
 }
@@ -192,12 +195,12 @@ async fn an_attempt_that_broke_off_is_taken_up_with_the_same_key() {
 
     let folder = DeviceFolder::open(&path).unwrap();
     let key = folder.key().unwrap();
-    let lost = gate.ask(&code, &GateTrust::Pin, &key).await.unwrap();
+    let lost = gate.ask(&code, None, &key).await.unwrap();
     drop((lost, key, folder));
 
     let folder = DeviceFolder::open(&path).unwrap();
     let key = folder.key().unwrap();
-    let certificate = gate.ask(&code, &GateTrust::Pin, &key).await.unwrap();
+    let certificate = gate.ask(&code, None, &key).await.unwrap();
     folder.keep(&key, &certificate).unwrap();
     let mode = |name: &str| std::fs::metadata(folder.file(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!([KEY, CERTIFICATE, PKCS12, PASSWORD].map(mode), [0o600; 4]);

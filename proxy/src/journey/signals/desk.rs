@@ -1,16 +1,19 @@
 //! The desk on the control runtime: puts signals together, records them, and acts on thefts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
 use super::bursts::{self, Bursts};
+use super::former_keys::FormerKeys;
 use super::metrics::SignalMetrics;
 use super::networks::Networks;
 use super::report::{Inbox, Note, Sighting, Signals, Theft, Whose};
 use crate::clock::Timestamp;
 use crate::contain::{Cause, Change, Mark};
+use crate::inventory::DeviceId;
 use crate::journey::gate::Gate;
 use crate::record::{Event, EventKind, Journal};
 use crate::store::{Actor, SessionError, SessionsOf};
@@ -21,6 +24,7 @@ pub struct Desk {
     inbox: Inbox,
     networks: Networks,
     bursts: Bursts,
+    former_keys: FormerKeys,
     metrics: SignalMetrics,
 }
 
@@ -28,7 +32,7 @@ impl Desk {
     /// A desk, and the way to it.
     pub fn new(metrics: SignalMetrics) -> (Signals, Self) {
         let (signals, inbox) = Signals::new(metrics.clone());
-        (signals, Self { inbox, networks: Networks::new(), bursts: Bursts::new(), metrics })
+        (signals, Self { inbox, networks: Networks::new(), bursts: Bursts::new(), former_keys: FormerKeys::new(), metrics })
     }
 
     /// Works until it is dropped or aborted. To be run on the control runtime.
@@ -59,6 +63,7 @@ impl Desk {
                 self.active(&sighting)
             }
             Note::Refused { device, at } => self.refused(device, at),
+            Note::FormerKey { device, client, at } => self.former_key(&device, client, at),
             Note::Event(event) => Some(*event),
         }
     }
@@ -82,6 +87,19 @@ impl Desk {
         tracing::warn!(device, "a device is refused again and again");
         let detail = format!("{} refusals within {} s", bursts::BURST, bursts::WINDOW.as_secs());
         Some(Event { device: Some(device), detail: Some(detail), ..Event::of(EventKind::DenialBurst, at) })
+    }
+
+    fn former_key(&mut self, device: &DeviceId, client: IpAddr, at: Timestamp) -> Option<Event> {
+        self.metrics.former_keys.inc();
+        if !self.former_keys.see(device, at) {
+            return None;
+        }
+        tracing::warn!(%device, %client, "a key was shown that the device had before it was renewed");
+        Some(Event {
+            device: Some(device.to_string()),
+            detail: Some(format!("from {client}")),
+            ..Event::of(EventKind::FormerKeyShown, at)
+        })
     }
 
     async fn stolen(&self, gate: &Gate, journal: &Journal, theft: Theft) {

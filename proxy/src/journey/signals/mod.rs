@@ -3,6 +3,7 @@
 
 mod bursts;
 mod desk;
+mod former_keys;
 mod metrics;
 mod networks;
 mod report;

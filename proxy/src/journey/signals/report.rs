@@ -71,6 +71,7 @@ pub(in crate::journey) enum Whose {
 pub(super) enum Note {
     Active(Sighting),
     Refused { device: String, at: Timestamp },
+    FormerKey { device: DeviceId, client: IpAddr, at: Timestamp },
     Event(Box<Event>),
 }
 
@@ -128,6 +129,11 @@ impl Signals {
     /// A known device was refused.
     pub(in crate::journey) fn refused(&self, device: &str, at: Timestamp) {
         self.note(Note::Refused { device: device.to_owned(), at });
+    }
+
+    /// A key was shown that the device had before.
+    pub(in crate::journey) fn former_key(&self, device: &DeviceId, client: IpAddr, at: Timestamp) {
+        self.note(Note::FormerKey { device: device.clone(), client, at });
     }
 
     /// Something for the record that nobody has to put together.

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::text::{Names, Text, one, read, some, word};
 use crate::clock::Timestamp;
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, Owner, Platform, UserId};
+use crate::inventory::{Device, DeviceStatus, KeyProtection, Owner, Platform, UserId};
 use crate::store::error::{StoreError, bad_row};
 
 /// A row of `devices`, with its keys.
@@ -67,7 +67,8 @@ pub(in crate::store) async fn device(db: &mut SqliteConnection, id: &str) -> Res
     row.map(|row| read::<DeviceRow<'_>>(&row)?.read(&mut Names::default())).transpose()
 }
 
-/// Writes a device that is new, or over the one that was there. Keys are only ever added.
+/// Writes a device that is new, or over the one that was there. Keys are only added: [`keys_left`](super::keys_left) takes
+/// them away.
 pub(in crate::store) async fn put_device(db: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
     let (provider, subject, email) = match &device.owner {
         Some(Owner::User(user)) => (Some(&*user.provider), Some(&*user.subject), None),
@@ -112,20 +113,6 @@ pub(in crate::store) async fn put_device(db: &mut SqliteConnection, device: &Dev
         .await?;
     }
     Ok(())
-}
-
-/// The device that has this key under this authority.
-pub(in crate::store) async fn key_holder(
-    db: &mut SqliteConnection,
-    authority: &str,
-    key: &KeyFingerprint,
-) -> Result<Option<DeviceId>, StoreError> {
-    let holder: Option<String> = sqlx::query_scalar("SELECT device FROM device_keys WHERE authority = ? AND fingerprint = ?")
-        .bind(authority)
-        .bind(key.to_string())
-        .fetch_optional(db)
-        .await?;
-    holder.map(|id| id.parse().map_err(|problem| bad_row("holder of key", &id, &problem))).transpose()
 }
 
 const STATUSES: [DeviceStatus; 4] =

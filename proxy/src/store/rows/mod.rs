@@ -3,11 +3,13 @@
 mod cookie;
 mod device;
 mod person;
+mod renewal;
 mod session;
 mod text;
 
 pub(super) use cookie::{COOKIES, CookieRow, cookie};
-pub(super) use device::{DEVICES, DeviceRow, device, key_holder, put_device};
+pub(super) use device::{DEVICES, DeviceRow, device, put_device};
 pub(super) use person::suspended;
+pub(super) use renewal::{devices_of_leaving_keys, is_former, key_holder, keys_left, next_leave, put_renewal, successor};
 pub(super) use session::{SESSIONS, SessionRow, session};
 pub(super) use text::{Names, read};

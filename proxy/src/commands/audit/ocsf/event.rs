@@ -61,14 +61,14 @@ fn sort(kind: EventKind) -> Sort {
         Kind::DeviceInvited | Kind::DeviceAdded => (ENTITY, 1, "Create", SUCCESS, INFORMATIONAL),
         Kind::DeviceEnrolled => (ENTITY, 6, "Enroll", SUCCESS, INFORMATIONAL),
         Kind::DeviceApproved => (ENTITY, 10, "Activate", SUCCESS, INFORMATIONAL),
-        Kind::DeviceOwned => (ENTITY, 3, "Update", SUCCESS, INFORMATIONAL),
+        Kind::DeviceOwned | Kind::DeviceRenewed => (ENTITY, 3, "Update", SUCCESS, INFORMATIONAL),
         Kind::DeviceQuarantined => (ENTITY, 12, "Suspend", SUCCESS, MEDIUM),
         Kind::DeviceReleased => (ENTITY, 13, "Resume", SUCCESS, INFORMATIONAL),
         Kind::DeviceRetired => (ENTITY, 7, "Unenroll", SUCCESS, INFORMATIONAL),
         Kind::UserSuspended => (ACCOUNT, 5, "Disable", SUCCESS, MEDIUM),
         Kind::UserResumed => (ACCOUNT, 2, "Enable", SUCCESS, INFORMATIONAL),
-        Kind::CredentialReplayed => (FINDING, 1, "Create", SUCCESS, HIGH),
-        Kind::TwoNetworks | Kind::DenialBurst => (FINDING, 1, "Create", SUCCESS, MEDIUM),
+        Kind::CredentialReplayed | Kind::CertificateCopied | Kind::CodeShownAgain => (FINDING, 1, "Create", SUCCESS, HIGH),
+        Kind::TwoNetworks | Kind::DenialBurst | Kind::FormerKeyShown => (FINDING, 1, "Create", SUCCESS, MEDIUM),
         Kind::GateStarted => (LIFECYCLE, 3, "Start", SUCCESS, INFORMATIONAL),
         Kind::GateStopped => (LIFECYCLE, 4, "Stop", SUCCESS, INFORMATIONAL),
         Kind::PoliciesLoaded | Kind::ConfigurationLoaded => (LIFECYCLE, 8, "Update", SUCCESS, INFORMATIONAL),
@@ -108,6 +108,9 @@ fn subject(draft: &mut Draft, class: Class, happened: &EventLine) {
 fn finding(draft: &mut Draft, happened: &EventLine, place: &Place) {
     let title = match happened.event.as_str() {
         "credential_replayed" => "A session or token was shown by another device than its own",
+        "certificate_copied" => "A device's key was renewed twice with different new keys: there is a copy of it",
+        "code_shown_again" => "A used enrolment code was shown again with another key",
+        "former_key_shown" => "A key was shown that its device had before, and has no more",
         "two_networks" => "One device was active from two networks at the same time",
         _ => "A device was refused very often in a short time",
     };
@@ -119,8 +122,9 @@ fn finding(draft: &mut Draft, happened: &EventLine, place: &Place) {
     draft.set("is_alert", json!(true));
     draft.set("status_id", json!(1));
     draft.set("status", json!("New"));
-    draft.set("confidence_id", json!(if happened.event == "credential_replayed" { 3 } else { 2 }));
-    draft.set("confidence", json!(if happened.event == "credential_replayed" { "High" } else { "Medium" }));
+    let sure = matches!(happened.event.as_str(), "credential_replayed" | "certificate_copied" | "code_shown_again");
+    draft.set("confidence_id", json!(if sure { 3 } else { 2 }));
+    draft.set("confidence", json!(if sure { "High" } else { "Medium" }));
     draft.set("device", device(happened.device.as_deref()));
     let (who, id) = (happened.user.as_deref(), happened.session.as_deref());
     let evidence =

@@ -266,6 +266,7 @@ impl EventClass {
             | Kind::DeviceAdded
             | Kind::DeviceApproved
             | Kind::DeviceOwned
+            | Kind::DeviceRenewed
             | Kind::DeviceQuarantined
             | Kind::DeviceReleased
             | Kind::DeviceRetired
@@ -274,7 +275,12 @@ impl EventClass {
             | Kind::FactsRefused
             | Kind::UserSuspended
             | Kind::UserResumed => Self::Lever,
-            Kind::CredentialReplayed | Kind::TwoNetworks | Kind::DenialBurst => Self::Signal,
+            Kind::CredentialReplayed
+            | Kind::CertificateCopied
+            | Kind::CodeShownAgain
+            | Kind::FormerKeyShown
+            | Kind::TwoNetworks
+            | Kind::DenialBurst => Self::Signal,
             Kind::SignedIn | Kind::SignInFailed | Kind::SignedOut => Self::SignIn,
             Kind::GateStarted
             | Kind::GateStopped

@@ -27,6 +27,7 @@ pub(super) fn refusal(reason: &str) -> String {
         "device_missing" => "no known device: it showed no certificate",
         "device_unlisted" => "a device that is not in the inventory",
         "device_other_key" => "a device with another key than the inventory has for it",
+        "device_former_key" => "a key that the device had before it was renewed",
         "device_pending" => "the device was not approved yet",
         "device_quarantined" => "the device was in quarantine",
         "device_retired" => "the device was retired",
@@ -82,6 +83,7 @@ pub(super) fn refusal(reason: &str) -> String {
         other if other.starts_with("sign_in_") => {
             return format!("signing in failed ({})", spaced(other.trim_start_matches("sign_in_")));
         }
+        "enrol_certificate_copied" => "a certificate was renewed a second time, with another key: a sign that it was copied",
         other if other.starts_with("enrol_") => {
             return format!("enrolling failed ({})", spaced(other.trim_start_matches("enrol_")));
         }

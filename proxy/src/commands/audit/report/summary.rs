@@ -239,6 +239,7 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "device_released" => format!("the quarantine of the device {device} was taken back"),
         "device_retired" => format!("the device {device} was retired for good"),
         "device_approved" => format!("the device {device} was approved"),
+        "device_renewed" => format!("the device {device} got a certificate for a new key"),
         "device_enrolled" => format!("the device {device} got its certificate"),
         "device_invited" => format!("the device {device} was invited to enrol"),
         "device_added" => format!("the device {device} was entered"),
@@ -253,6 +254,9 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "signed_out" => format!("{user} signed out"),
         "sign_in_failed" => "a sign-in failed".to_owned(),
         "credential_replayed" => format!("a session or token of {user} was shown by another device, {device}"),
+        "certificate_copied" => format!("the key of the device {device} was renewed twice: there is a copy of it"),
+        "code_shown_again" => format!("the used enrolment code of the device {device} was shown again with another key"),
+        "former_key_shown" => format!("a key was shown that the device {device} had before"),
         "two_networks" => format!("the device {device} was active from two networks at once"),
         "denial_burst" => format!("the device {device} was refused very often in a short time"),
         "policies_loaded" => "new policies went live".to_owned(),
@@ -276,6 +280,9 @@ fn signals(found: &Findings) -> Vec<String> {
         all.push(format!("{times} a session or token was shown by another device than its own, a sign of theft, and refused."));
     }
     for (event, words) in [
+        ("certificate_copied", "A device was isolated, since its key was renewed twice with different new keys"),
+        ("code_shown_again", "A used enrolment code was shown again with another key"),
+        ("former_key_shown", "A key was shown that its device had before, and has no more"),
         ("two_networks", "A device was active from two networks at the same time"),
         ("denial_burst", "A device was refused very often in a short time"),
     ] {

@@ -1,4 +1,6 @@
-//! `sekisho enroll`: on the device, makes a key and gets a certificate for it.
+//! `sekisho enroll`: on the device, makes a key and gets a certificate for it; later, another of both in their place.
+
+mod renewing;
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,9 @@ use super::error::CommandError;
 use super::output::{plain, print, print_json};
 use crate::clock::Clock;
 use crate::enrol::EnrolmentCode;
-use crate::enrol::client::{self, Ask, CERTIFICATE, Certificate, DeviceFolder, GateAddress, GateTrust, KEY, PASSWORD, PKCS12};
+use crate::enrol::client::{
+    self, Ask, CERTIFICATE, Certificate, DeviceFolder, GateAddress, GateTrust, KEY, KnownGate, PASSWORD, PKCS12,
+};
 use crate::inventory::DeviceStatus;
 use crate::secret::Secret;
 
@@ -20,19 +24,28 @@ use crate::secret::Secret;
 ///
 /// The one-time code comes from an administrator (`sekisho device invite`). It is asked for, or read from the first line of standard
 /// input; it is no argument, because arguments can be seen by every user of the machine.
+///
+/// With --renew, the device's certificate is the proof, and no code is needed. It is renewed when a third of its life is left, so the
+/// command can be run every day.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt"
+    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt\n  sekisho enroll --renew --out ~/.sekisho"
 )]
 pub struct EnrollCommand {
-    /// The gate: https:// and its sign-in host
-    #[arg(long, value_name = "URL")]
-    gate: GateAddress,
+    /// The gate: https:// and its sign-in host. With --renew, the one that the device enrolled with, unless it moved
+    #[arg(long, value_name = "URL", required_unless_present = "renew")]
+    gate: Option<GateAddress>,
+    /// Get a new key and certificate in place of those in the folder, if a third of their life or less is left
+    #[arg(long)]
+    renew: bool,
+    /// Renew although there is time
+    #[arg(long, requires = "renew")]
+    force: bool,
     /// Folder for the key and the certificate
     #[arg(long, value_name = "DIR", default_value = "sekisho-device")]
     out: PathBuf,
     /// What you call this device, for the administrator
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "renew")]
     name: Option<String>,
     /// Know the gate by this root certificate (PEM) instead of by the key that the code pins
     #[arg(long, value_name = "FILE")]
@@ -48,7 +61,7 @@ impl EnrollCommand {
     /// # Errors
     /// [`CommandError`] in words, with the exit code.
     pub async fn run(self) -> Result<(), CommandError> {
-        self.run_with(&Clock::system(), read_code).await
+        if self.renew { self.renew_with(&Clock::system()).await } else { self.run_with(&Clock::system(), read_code).await }
     }
 
     async fn run_with(
@@ -57,21 +70,23 @@ impl EnrollCommand {
         code: impl FnOnce() -> Result<Secret<String>, CommandError>,
     ) -> Result<(), CommandError> {
         // Everything that can be wrong here is found before the person types a code.
+        let gate = self.gate.clone().ok_or_else(|| CommandError::usage("the gate is not named: add --gate"))?;
         let folder = DeviceFolder::open(&self.out).map_err(CommandError::failed)?;
-        let trust = match &self.ca {
-            Some(path) => GateTrust::Roots(roots(path)?),
-            None => GateTrust::Pin,
-        };
+        let roots = self.ca.as_deref().map(roots).transpose()?;
         let code: EnrolmentCode = code()?.expose().parse().map_err(CommandError::usage)?;
+        let trust = roots.clone().map_or(GateTrust::Pin(code.pin), GateTrust::Roots);
         let key = folder.key().map_err(CommandError::failed)?;
-        let ask = Ask { gate: &self.gate, code: &code, trust: &trust, key: &key, name: self.name.clone() };
+        let ask = Ask { gate: &gate, code: &code.code, trust: &trust, key: &key, name: self.name.clone() };
         let certificate = client::enrol(ask, clock).await.map_err(CommandError::failed)?;
+        // The certificate comes last: with it the folder is complete.
+        let known = KnownGate { address: gate.clone(), pin: Some(code.pin), roots };
+        known.keep(&folder).map_err(CommandError::failed)?;
         folder.keep(&key, &certificate).map_err(CommandError::failed)?;
         let fingerprint = client::fingerprint_of(&key);
         if self.json {
             print_json(&report_json(&folder, &fingerprint, &certificate))
         } else {
-            print(&report(&self.gate, &folder, &fingerprint, &certificate))
+            print(&report(&gate, &folder, &fingerprint, &certificate))
         }
     }
 }
@@ -154,9 +169,11 @@ mod tests {
     fn the_gate_has_to_be_named() {
         let command = parse(&["--gate", "https://gate.example:8443"]).unwrap();
         assert_eq!(
-            (command.gate.to_string().as_str(), command.out.to_str()),
-            ("https://gate.example:8443", Some("sekisho-device"))
+            (command.gate.map(|gate| gate.to_string()).as_deref(), command.out.to_str()),
+            (Some("https://gate.example:8443"), Some("sekisho-device"))
         );
+        assert!(parse(&["--renew"]).unwrap().gate.is_none(), "who renews may leave it out");
+        assert!(parse(&["--gate", "https://gate.example", "--force"]).is_err());
         assert!(parse(&[]).is_err());
         assert!(parse(&["--gate", "http://gate.example"]).is_err());
         assert!(parse(&["--gate", "https://gate.example", "CODE"]).is_err(), "a code is no argument");

@@ -1,0 +1,53 @@
+//! `sekisho enroll --renew`.
+
+use serde_json::json;
+
+use super::{EnrollCommand, roots};
+use crate::clock::Clock;
+use crate::commands::error::CommandError;
+use crate::commands::output::{plain, print, print_json};
+use crate::enrol::client::{self, CERTIFICATE, KEY, Kept, PASSWORD, PKCS12, Renewal, Renewed};
+
+impl EnrollCommand {
+    /// Renews, and says what to do next; or that there is nothing to do.
+    pub(super) async fn renew_with(self, clock: &Clock) -> Result<(), CommandError> {
+        let roots = self.ca.as_deref().map(roots).transpose()?;
+        let renewal = Renewal { folder: &self.out, gate: self.gate.clone(), roots, force: self.force };
+        let renewed = client::renew(renewal, clock).await.map_err(CommandError::failed)?;
+        if self.json { print_json(&self.renewed_json(&renewed)) } else { print(&self.renewed(&renewed)) }
+    }
+
+    fn renewed(&self, renewed: &Renewed) -> String {
+        let show = |name: &str| plain(&self.out.join(name).display().to_string());
+        match renewed {
+            Renewed::NotDue(Kept { device, not_after, due_at, .. }) => format!(
+                "Nothing to do: the certificate of `{device}` is good until {not_after}, and is renewed from {due_at} on\n\
+                 (--force renews it now).\n"
+            ),
+            Renewed::Done(Kept { device, not_after, key_fingerprint, .. }) => format!(
+                "Renewed: the certificate of `{device}` is good until {not_after}. Fingerprint of its new key:\n\n    \
+                 {key_fingerprint}\n\n\
+                 Key and certificate: {key}, {cert}\n\
+                 For browsers: import {p12}, then take the older certificate out; its password is in {password}\n    \
+                 (after that, delete both)\n",
+                key = show(KEY),
+                cert = show(CERTIFICATE),
+                p12 = show(PKCS12),
+                password = show(PASSWORD),
+            ),
+        }
+    }
+
+    fn renewed_json(&self, renewed: &Renewed) -> serde_json::Value {
+        let (Renewed::NotDue(kept) | Renewed::Done(kept)) = renewed;
+        json!({
+            "device": kept.device,
+            "renewed": matches!(renewed, Renewed::Done(_)),
+            "key_fingerprint": kept.key_fingerprint,
+            "not_after": kept.not_after.as_secs(),
+            "renew_from": kept.due_at.as_secs(),
+            "key": self.out.join(KEY),
+            "certificate": self.out.join(CERTIFICATE),
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! The gate's half of renewal: a device that proved its key gets a certificate for another one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sekisho_certs::authority::Authority;
+
+use super::enrolment::Enrolment;
+use super::metrics::EnrolOutcome;
+use super::refusal::{EnrolRefusal, RenewRefusal};
+use super::wire::{EnrolRequest, Enrolled};
+use crate::identify_device::{DeviceRefusal, Renewable};
+use crate::inventory::{DeviceId, DeviceStatus, KeyProtection};
+use crate::secret::Digest;
+use crate::store::{DeviceError, Renewal, RenewalError, Renewed};
+
+impl Enrolment {
+    /// For how long after its end a certificate may be renewed.
+    pub fn renewal_grace(&self) -> Duration {
+        self.settings.load().renewal_grace
+    }
+
+    /// Makes the key of the request the device's newest, and signs a certificate for it. To be called on the control runtime.
+    ///
+    /// A device that lost the answer may ask again with the same keys. Who asks with a second new key has the device isolated.
+    ///
+    /// # Errors
+    /// [`RenewRefusal`].
+    pub async fn renew(&self, request: EnrolRequest, renewable: Renewable, client: IpAddr) -> Result<Enrolled, RenewRefusal> {
+        let device = renewable.device.clone();
+        match self.attempt_renewal(&request, renewable, client).await {
+            Ok((enrolled, outcome)) => {
+                self.metrics.ended(outcome);
+                tracing::info!(%device, %client, outcome = outcome.as_str(), "certificate renewed");
+                Ok(enrolled)
+            }
+            Err(RenewRefusal::Enrol(refusal)) => {
+                if let EnrolRefusal::CertificateCopied(_) = refusal {
+                    tracing::warn!(%device, %client, "a key was renewed twice, with different new keys: its device is isolated");
+                }
+                self.refused(&refusal, client);
+                Err(refusal.into())
+            }
+            Err(RenewRefusal::Device(refusal)) => Err(self.not_renewable(refusal, client).into()),
+        }
+    }
+
+    /// Counts a device that may not ask.
+    pub fn not_renewable(&self, refusal: DeviceRefusal, client: IpAddr) -> DeviceRefusal {
+        self.metrics.ended(EnrolOutcome::NotRenewable);
+        tracing::warn!(%client, why = %refusal, "certificate not renewed");
+        refusal
+    }
+
+    async fn attempt_renewal(
+        &self,
+        request: &EnrolRequest,
+        renewable: Renewable,
+        client: IpAddr,
+    ) -> Result<(Enrolled, EnrolOutcome), RenewRefusal> {
+        let settings = self.settings.load_full();
+        let Renewable { device, authority, key } = renewable;
+        if authority != settings.authority {
+            return Err(EnrolRefusal::OtherAuthority(authority).into());
+        }
+        Authority::key_of_request(request.csr.as_bytes()).map_err(EnrolRefusal::Request)?;
+        let throttled = |retry_after| EnrolRefusal::Throttled { retry_after };
+        self.pace.take(&device, self.clock.now()).map_err(throttled)?;
+        // Signed first, as for a device that is new: nothing is entered that cannot be answered.
+        let issued = self.sign(request, &device, settings.certificate_lifetime)?;
+        let renewal = Renewal {
+            device: device.clone(),
+            authority,
+            key,
+            successor: Digest(issued.key_fingerprint),
+            key_protection: KeyProtection::Software,
+            overlap: settings.renewal_overlap,
+            from: client,
+        };
+        match self.registrar.renew_key(renewal).await {
+            Ok(Renewed::First(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::Renewed)),
+            Ok(Renewed::Again(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::RenewedAgain)),
+            Ok(Renewed::Copied) => Err(EnrolRefusal::CertificateCopied(device).into()),
+            Err(refused) => Err(refusal(refused, device)),
+        }
+    }
+}
+
+fn refusal(error: RenewalError, id: DeviceId) -> RenewRefusal {
+    match error {
+        RenewalError::NotInUse(DeviceStatus::Pending) => DeviceRefusal::Pending(id).into(),
+        RenewalError::NotInUse(DeviceStatus::Retired) => DeviceRefusal::Retired(id).into(),
+        RenewalError::NotInUse(DeviceStatus::Quarantined | DeviceStatus::Active) => DeviceRefusal::Quarantined(id).into(),
+        RenewalError::OtherKey => DeviceRefusal::OtherKey(id).into(),
+        RenewalError::KeyTaken => EnrolRefusal::KeyTaken.into(),
+        RenewalError::Store(error) | RenewalError::Device(DeviceError::Store(error)) => EnrolRefusal::Unavailable(error).into(),
+        // Renewing asks for no other.
+        RenewalError::Device(_) => DeviceRefusal::Unlisted(id).into(),
+    }
+}
