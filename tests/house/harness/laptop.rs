@@ -1,13 +1,13 @@
 //! A device, enrolled as its user and an administrator really do it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::authority::Identity;
 use super::client::Client;
-use super::gate::House;
+use super::gate::{House, Said};
 
 /// A device with its key and certificate.
 pub(crate) struct Laptop {
@@ -41,8 +41,7 @@ impl Laptop {
         let hexadecimal =
             |line: &&str| line.split(' ').all(|group| group.len() == 4 && group.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let fingerprint = shown.filter(hexadecimal).collect::<Vec<_>>().join(" ");
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-        let identity = Identity { chain: read("device.pem"), key: read("device.key") };
+        let identity = identity(&folder);
         Self { id: name.to_owned(), identity, folder, fingerprint }
     }
 
@@ -56,6 +55,21 @@ impl Laptop {
         &self.fingerprint
     }
 
+    /// Renews its certificate as its person really does it, due or not. What `self` shows is as before.
+    pub(crate) async fn renew(&self, house: &House) -> Said {
+        Self::renew_in(house, &self.folder).await
+    }
+
+    /// The same in another folder.
+    pub(crate) async fn renew_in(house: &House, folder: &Path) -> Said {
+        house.command(&["enroll", "--renew", "--force", "--out", &folder.display().to_string()]).await
+    }
+
+    /// The device with what is in its folder now.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { id: self.id.clone(), identity: identity(&self.folder), folder: self.folder.clone(), fingerprint: String::new() }
+    }
+
     /// A program on this device, with no cookies yet.
     pub(crate) fn client(&self, house: &House) -> Client {
         Client::new(&house.roots(), Some(&self.identity))
@@ -66,4 +80,10 @@ impl Laptop {
         let leaf = CertificateDer::from_pem_slice(self.identity.chain.as_bytes()).unwrap();
         aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &leaf).as_ref().try_into().unwrap()
     }
+}
+
+/// What a program shows that is pointed to this folder.
+fn identity(folder: &Path) -> Identity {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    Identity { chain: read("device.pem"), key: read("device.key") }
 }

@@ -116,22 +116,26 @@ async fn ask(sender: &mut http2::SendRequest<Full<Bytes>>, client: &Client, url:
 }
 
 async fn web_socket(two: &Two, client: &Client, path: &str) -> WebSocketStream<TlsStream<TcpStream>> {
-    let url = two.url(path);
+    socket_at(client, &two.url(path)).await
+}
+
+/// A WebSocket to the wiki, by which something has come back.
+pub(super) async fn socket_at(client: &Client, url: &str) -> WebSocketStream<TlsStream<TcpStream>> {
     let mut request = url.replace("https:", "wss:").into_client_request().unwrap();
     request.headers_mut().insert("cookie", client.jar.header("wiki.localhost", "/").unwrap().parse().unwrap());
-    let stream = client.tls_to(&Url::parse(&url).unwrap()).await;
+    let stream = client.tls_to(&Url::parse(url).unwrap()).await;
     let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     echoes(&mut socket).await;
     socket
 }
 
-async fn echoes(socket: &mut WebSocketStream<TlsStream<TcpStream>>) {
+pub(super) async fn echoes(socket: &mut WebSocketStream<TlsStream<TcpStream>>) {
     socket.send(Message::text("here")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("here"));
 }
 
 /// The code and reason of the Close frame that comes.
-async fn closed(socket: &mut WebSocketStream<TlsStream<TcpStream>>) -> (u16, String) {
+pub(super) async fn closed(socket: &mut WebSocketStream<TlsStream<TcpStream>>) -> (u16, String) {
     let close = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("it is closed").unwrap().unwrap();
     let Message::Close(Some(close)) = close else { panic!("not a Close frame: {close:?}") };
     (close.code.into(), close.reason.to_string())

@@ -159,22 +159,31 @@ async fn ask(house: &House, program: &str, script: &str, token: &str) -> Said {
     run(command, "").await
 }
 
-/// The unit, with the binary where it is; skipped where there is no systemd.
+/// The units, with the binary where it is; skipped where there is no systemd.
 #[tokio::test]
-async fn the_unit_is_one() {
-    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/systemd/sekisho.service");
-    let text = std::fs::read_to_string(unit).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let here = text.replace("/usr/local/bin/sekisho", &sekisho().canonicalize().unwrap().display().to_string());
-    let file = folder.path().join("sekisho.service");
-    std::fs::write(&file, here).unwrap();
+async fn the_units_are_some() {
     if Command::new("systemd-analyze").arg("--version").output().await.is_err() {
         return;
     }
+    verify(&["sekisho.service"], &[]).await;
+    verify(&["sekisho-renew.timer", "sekisho-renew.service"], &["--user"]).await;
+}
+
+/// Has systemd look at these, and at the first of them by name.
+async fn verify(units: &[&str], arguments: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = sekisho().canonicalize().unwrap().display().to_string();
+    for unit in units {
+        let text =
+            std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/systemd")).join(unit)).unwrap();
+        std::fs::write(folder.path().join(unit), text.replace("/usr/local/bin/sekisho", &binary)).unwrap();
+    }
     let mut command = Command::new("systemd-analyze");
-    command.args(["verify", "--man=no"]).arg(&file);
+    // A user's manager wants a folder for its sockets.
+    command.args(arguments).args(["verify", "--man=no"]).env("XDG_RUNTIME_DIR", folder.path());
+    command.args(units.iter().map(|unit| folder.path().join(unit)));
     let said = run(command, "").await;
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{units:?}");
 }
 
 /// Links lead to pages that exist, and to headings that these have.

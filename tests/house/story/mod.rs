@@ -26,6 +26,8 @@ mod policy_claims;
 mod policy_tests;
 mod recorded;
 mod refusals;
+mod renewal_walk;
+mod renewals;
 mod resting;
 mod shadow;
 mod sign_in;
