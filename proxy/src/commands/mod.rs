@@ -10,6 +10,7 @@ mod cli;
 mod device;
 mod enroll;
 mod error;
+mod nss;
 mod output;
 mod policy;
 #[cfg(feature = "quickstart")]

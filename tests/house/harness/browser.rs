@@ -15,7 +15,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// On a device, if there is one: its key is imported as its user would do it.
+    /// On a device, if there is one: its key is installed as its user would do it.
     pub(crate) async fn on(house: &House, laptop: Option<&Laptop>) -> Self {
         let home = house.path().join(format!("browser-{}", laptop.map_or("unknown", |laptop| &laptop.id)));
         let database = home.join(".pki/nssdb");
@@ -26,8 +26,8 @@ impl Browser {
         must("certutil", &["-N", "--empty-password", "-d", &store]).await;
         must("certutil", &["-A", "-n", "house", "-t", "C,,", "-i", &root, "-d", &store]).await;
         if let Some(laptop) = laptop {
-            let file = |name: &str| laptop.folder.join(name).display().to_string();
-            must("pk12util", &["-i", &file("device.p12"), "-w", &file("device.p12.password"), "-d", &store]).await;
+            let said = laptop.installs(&home, &[]).await;
+            assert_eq!(said.code, Some(0), "{said:?}");
         }
         // What an administrator sets by policy: show the certificate without asking.
         let choice = json!({ "setting": { "filters": [{}] } });

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use tokio::process::Command;
 
 use super::authority::Identity;
 use super::client::Client;
-use super::gate::{House, Said};
+use super::gate::{House, Said, run};
+use super::program::sekisho;
 
 /// A device with its key and certificate.
 pub(crate) struct Laptop {
@@ -63,6 +65,13 @@ impl Laptop {
     /// The same in another folder.
     pub(crate) async fn renew_in(house: &House, folder: &Path) -> Said {
         house.command(&["enroll", "--renew", "--force", "--out", &folder.display().to_string()]).await
+    }
+
+    /// Puts its certificate into the browsers of the person whose home that is.
+    pub(crate) async fn installs(&self, home: &Path, further: &[&str]) -> Said {
+        let mut command = Command::new(sekisho());
+        command.args(["enroll", "--install", "--out"]).arg(&self.folder).args(further).env("HOME", home);
+        run(command, "").await
     }
 
     /// The device with what is in its folder now.

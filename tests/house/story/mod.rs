@@ -14,6 +14,7 @@ mod forwarding;
 mod fresh;
 mod hardened;
 mod held;
+mod installed;
 mod kept;
 mod manual;
 mod manual_walk;

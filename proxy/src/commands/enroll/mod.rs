@@ -1,6 +1,8 @@
 //! `sekisho enroll`: on the device, makes a key and gets a certificate for it; later, another of both in their place.
 
+mod install;
 mod renewing;
+mod stores;
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use sekisho_certs::{files, pem};
 use serde_json::json;
 
+use self::install::Installed;
 use super::error::CommandError;
 use super::output::{plain, print, print_json};
 use crate::clock::Clock;
@@ -27,13 +30,16 @@ use crate::secret::Secret;
 ///
 /// With --renew, the device's certificate is the proof, and no code is needed. It is renewed when a third of its life is left, so the
 /// command can be run every day.
+///
+/// With --install, key and certificate are put where the browsers of this person look for them (Linux). By itself, it does that with
+/// what is in the folder.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt\n  sekisho enroll --renew --out ~/.sekisho"
+    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt\n  sekisho enroll --renew --out ~/.sekisho\n  sekisho enroll --install --out ~/.sekisho"
 )]
 pub struct EnrollCommand {
     /// The gate: https:// and its sign-in host. With --renew, the one that the device enrolled with, unless it moved
-    #[arg(long, value_name = "URL", required_unless_present = "renew")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["renew", "install"])]
     gate: Option<GateAddress>,
     /// Get a new key and certificate in place of those in the folder, if a third of their life or less is left
     #[arg(long)]
@@ -41,6 +47,12 @@ pub struct EnrollCommand {
     /// Renew although there is time
     #[arg(long, requires = "renew")]
     force: bool,
+    /// Put key and certificate into the person's browsers, in place of older ones of the device
+    #[arg(long)]
+    install: bool,
+    /// File with the primary password of browsers that have one; it is asked for otherwise
+    #[arg(long, value_name = "FILE", requires = "install")]
+    nss_password_file: Option<PathBuf>,
     /// Folder for the key and the certificate
     #[arg(long, value_name = "DIR", default_value = "sekisho-device")]
     out: PathBuf,
@@ -61,7 +73,13 @@ impl EnrollCommand {
     /// # Errors
     /// [`CommandError`] in words, with the exit code.
     pub async fn run(self) -> Result<(), CommandError> {
-        if self.renew { self.renew_with(&Clock::system()).await } else { self.run_with(&Clock::system(), read_code).await }
+        if self.renew {
+            self.renew_with(&Clock::system()).await
+        } else if self.install && self.gate.is_none() {
+            self.install_what_is_there().await
+        } else {
+            self.run_with(&Clock::system(), read_code).await
+        }
     }
 
     async fn run_with(
@@ -83,11 +101,13 @@ impl EnrollCommand {
         known.keep(&folder).map_err(CommandError::failed)?;
         folder.keep(&key, &certificate).map_err(CommandError::failed)?;
         let fingerprint = client::fingerprint_of(&key);
+        let installed = if self.install { Some(self.installed().await?) } else { None };
         if self.json {
-            print_json(&report_json(&folder, &fingerprint, &certificate))
+            print_json(&report_json(&folder, &fingerprint, &certificate, installed.as_ref()))?;
         } else {
-            print(&report(&gate, &folder, &fingerprint, &certificate))
+            print(&report(&gate, &folder, &fingerprint, &certificate, installed.as_ref()))?;
         }
+        installed.map_or(Ok(()), |installed| installed.verdict())
     }
 }
 
@@ -109,7 +129,13 @@ fn read_code() -> Result<Secret<String>, CommandError> {
 }
 
 /// What the person does next.
-fn report(gate: &GateAddress, folder: &DeviceFolder, fingerprint: &str, certificate: &Certificate) -> String {
+fn report(
+    gate: &GateAddress,
+    folder: &DeviceFolder,
+    fingerprint: &str,
+    certificate: &Certificate,
+    installed: Option<&Installed>,
+) -> String {
     let show = |name: &str| plain(&folder.file(name).display().to_string());
     let device = &certificate.enrolled.device;
     let groups: Vec<&str> = fingerprint.split(' ').collect();
@@ -121,19 +147,32 @@ fn report(gate: &GateAddress, folder: &DeviceFolder, fingerprint: &str, certific
              the device works as soon as they confirm it with `sekisho device approve {device}`."
         ),
     };
+    let browsers = installed.map_or_else(
+        || {
+            format!(
+                "For browsers: import {p12}; its password is in {password}\n    (after that, delete both)\n",
+                p12 = show(PKCS12),
+                password = show(PASSWORD),
+            )
+        },
+        Installed::words,
+    );
     format!(
         "Enrolled as `{device}`. Fingerprint of this device's key:\n\n{lines}\n{next}\n\n\
          Key and certificate: {key} (mode 0600), {cert}\n\
-         For browsers: import {p12}; its password is in {password}\n    (after that, delete both)\n\
+         {browsers}\
          For curl: curl --cert {cert} --key {key} {gate}/.sekisho/whoami\n",
         key = show(KEY),
         cert = show(CERTIFICATE),
-        p12 = show(PKCS12),
-        password = show(PASSWORD),
     )
 }
 
-fn report_json(folder: &DeviceFolder, fingerprint: &str, certificate: &Certificate) -> serde_json::Value {
+fn report_json(
+    folder: &DeviceFolder,
+    fingerprint: &str,
+    certificate: &Certificate,
+    installed: Option<&Installed>,
+) -> serde_json::Value {
     json!({
         "device": certificate.enrolled.device,
         "status": certificate.enrolled.status,
@@ -143,6 +182,7 @@ fn report_json(folder: &DeviceFolder, fingerprint: &str, certificate: &Certifica
         "certificate": folder.file(CERTIFICATE),
         "pkcs12": folder.file(PKCS12),
         "pkcs12_password": folder.file(PASSWORD),
+        "browsers": installed.map(Installed::json),
     })
 }
 

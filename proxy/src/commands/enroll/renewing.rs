@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::install::Installed;
 use super::{EnrollCommand, roots};
 use crate::clock::Clock;
 use crate::commands::error::CommandError;
@@ -14,11 +15,29 @@ impl EnrollCommand {
         let roots = self.ca.as_deref().map(roots).transpose()?;
         let renewal = Renewal { folder: &self.out, gate: self.gate.clone(), roots, force: self.force };
         let renewed = client::renew(renewal, clock).await.map_err(CommandError::failed)?;
-        if self.json { print_json(&self.renewed_json(&renewed)) } else { print(&self.renewed(&renewed)) }
+        let due = matches!(renewed, Renewed::Done(_));
+        let installed = if self.install && due { Some(self.installed().await?) } else { None };
+        if self.json {
+            print_json(&self.renewed_json(&renewed, installed.as_ref()))?;
+        } else {
+            print(&self.renewed(&renewed, installed.as_ref()))?;
+        }
+        installed.map_or(Ok(()), |installed| installed.verdict())
     }
 
-    fn renewed(&self, renewed: &Renewed) -> String {
+    fn renewed(&self, renewed: &Renewed, installed: Option<&Installed>) -> String {
         let show = |name: &str| plain(&self.out.join(name).display().to_string());
+        let browsers = installed.map_or_else(
+            || {
+                format!(
+                    "For browsers: import {p12}, then take the older certificate out; its password is in {password}\n    \
+                     (after that, delete both)\n",
+                    p12 = show(PKCS12),
+                    password = show(PASSWORD),
+                )
+            },
+            Installed::words,
+        );
         match renewed {
             Renewed::NotDue(Kept { device, not_after, due_at, .. }) => format!(
                 "Nothing to do: the certificate of `{device}` is good until {not_after}, and is renewed from {due_at} on\n\
@@ -28,17 +47,14 @@ impl EnrollCommand {
                 "Renewed: the certificate of `{device}` is good until {not_after}. Fingerprint of its new key:\n\n    \
                  {key_fingerprint}\n\n\
                  Key and certificate: {key}, {cert}\n\
-                 For browsers: import {p12}, then take the older certificate out; its password is in {password}\n    \
-                 (after that, delete both)\n",
+                 {browsers}",
                 key = show(KEY),
                 cert = show(CERTIFICATE),
-                p12 = show(PKCS12),
-                password = show(PASSWORD),
             ),
         }
     }
 
-    fn renewed_json(&self, renewed: &Renewed) -> serde_json::Value {
+    fn renewed_json(&self, renewed: &Renewed, installed: Option<&Installed>) -> serde_json::Value {
         let (Renewed::NotDue(kept) | Renewed::Done(kept)) = renewed;
         json!({
             "device": kept.device,
@@ -48,6 +64,7 @@ impl EnrollCommand {
             "renew_from": kept.due_at.as_secs(),
             "key": self.out.join(KEY),
             "certificate": self.out.join(CERTIFICATE),
+            "browsers": installed.map(Installed::json),
         })
     }
 }

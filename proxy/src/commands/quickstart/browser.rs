@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use super::devices::Device;
 use super::place::Place;
 use crate::commands::error::CommandError;
+use crate::commands::nss::Database;
 use crate::enrol::client::{PASSWORD, PKCS12};
 
 /// A browser that was opened. It ends with us.
@@ -36,11 +37,6 @@ impl Browser {
     /// # Errors
     /// What has to be installed first, or what failed.
     pub(super) async fn open(place: &Place, laptop: &Device) -> Result<Self, CommandError> {
-        for tool in ["certutil", "pk12util"] {
-            if !answers(tool, "-H").await {
-                return Err(CommandError::failed(format!("`{tool}` is not installed (Debian: apt install libnss3-tools)")));
-            }
-        }
         let Some((name, kind)) = installed().await else {
             return Err(CommandError::failed("neither Chromium, Chrome nor Firefox is installed (Debian: apt install chromium)"));
         };
@@ -133,29 +129,19 @@ async fn firefox_profile(place: &Place, laptop: &Device, home: &Path) -> Result<
 
 /// A new database of certificates each time: what was in it may be of another root or device.
 async fn store(place: &Place, laptop: &Device, folder: &Path) -> Result<(), CommandError> {
-    make_folder(folder)?;
     for file in ["cert9.db", "key4.db", "pkcs11.txt"] {
         match std::fs::remove_file(folder.join(file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CommandError::failed(error)),
             _ => {}
         }
     }
-    let database = format!("sql:{}", folder.display());
-    let file = |name: &str| place.file(name).display().to_string();
-    let root = file("tls/root.pem");
-    let (key, password) = (file(&laptop.file(PKCS12)), file(&laptop.file(PASSWORD)));
-    run("certutil", &["-N", "--empty-password", "-d", &database]).await?;
-    run("certutil", &["-A", "-n", "quickstart root", "-t", "C,,", "-i", &root, "-d", &database]).await?;
-    run("pk12util", &["-i", &key, "-w", &password, "-d", &database]).await
-}
-
-async fn run(program: &str, arguments: &[&str]) -> Result<(), CommandError> {
-    let said = Command::new(program).args(arguments).stdin(Stdio::null()).output().await;
-    let said = said.map_err(|error| CommandError::failed(format!("{program}: {error}")))?;
-    if said.status.success() {
-        return Ok(());
-    }
-    Err(CommandError::failed(format!("{program} failed: {}", String::from_utf8_lossy(&said.stderr).trim())))
+    let database = Database::at(folder.to_owned());
+    let made = async {
+        database.create().await?;
+        database.trust("quickstart root", &place.file("tls/root.pem")).await?;
+        database.import(&place.file(&laptop.file(PKCS12)), &place.file(&laptop.file(PASSWORD))).await
+    };
+    made.await.map_err(CommandError::failed)
 }
 
 fn make_folder(folder: &Path) -> Result<(), CommandError> {

@@ -22,7 +22,7 @@ pub enum FolderError {
     #[error("{} has a device's certificate already; choose another folder with --out, or move this one away", .0.display())]
     Enrolled(PathBuf),
     /// There is none.
-    #[error("{} has no device's certificate to renew; enrol first, or name the folder with --out", .0.display())]
+    #[error("{} has no device's certificate; enrol first, or name the folder with --out", .0.display())]
     NotEnrolled(PathBuf),
     /// Somebody else is at work in it.
     #[error("{} is being renewed by another `sekisho enroll --renew` right now", .0.display())]

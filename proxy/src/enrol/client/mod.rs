@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod folder;
 mod known_gate;
+mod packed;
 mod pairs;
 mod renew;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use answer::Certificate;
 pub use error::ClientError;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
 pub use known_gate::KnownGate;
+pub use packed::{Packed, packed};
 pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 
 use super::wire::EnrolRequest;

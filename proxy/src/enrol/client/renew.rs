@@ -98,11 +98,11 @@ pub enum RenewError {
 }
 
 /// The pair that counts.
-struct Current {
-    kept: Kept,
-    key: DeviceKey,
-    leaf: CertificateDer<'static>,
-    authority: CertificateDer<'static>,
+pub(super) struct Current {
+    pub(super) kept: Kept,
+    pub(super) key: DeviceKey,
+    pub(super) leaf: CertificateDer<'static>,
+    pub(super) authority: CertificateDer<'static>,
 }
 
 /// Renews the certificate in a device's folder if a third of its life or less is left. With the new certificate in place, the old
@@ -200,7 +200,7 @@ async fn post(
 }
 
 impl Current {
-    fn read(folder: &DeviceFolder) -> Result<Self, RenewError> {
+    pub(super) fn read(folder: &DeviceFolder) -> Result<Self, RenewError> {
         let unusable = |problem| RenewError::Unusable { folder: folder.path().display().to_string(), problem };
         let certificate = |name: &str| -> Result<_, RenewError> {
             let text = files::read_public(&folder.file(name)).map_err(FolderError::from)?;

@@ -1,0 +1,35 @@
+//! Key and certificate of a device's folder, packed for a browser.
+
+use std::path::Path;
+
+use sekisho_certs::pkcs12;
+use zeroize::Zeroizing;
+
+use super::folder::FolderError;
+use super::pairs::Pairs;
+use super::renew::{Current, RenewError};
+use crate::inventory::DeviceId;
+use crate::secret::{self, Secret};
+
+/// What a browser imports.
+#[derive(Debug)]
+pub struct Packed {
+    /// The device that it is of, which is its friendly name too.
+    pub device: DeviceId,
+    /// PKCS#12.
+    pub pkcs12: Zeroizing<Vec<u8>>,
+    /// Its password, which was made for it.
+    pub password: Secret<String>,
+}
+
+/// Packs the pair that counts in the device's folder at `path`. Nothing in the folder is changed.
+///
+/// # Errors
+/// [`RenewError::Folder`] if there is no device in it, [`RenewError::Unusable`] if what is there does not fit together.
+pub fn packed(path: &Path) -> Result<Packed, RenewError> {
+    let Current { kept, key, leaf, authority } = Current::read(&Pairs::open(path)?.current())?;
+    let password = Secret::new(secret::token().map_err(FolderError::from)?);
+    let name = kept.device.as_str();
+    let pkcs12 = pkcs12::encode(name, &key.key_der(), &[leaf, authority], password.expose()).map_err(FolderError::from)?;
+    Ok(Packed { device: kept.device, pkcs12, password })
+}

@@ -1,0 +1,145 @@
+//! A device's certificate gets to where browsers look for it, and older ones leave.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::harness::{House, Laptop, Said, private, run};
+
+/// A home with a Firefox profile whose database has this primary password, if any, and one of Chromium.
+async fn home(house: &House, name: &str, primary: Option<&str>) -> PathBuf {
+    let home = house.path().join(name);
+    let profile = home.join(".mozilla/firefox/x1.work");
+    std::fs::create_dir_all(&profile).unwrap();
+    let list = "[Profile0]\nName=work\nIsRelative=1\nPath=x1.work\nDefault=1\n\n[General]\nStartWithLastProfile=1\nVersion=2\n";
+    std::fs::write(home.join(".mozilla/firefox/profiles.ini"), list).unwrap();
+    if let Some(primary) = primary {
+        private(&home.join("primary"), &format!("{primary}\n"));
+        let file = home.join("primary").display().to_string();
+        assert_eq!(certutil(&profile, &["-N", "-f", &file]).await.code, Some(0));
+    }
+    let shared = home.join(".pki/nssdb");
+    std::fs::create_dir_all(&shared).unwrap();
+    assert_eq!(certutil(&shared, &["-N", "--empty-password"]).await.code, Some(0));
+    home
+}
+
+async fn certutil(database: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new("certutil");
+    command.args(arguments).args(["-d", &format!("sql:{}", database.display())]);
+    run(command, "").await
+}
+
+/// Ids of keys, each with the name of its certificate.
+async fn keys(database: &Path, further: &[&str]) -> Vec<(String, String)> {
+    let said = certutil(database, &[&["-K"], further].concat()).await;
+    let lines = said.out.lines().filter_map(|line| line.split_once('>').map(|(_, rest)| rest));
+    let words = lines.map(|rest| rest.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.map(|words| (words[1].clone(), words[2].clone())).collect()
+}
+
+async fn certificates(database: &Path) -> usize {
+    let said = certutil(database, &["-L"]).await;
+    said.out.lines().filter(|line| line.starts_with("CN=lap-7 ")).count()
+}
+
+/// A device, not approved: nobody has to be asked to install its certificate.
+async fn laptop(house: &House) -> Laptop {
+    Laptop::enrol(house, "lap-7", "alice").await
+}
+
+#[tokio::test]
+async fn every_browser_gets_it_and_the_next_one_takes_its_place() {
+    let house = House::open().await;
+    let laptop = laptop(&house).await;
+    laptop.approve(&house).await;
+    let home = home(&house, "home", None).await;
+    let databases = [home.join(".pki/nssdb"), home.join(".mozilla/firefox/x1.work")];
+    let said = laptop.installs(&home, &[]).await;
+    assert!(said.code == Some(0) && said.out.matches(": installed (").count() == 2, "{said:?}");
+    let mut first = Vec::new();
+    for database in &databases {
+        let found = keys(database, &[]).await;
+        assert!(found.len() == 1 && found[0].1 == "CN=lap-7", "{found:?}");
+        assert!(
+            certutil(database, &["-L"]).await.out.lines().any(|line| line.starts_with("CN=lap-7 ") && line.ends_with("u,u,u"))
+        );
+        first.push(found[0].0.clone());
+    }
+    assert!(first[0] == first[1]);
+    for name in ["device.p12", "device.p12.password", ".install"] {
+        assert!(!laptop.folder.join(name).exists(), "{name} was for browsers, and they have it");
+    }
+    // The same once more changes nothing.
+    assert_eq!(laptop.installs(&home, &[]).await.code, Some(0));
+    assert_eq!(keys(&databases[0], &[]).await, [(first[0].clone(), "CN=lap-7".to_owned())]);
+    assert_eq!(certificates(&databases[0]).await, 1);
+
+    // Renewed, the older key and certificate leave the browsers, and what is not the device's stays.
+    let other = Laptop::enrol(&house, "lap-9", "alice").await;
+    assert_eq!(other.installs(&home, &[]).await.code, Some(0));
+    let mut command = Command::new(crate::harness::sekisho());
+    command.args(["enroll", "--renew", "--force", "--install", "--json", "--out"]).arg(&laptop.folder).env("HOME", &home);
+    let said = run(command, "").await;
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert!(said.code == Some(0) && told["renewed"] == true && told["browsers"][1]["installed"] == true, "{said:?}");
+    for database in &databases {
+        let mut found = keys(database, &[]).await;
+        found.sort_by(|one, other| one.1.cmp(&other.1));
+        assert!(found.len() == 2 && found[0].1 == "CN=lap-7" && found[1].1 == "CN=lap-9", "{found:?}");
+        assert_ne!(found[0].0, first[0], "the key is the new one");
+        assert_eq!(certificates(database).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_primary_password_is_needed_where_there_is_one_and_only_the_right_one_opens() {
+    let house = House::open().await;
+    let laptop = laptop(&house).await;
+    let home = home(&house, "home", Some("correct horse")).await;
+    let firefox = home.join(".mozilla/firefox/x1.work");
+    let said = laptop.installs(&home, &[]).await;
+    assert!(said.code == Some(0) && said.out.contains("Chromium, Chrome and their like: installed"), "{said:?}");
+    assert!(said.out.contains("profile work: not installed") && said.out.contains("--nss-password-file"), "{said:?}");
+    assert!(laptop.folder.join("device.p12").exists(), "not everybody has it");
+    private(&home.join("wrong"), "battery staple\n");
+    let file = |name: &str| home.join(name).display().to_string();
+    let said = laptop.installs(&home, &["--nss-password-file", &file("wrong")]).await;
+    assert!(said.out.contains("profile work: not installed"), "{said:?}");
+    let said = laptop.installs(&home, &["--nss-password-file", &file("primary")]).await;
+    assert!(said.code == Some(0) && said.out.contains("profile work: installed"), "{said:?}");
+    assert_eq!(keys(&firefox, &["-f", &file("primary")]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_installed_says_why_and_the_device_is_enrolled_all_the_same() {
+    let house = House::open().await;
+    let laptop = laptop(&house).await;
+    // Without NSS' tools.
+    let empty = house.path().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let mut command = Command::new(crate::harness::sekisho());
+    command.args(["enroll", "--install", "--out"]).arg(&laptop.folder).env("HOME", &empty).env("PATH", &empty);
+    let said = run(command, "").await;
+    assert!(said.code == Some(3) && said.out.contains("libnss3-tools") && said.err.contains("--install"), "{said:?}");
+    assert!(laptop.folder.join("device.pem").exists() && laptop.folder.join("device.p12").exists());
+    // A database that is none.
+    let home = home(&house, "home", None).await;
+    std::fs::remove_dir_all(home.join(".mozilla")).unwrap();
+    std::fs::write(home.join(".pki/nssdb/cert9.db"), "no database").unwrap();
+    let said = laptop.installs(&home, &[]).await;
+    assert!(said.code == Some(3) && said.out.contains("not installed: certutil"), "{said:?}");
+    // A folder without a device, and one with files that do not belong together.
+    let mut command = Command::new(crate::harness::sekisho());
+    command.args(["enroll", "--install", "--out"]).arg(&empty).env("HOME", &home);
+    let said = run(command, "").await;
+    assert!(said.code == Some(3) && said.err.contains("has no device's certificate"), "{said:?}");
+    // Nobody's home.
+    let mut command = Command::new(crate::harness::sekisho());
+    command.args(["enroll", "--install", "--out"]).arg(&laptop.folder).env_remove("HOME");
+    let said = run(command, "").await;
+    assert!(said.code == Some(3) && said.err.contains("HOME"), "{said:?}");
+    let mode = std::fs::metadata(&laptop.folder).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700);
+}
