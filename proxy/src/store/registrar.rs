@@ -1,8 +1,8 @@
 //! The only writer of devices, sessions and suspensions.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sqlx::SqlitePool;
