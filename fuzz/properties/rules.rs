@@ -35,7 +35,7 @@ pub(crate) fn config(bytes: &[u8]) {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None }
+    Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None, ..Catalogue::default() }
 }
 
 /// A set that is taken has one layout, means the same in it, denies what nothing permits, and is no wider with one more `forbid`.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::action::{Action, ActionBits};
 use crate::cells::Row;
 use crate::compile::{Entity, Fact, Ip, Part, Record, Set, Step, Value, Variable, World};
 use crate::facts::{DeviceFacts, FactValue, Identity, Principal, SessionFacts};
 use crate::prepare::Prepared;
 use crate::question::{age_s, count, instant_ms};
-use crate::request::{Action, RequestFacts};
+use crate::request::RequestFacts;
 use crate::schema::PostureFact;
 
 /// Who asks, and for what.
@@ -165,9 +166,7 @@ impl<'a> World<'a> for Asked<'a> {
                 _ => false,
             },
             ("App", "Tag") => child.id == self.facts.app && self.row.has_tag(parent.id),
-            ("Action", "Action") => {
-                parent.id == "use" && Action::ALL.iter().any(|action| action.is_use() && action.as_str() == child.id)
-            }
+            ("Action", "Action") => Action::named(child.id).is_some_and(|action| action.is_in(parent.id)),
             _ => false,
         }
     }
@@ -180,7 +179,7 @@ impl<'a> World<'a> for Asked<'a> {
         self.row.is_in(key)
     }
 
-    fn is_action_of(&self, actions: u8) -> bool {
+    fn is_action_of(&self, actions: ActionBits) -> bool {
         actions & self.facts.action.bit() != 0
     }
 }

@@ -47,6 +47,8 @@ impl KeptSet {
                 "addition" => kept.additions.push(Source::new(name, body)),
                 "policies" => kept.policies.push(Source::new(name, body)),
                 "app" => kept.catalogue.apps.push(App::new(name, tags(body).map_err(|_at| KeptSetError { at: begin })?)),
+                "own" if name == "self_service" => kept.catalogue.own.self_service = true,
+                "own" if name == "administration" => kept.catalogue.own.administration = true,
                 _ => return Err(KeptSetError { at: begin }),
             }
         }
@@ -123,8 +125,11 @@ mod tests {
             Source::new("b.cedar", "@id(\"b\") permit (principal, action == Action::\"public\", resource == App::\"wiki\");\n"),
             Source::new("a.cedar", "// é 3:x \n@id(\"a\") forbid (principal, action, resource in Tag::\"a b:\");"),
         ];
-        let catalogue =
-            Catalogue { apps: vec![App::new("wiki", ["internal", "a b:"]), App::new("käse", [""; 0])], groups: None };
+        let catalogue = Catalogue {
+            apps: vec![App::new("wiki", ["internal", "a b:"]), App::new("käse", [""; 0])],
+            groups: None,
+            ..Catalogue::default()
+        };
         PolicySet::load(&policies, &[], &catalogue).unwrap().set
     }
 
@@ -135,6 +140,17 @@ mod tests {
         assert!(kept.same_schema());
         assert_eq!(kept.policies.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["a.cedar", "b.cedar"]);
         assert_eq!(kept.catalogue.apps.len(), 2);
+        assert_eq!(kept.load().unwrap().set.canonical_text(), set.canonical_text());
+    }
+
+    #[test]
+    fn what_was_asked_of_the_gate_itself_is_kept() {
+        let policies = [Source::new("a.cedar", "@id(\"a\") permit (principal, action == Action::\"enroll\", resource);")];
+        let own = crate::OwnActions { self_service: true, administration: false };
+        let catalogue = Catalogue { apps: vec![App::new::<&str>("wiki", [])], ..Catalogue::default() }.with_own(own);
+        let set = PolicySet::load(&policies, &[], &catalogue).unwrap().set;
+        let kept = KeptSet::parse(set.canonical_text()).unwrap();
+        assert_eq!(kept.catalogue.own, own);
         assert_eq!(kept.load().unwrap().set.canonical_text(), set.canonical_text());
     }
 

@@ -11,7 +11,7 @@
 //!     permit (principal, action == Action::"public", resource == App::"wiki")
 //!     when { context.request.path == "/healthz" };
 //! "#)];
-//! let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None };
+//! let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None, ..Catalogue::default() };
 //! let set = PolicySet::load(&policies, &[], &catalogue).expect("it is correct").set;
 //!
 //! let mut facts = RequestFacts::new("wiki", Action::Public);
@@ -28,6 +28,7 @@
 #[cfg(test)]
 extern crate self as sekisho_policy;
 
+mod action;
 mod asked;
 mod cedar_facts;
 mod cells;
@@ -55,6 +56,7 @@ mod set;
 pub mod testing;
 mod verdict;
 
+pub use action::{Action, OWN_APP, OwnActions};
 pub use diff::{ChangeKind, Diff, Direction, Effect, NotComparable, PolicyChange, Texts};
 pub use explain::{By, Change, Effort, Explanation, Lifted, Nearly, PolicyInfo, StepUp, Way};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
@@ -65,7 +67,7 @@ pub use path::MAX_PATH_SEGMENTS;
 pub use prepare::{PrepareError, Prepared};
 pub use problem::{Place, Problem};
 pub use query::{AskedFor, Query};
-pub use request::{Action, Moment, RequestFacts, Usage, Weekday};
+pub use request::{Moment, RequestFacts, Usage, Weekday};
 pub use schema::SCHEMA;
 pub use schema_text::{MergedSchema, merged_schema};
 pub use set::{App, Catalogue, PolicySet, Source};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
-use crate::request::Action;
+use crate::action::{Action, USE};
 
 /// The entity types and actions of the schema that ships.
 #[derive(Clone, Debug)]
@@ -15,11 +15,9 @@ pub(crate) struct Names {
     pub(crate) group: EntityTypeName,
     pub(crate) app: EntityTypeName,
     pub(crate) tag: EntityTypeName,
-    read: EntityUid,
-    write: EntityUid,
-    connect: EntityUid,
-    public: EntityUid,
-    /// The group of all actions but `public`.
+    /// In the order of [`Action::ALL`].
+    actions: Box<[EntityUid]>,
+    /// The group of all uses of an app.
     pub(crate) any_use: EntityUid,
 }
 
@@ -27,10 +25,11 @@ impl Names {
     /// `Err` names what the schema lacks.
     pub(crate) fn find(schema: &Schema) -> Result<Self, String> {
         let types: HashMap<String, EntityTypeName> = schema.entity_types().map(|name| (name.to_string(), name.clone())).collect();
-        let actions: HashMap<String, EntityUid> =
+        let declared: HashMap<String, EntityUid> =
             schema.actions().map(|action| (action.id().unescaped().to_owned(), action.clone())).collect();
         let kind = |name: &str| types.get(name).cloned().ok_or_else(|| name.to_owned());
-        let action = |name: &str| actions.get(name).cloned().ok_or_else(|| name.to_owned());
+        let action = |name: &str| declared.get(name).cloned().ok_or_else(|| name.to_owned());
+        let actions = Action::ALL.iter().map(|known| action(known.as_str())).collect::<Result<_, _>>()?;
         Ok(Self {
             user: kind("User")?,
             service: kind("Service")?,
@@ -38,21 +37,14 @@ impl Names {
             group: kind("Group")?,
             app: kind("App")?,
             tag: kind("Tag")?,
-            read: action(Action::Read.as_str())?,
-            write: action(Action::Write.as_str())?,
-            connect: action(Action::Connect.as_str())?,
-            public: action(Action::Public.as_str())?,
-            any_use: action("use")?,
+            actions,
+            any_use: action(USE)?,
         })
     }
 
     pub(crate) fn action(&self, action: Action) -> &EntityUid {
-        match action {
-            Action::Read => &self.read,
-            Action::Write => &self.write,
-            Action::Connect => &self.connect,
-            Action::Public => &self.public,
-        }
+        // There is one for each. If there were not, the group: nothing can be asked for by it.
+        self.actions.get(action.index()).unwrap_or(&self.any_use)
     }
 }
 

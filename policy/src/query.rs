@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::facts::Identity;
 use crate::prepare::PrepareError;
-use crate::request::{Action, Moment, RequestFacts, Usage};
+use crate::request::{Moment, RequestFacts, Usage};
 use crate::set::PolicySet;
 use crate::verdict::Verdict;
 

@@ -1,9 +1,10 @@
 //! What is asked for, and when: what changes from request to request.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
 
 /// What a request asks for, borrowed from the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +25,6 @@ pub struct RequestFacts<'a> {
     pub usage: Usage,
     /// The time of the decision.
     pub at: Moment,
-}
-
-/// What is done to an app. `Action::"use"` is the group of all but [`Action::Public`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// GET, HEAD, OPTIONS.
-    Read,
-    /// POST, PUT, PATCH, DELETE and the further methods that the app lists.
-    Write,
-    /// A WebSocket or another tunnel.
-    Connect,
-    /// A public path, asked for by anybody.
-    Public,
 }
 
 /// What a principal had from an app on a device lately.
@@ -90,47 +77,6 @@ impl<'a> RequestFacts<'a> {
             usage: Usage::default(),
             at: Moment::utc(0),
         }
-    }
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Connect, Self::Public];
-
-    /// The name of it in policies.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Connect => "connect",
-            Self::Public => "public",
-        }
-    }
-
-    /// Its place in [`Action::ALL`].
-    pub(crate) fn index(self) -> usize {
-        match self {
-            Self::Read => 0,
-            Self::Write => 1,
-            Self::Connect => 2,
-            Self::Public => 3,
-        }
-    }
-
-    /// A bit of its own.
-    pub(crate) fn bit(self) -> u8 {
-        1 << self.index()
-    }
-
-    /// Whether it belongs to the group `Action::"use"`.
-    pub fn is_use(self) -> bool {
-        self != Self::Public
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet as CedarPolicySet, Request, Response};
 
+use crate::action::{Action, OWN_APP, OwnActions};
 use crate::asked::Asked;
 use crate::cells::{Cell, Cells, Row};
 use crate::engine::{self, Memo};
@@ -16,7 +17,7 @@ use crate::path;
 use crate::prepare::{Generation, PrepareError, Prepared};
 use crate::problem::Problem;
 use crate::question;
-use crate::request::{Action, RequestFacts};
+use crate::request::RequestFacts;
 use crate::schema::Facts;
 use crate::verdict::{Decision, DenyReason, EvaluationError, Verdict};
 
@@ -36,6 +37,8 @@ pub struct Catalogue {
     pub apps: Vec<App>,
     /// The groups that exist, if they are known: then a policy that names another is warned about.
     pub groups: Option<BTreeSet<String>>,
+    /// What the gate itself is asked for: see [`Catalogue::with_own`].
+    pub own: OwnActions,
 }
 
 /// An app, as policies see it.
@@ -81,6 +84,17 @@ impl App {
     }
 }
 
+impl Catalogue {
+    /// The same, with the gate itself as an app if anything is asked of it: [`OWN_APP`].
+    #[must_use]
+    pub fn with_own(mut self, own: OwnActions) -> Self {
+        if own.any() && !self.apps.iter().any(|app| app.name == OWN_APP) {
+            self.apps.push(App::new::<&str>(OWN_APP, []));
+        }
+        Self { own, ..self }
+    }
+}
+
 impl PolicySet {
     /// Checks `policies` against the shipped schema with `schema_additions`, and makes them ready for the apps of `catalogue`.
     ///
@@ -121,7 +135,7 @@ impl PolicySet {
     /// counts is that of [`PolicySet::decide`].
     pub fn decide_compiled(&self, prepared: &Prepared, facts: &RequestFacts<'_>) -> Option<Verdict> {
         // Cedar says what is wrong with a question that nobody should put.
-        let fits = prepared.identity().is_some() == facts.action.is_use() && path::is_short_enough(facts.path);
+        let fits = prepared.identity().is_some() != (facts.action == Action::Public) && path::is_short_enough(facts.path);
         let row = self.cells.row(facts.app).filter(|_| fits && self.accepts(prepared))?;
         let asked = Asked { prepared, facts, row, posture: &self.facts.posture };
         engine::decide(&self.cells, &self.memo, &asked).ok()

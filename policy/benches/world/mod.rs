@@ -51,7 +51,7 @@ pub(super) fn texts(policies: usize) -> (Source, Catalogue) {
 fn catalogue(apps: &[String]) -> Catalogue {
     let tags = tags(apps.len());
     let apps = apps.iter().enumerate().map(|(at, name)| App::new(name.as_str(), [format!("tag{}", at % tags)])).collect();
-    Catalogue { apps, groups: None }
+    Catalogue { apps, groups: None, ..Catalogue::default() }
 }
 
 /// How many tags there are.

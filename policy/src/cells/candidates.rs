@@ -88,6 +88,10 @@ impl Cell {
         open_to(self.part(self.permits, self.keyed_permits), prepared).chain(naming(keyed, prepared))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// All of them, whomever they let through.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
         self.entries.iter().map(|entry| entry.policy)

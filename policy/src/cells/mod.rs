@@ -8,9 +8,9 @@ use cedar_policy::{Effect, Entities, Entity, EntityUid, Policy, PolicyId, Policy
 
 use self::candidates::{Gate, Unsorted};
 use self::rule::Rule;
+use crate::action::{Action, ActionBits};
 use crate::compile::{Keys, Lowerer};
 use crate::names::uid;
-use crate::request::Action;
 use crate::schema::Facts;
 use crate::set::{App, Catalogue};
 
@@ -54,7 +54,9 @@ pub(crate) struct CedarApp {
 /// and Cedar looks at it first, so what is left out could neither have matched nor failed.
 #[derive(Default)]
 pub(crate) struct Group {
-    cells: [Cell; 4],
+    of_apps: [Cell; Action::OF_APPS],
+    /// Of what the gate itself is asked for; empty where none of it is meant, as in most.
+    own: Box<[Cell]>,
 }
 
 /// Why the cells could not be made.
@@ -112,7 +114,7 @@ impl Cells {
 
     /// The policies about an app, for one action.
     pub(crate) fn cells<'a>(&'a self, row: &'a Row, action: Action) -> impl Iterator<Item = &'a Cell> + Clone {
-        row.groups.iter().filter_map(move |&group| self.groups.get(group)?.cells.get(action.index()))
+        row.groups.iter().filter_map(move |&group| self.groups.get(group)?.cell(action))
     }
 
     pub(crate) fn rule(&self, at: u32) -> Option<&Rule> {
@@ -142,6 +144,23 @@ impl Cells {
     /// One of them, as Cedar has it.
     pub(crate) fn policy(&self, at: u32) -> Option<&Policy> {
         self.every.policy(&PolicyId::new(&**self.rule(at)?.id()))
+    }
+}
+
+impl Group {
+    fn new(cells: [[Unsorted; 2]; Action::ALL.len()]) -> Self {
+        let mut cells = cells.into_iter().map(|[forbids, permits]| Cell::new(forbids, permits));
+        let of_apps = std::array::from_fn(|_| cells.next().unwrap_or_default());
+        let own: Vec<Cell> = cells.collect();
+        let own = if own.iter().all(Cell::is_empty) { Box::default() } else { own.into_boxed_slice() };
+        Self { of_apps, own }
+    }
+
+    fn cell(&self, action: Action) -> Option<&Cell> {
+        match action.index().checked_sub(Action::OF_APPS) {
+            Some(at) => self.own.get(at),
+            None => self.of_apps.get(action.index()),
+        }
     }
 }
 
@@ -187,7 +206,7 @@ impl Row {
 #[derive(Default)]
 struct Sorter {
     about: About,
-    groups: Vec<[[Unsorted; 2]; 4]>,
+    groups: Vec<[[Unsorted; 2]; Action::ALL.len()]>,
 }
 
 /// Which group is about what.
@@ -199,7 +218,7 @@ struct About {
 }
 
 impl Sorter {
-    fn add(&mut self, policy: u32, effect: Effect, gate: Gate, actions: u8, resource: &ResourceConstraint) {
+    fn add(&mut self, policy: u32, effect: Effect, gate: Gate, actions: ActionBits, resource: &ResourceConstraint) {
         let next = self.groups.len();
         let app = |kind: &EntityType| is(kind, "App");
         let group = match resource {
@@ -235,21 +254,20 @@ impl Sorter {
     }
 
     fn into_groups(self) -> (Vec<Group>, About) {
-        let cell = |[forbids, permits]: [Unsorted; 2]| Cell::new(forbids, permits);
-        let groups = self.groups.into_iter().map(|cells| Group { cells: cells.map(cell) }).collect();
+        let groups = self.groups.into_iter().map(Group::new).collect();
         (groups, self.about)
     }
 }
 
 /// The actions that a policy's scope lets through, a bit for each.
-fn actions(constraint: &ActionConstraint) -> u8 {
+fn actions(constraint: &ActionConstraint) -> ActionBits {
     let passes = |action: Action| {
         let own = |entity: &EntityUID| is(&entity.ty, "Action") && entity.eid == action.as_str();
         match constraint {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(entity) => own(entity),
             ActionConstraint::In(entities) => {
-                entities.iter().any(|entity| own(entity) || (action.is_use() && is(&entity.ty, "Action") && entity.eid == "use"))
+                entities.iter().any(|entity| own(entity) || (is(&entity.ty, "Action") && action.is_in(&entity.eid)))
             }
         }
     };

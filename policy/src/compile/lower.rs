@@ -11,7 +11,7 @@ use super::node::{IpTest, Node, Operation, Order};
 use super::pattern::Pattern;
 use super::value::{Entity, Set, Stored, Value};
 use super::world::{Nowhere, Variable};
-use crate::request::Action;
+use crate::action::{Action, ActionBits};
 use crate::schema::PostureFact;
 
 /// The entities that policies name, each with a number.
@@ -283,14 +283,14 @@ fn can_be(variable: Variable, kind: &str, reach: Reach) -> bool {
 }
 
 /// The actions that are one of these, or below one, as bits in the order of [`Action::ALL`].
-fn actions(parents: &[Entity<'_>], reach: Reach) -> u8 {
+fn actions(parents: &[Entity<'_>], reach: Reach) -> ActionBits {
     let met = |action: Action| {
         parents
             .iter()
             .filter(|parent| parent.kind == "Action")
-            .any(|parent| parent.id == action.as_str() || (reach == Reach::Below && action.is_use() && parent.id == "use"))
+            .any(|parent| parent.id == action.as_str() || (reach == Reach::Below && action.is_in(parent.id)))
     };
-    Action::ALL.iter().enumerate().filter(|(_, action)| met(**action)).fold(0, |bits, (at, _)| bits | 1 << at)
+    Action::ALL.into_iter().filter(|action| met(*action)).fold(0, |bits, action| bits | action.bit())
 }
 
 /// The entity, or all the members if they are entities.

@@ -4,6 +4,7 @@ use super::fact::{Fact, Part, Step};
 use super::pattern::Pattern;
 use super::value::Stored;
 use super::world::Variable;
+use crate::action::ActionBits;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Node {
     /// The resource is the entity of this key or below it.
     ResourceIn(u32),
     /// The action is one of these.
-    ActionOf(u8),
+    ActionOf(ActionBits),
     /// One or more, each asked only if those before it are true.
     And(Box<[Self]>),
     /// One or more, each asked only if those before it are false.

@@ -2,6 +2,7 @@
 
 use super::fact::{Fact, Part};
 use super::value::{Entity, Record, Value};
+use crate::action::ActionBits;
 
 /// What a question stands on.
 pub(crate) trait World<'a> {
@@ -36,7 +37,7 @@ pub(crate) trait World<'a> {
     fn is_resource_in(&self, key: u32) -> bool;
 
     /// Whether the action is one of `actions`: bits in the order of [`Action::ALL`](crate::Action::ALL).
-    fn is_action_of(&self, actions: u8) -> bool;
+    fn is_action_of(&self, actions: ActionBits) -> bool;
 }
 
 /// A variable that names an entity.
@@ -91,7 +92,7 @@ impl<'a> World<'a> for Nowhere {
         false
     }
 
-    fn is_action_of(&self, _: u8) -> bool {
+    fn is_action_of(&self, _: ActionBits) -> bool {
         false
     }
 }

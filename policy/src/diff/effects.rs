@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Effect;
 use super::questions::{self, PERSON};
+use crate::action::Action;
 use crate::facts::{FactValue, Identity, Principal};
 use crate::query::Query;
-use crate::request::{Action, Usage};
+use crate::request::Usage;
 use crate::schema::PostureFact;
 use crate::set::PolicySet;
 use crate::testing::Tester;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::form::{Comparison, Form};
 use super::key::{duration_ms, first_of, range};
 use super::meaning::{Actions, Meaning, of_app};
-use crate::request::Action;
+use crate::action::Action;
 use crate::set::App;
 
 /// What is certain. "Not certain" is never wrong.

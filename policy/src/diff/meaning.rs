@@ -6,17 +6,17 @@ use cedar_policy::pst::{self, ActionConstraint, Clause, EntityOrSlot, PrincipalC
 
 use super::form::{Comparison, Form};
 use super::implies::Certain;
-use crate::request::Action;
+use crate::action::Action;
 use crate::set::App;
 
 /// One policy.
 #[derive(Clone, Debug)]
-pub(super) struct Meaning {
+pub(crate) struct Meaning {
     pub(super) id: String,
     pub(super) permits: bool,
     /// Annotations but `@id`.
     pub(super) notes: BTreeMap<String, String>,
-    pub(super) actions: Actions,
+    pub(crate) actions: Actions,
     /// All of them have to hold.
     pub(super) conjuncts: Vec<Conjunct>,
     /// Evaluating it can fail, and then the order of its parts matters.
@@ -31,12 +31,12 @@ pub(super) struct Conjunct {
     pub(super) key: Form,
 }
 
-/// Some of the four actions, in the order of [`Action::ALL`].
+/// Some of the actions, in the order of [`Action::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Actions(pub(super) [bool; 4]);
+pub(crate) struct Actions(pub(super) [bool; Action::ALL.len()]);
 
 impl Meaning {
-    pub(super) fn of(policy: &cedar_policy::Policy) -> Result<Self, String> {
+    pub(crate) fn of(policy: &cedar_policy::Policy) -> Result<Self, String> {
         let body = policy.to_pst().map_err(|error| error.to_string())?;
         let body = body.body();
         let mut actions = Actions::of_scope(&body.action);
@@ -80,7 +80,7 @@ impl Meaning {
     }
 
     /// Whether its conditions on the app let `app` through; those that cannot be told count as met.
-    pub(super) fn is_about(&self, app: &App) -> bool {
+    pub(crate) fn is_about(&self, app: &App) -> bool {
         self.conjuncts.iter().all(|conjunct| of_app(&conjunct.key, app) != Some(false))
     }
 }
@@ -91,7 +91,7 @@ impl Actions {
         Action::ALL.into_iter().filter(|action| self.has(*action) && !other.has(*action)).collect()
     }
 
-    pub(super) fn has(self, action: Action) -> bool {
+    pub(crate) fn has(self, action: Action) -> bool {
         Action::ALL.into_iter().zip(self.0).any(|(known, has)| has && known == action)
     }
 
@@ -101,7 +101,7 @@ impl Actions {
     }
 
     fn of_scope(constraint: &ActionConstraint) -> Self {
-        let named = |uid: &pst::EntityUID, action: Action| uid.eid == action.as_str() || (uid.eid == "use" && action.is_use());
+        let named = |uid: &pst::EntityUID, action: Action| uid.eid == action.as_str() || action.is_in(&uid.eid);
         Self(Action::ALL.map(|action| match constraint {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => uid.eid == action.as_str(),
@@ -112,15 +112,15 @@ impl Actions {
     /// Narrows itself by what `form` says of the action; true if that is all that it says.
     fn take(&mut self, form: &Form) -> bool {
         let told = Action::ALL.map(|action| of_action(form, action));
-        if let [Some(read), Some(write), Some(connect), Some(public)] = told {
-            self.keep([read, write, connect, public]);
+        if told.iter().all(Option::is_some) {
+            self.keep(told.map(|met| met == Some(true)));
             return true;
         }
         match of_everyone(form) {
             // On public paths nobody is known, elsewhere somebody is: the schema says so.
-            Some(false) => self.keep([true, true, true, false]),
+            Some(false) => self.keep(Action::ALL.map(|action| action != Action::Public)),
             Some(true) => {
-                self.keep([false, false, false, true]);
+                self.keep(Action::ALL.map(|action| action == Action::Public));
                 return true;
             }
             None => {}
@@ -129,7 +129,7 @@ impl Actions {
         matches!(form, Form::Is(of, kind) if **of == Form::Var("resource") && kind == "App")
     }
 
-    fn keep(&mut self, told: [bool; 4]) {
+    fn keep(&mut self, told: [bool; Action::ALL.len()]) {
         for (own, told) in self.0.iter_mut().zip(told) {
             *own &= told;
         }
@@ -182,7 +182,7 @@ fn of_action(form: &Form, action: Action) -> Option<bool> {
             _ => None,
         },
         Form::In(of, parent) if **of == Form::Var("action") => match &**parent {
-            Form::Entity(_, id) => Some(id == action.as_str() || (id == "use" && action.is_use())),
+            Form::Entity(_, id) => Some(id == action.as_str() || action.is_in(id)),
             _ => None,
         },
         _ => None,

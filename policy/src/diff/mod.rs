@@ -21,11 +21,11 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use self::implies::Certain;
-use self::meaning::Meaning;
+pub(crate) use self::meaning::Meaning;
 use self::questions::{Ground, Pair};
+use crate::action::Action;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::request::Action;
 use crate::set::{App, Catalogue, PolicySet, Source};
 use crate::testing::Tester;
 
@@ -238,7 +238,7 @@ impl Sides<'_> {
             let ground = Ground { apps: self.apps, posture, all: new.iter().chain(&old).collect() };
             let asked = questions::about(&pairs, &ground, QUESTIONS);
             diff.questions = asked.len();
-            let catalogue = Catalogue { apps: self.apps.to_vec(), groups: None };
+            let catalogue = Catalogue { apps: self.apps.to_vec(), groups: None, ..Catalogue::default() };
             let tester = Tester { set: self.after, catalogue: &catalogue, zone: &TimeZone::UTC };
             (diff.gains, diff.losses) = effects::of(self.before, &tester, &asked);
         }
@@ -288,7 +288,7 @@ fn named_apps(sets: [&PolicySet; 2]) -> Catalogue {
         }
     }
     apps.entry("any-other-app".to_owned()).or_default();
-    Catalogue { apps: apps.into_iter().map(|(name, tags)| App { name, tags }).collect(), groups: None }
+    Catalogue { apps: apps.into_iter().map(|(name, tags)| App { name, tags }).collect(), groups: None, ..Catalogue::default() }
 }
 
 fn policies(set: &PolicySet) -> impl Iterator<Item = &cedar_policy::Policy> {

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use super::arrange::arrange;
 use super::form::Form;
 use super::meaning::Meaning;
+use crate::action::Action;
 use crate::facts::{DeviceFacts, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 use crate::query::{AskedFor, Query};
-use crate::request::{Action, Moment, RequestFacts};
+use crate::request::{Moment, RequestFacts};
 use crate::schema::PostureFact;
 use crate::set::App;
 use crate::testing;
@@ -57,7 +58,7 @@ fn bad(app: &str, action: Action, service: bool) -> Query {
     let who = Identity { principal, device: DeviceFacts::default(), session: SessionFacts::default() };
     let mut request = AskedFor::from(&RequestFacts::new(app, action));
     request.at = Moment::utc(NOW_MS);
-    if action == Action::Write {
+    if action == Action::Write || action.is_own() {
         "POST".clone_into(&mut request.method);
     }
     Query { who: (action != Action::Public).then_some(who), request }
@@ -91,7 +92,7 @@ fn starts(pair: &Pair<'_>, ground: &Ground<'_>, asked: &mut Asked) -> Vec<Query>
                 continue;
             }
             for app in ground.apps.iter().filter(|app| policy.is_about(app)) {
-                for action in policy.actions.list() {
+                for action in policy.actions.list().into_iter().filter(|action| action.is_asked_of(&app.name)) {
                     for service in [false, true] {
                         let bases = [good(&app.name, action, service, ground.posture), bad(&app.name, action, service)];
                         for mut query in bases {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::words::listed;
 use super::{ChangeKind, Diff, Direction, Effect, PolicyChange};
-use crate::request::Action;
+use crate::action::Action;
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

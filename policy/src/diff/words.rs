@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::form::Form;
 use super::implies::Certain;
 use super::meaning::{Conjunct, Meaning};
-use crate::request::Action;
+use crate::action::{ADMINISTER, Action};
 
 /// What a policy says, in one line: for one that is new or gone.
 pub(super) fn described(policy: &Meaning) -> String {
@@ -67,8 +67,14 @@ pub(super) fn notes(old: &BTreeMap<String, String>, new: &BTreeMap<String, Strin
     lines
 }
 
-/// `read`, `write` and `connect` are every use.
+/// `read`, `write` and `connect` are every use; what administrators do is one word.
 pub(super) fn listed(actions: &[Action]) -> String {
+    let administrative = actions.iter().filter(|action| action.is_administrative()).count();
+    if administrative == Action::named_or_in(ADMINISTER).len() {
+        let others: Vec<Action> = actions.iter().copied().filter(|action| !action.is_administrative()).collect();
+        let others = Some(others).filter(|others| !others.is_empty()).map(|others| format!("{}, ", listed(&others)));
+        return format!("{}`{ADMINISTER}`", others.unwrap_or_default());
+    }
     match actions {
         [Action::Read, Action::Write, Action::Connect] => "use (`read`, `write`, `connect`)".to_owned(),
         [] => "do nothing with".to_owned(),

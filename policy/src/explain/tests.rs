@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::StepUp;
+use crate::action::Action;
 use crate::facts::{DeviceFacts, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
-use crate::request::{Action, Moment, RequestFacts};
+use crate::request::{Moment, RequestFacts};
 use crate::set::{App, Catalogue, PolicySet, Source};
 
 const NOW_MS: i64 = 1_790_000_000_000;
 
 fn set(policies: &str) -> PolicySet {
-    let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None };
+    let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None, ..Catalogue::default() };
     PolicySet::load(&[Source::new("a.cedar", policies)], &[], &catalogue).unwrap().set
 }
 

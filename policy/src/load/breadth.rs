@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Read;
 use super::check::NEVER;
+use crate::action::Action;
 use crate::problem::{File, Problem};
 
 /// What a policy asks, as far as it can be seen from its form.
@@ -46,7 +47,7 @@ impl Asks {
     /// Whether this is a `forbid` that stands before all that `other` permits, and asks of the device.
     fn guards(&self, other: &Self) -> bool {
         let covers = |at: usize| match (self.scope.get(at), other.scope.get(at)) {
-            (Some(own), Some(others)) => is_open(own) || own == others || (at == 1 && is_any_use(own)),
+            (Some(own), Some(others)) => is_open(own) || own == others || (at == 1 && is_any_use(own) && !names_own(others)),
             _ => false,
         };
         !self.permits && self.device_alone && (0..3).all(covers)
@@ -74,8 +75,9 @@ pub(super) fn find(read: &[Read], asks: &[Option<Asks>], sources: &[File<'_>], w
                 None => "everybody who can sign in, and every program with a token,",
             };
             let may = match actions(action).map(Iterator::collect::<Vec<_>>).as_deref() {
-                Some([one]) if one != "use" => one.clone(),
-                _ => "use".to_owned(),
+                Some([one]) if names_own(action) => format!("ask the gate to `{one}`"),
+                Some([one]) if one != "use" => format!("{one} every app"),
+                _ => "use every app".to_owned(),
             };
             let device = if guarded { "" } else { ", from any enrolled device" };
             let help = if programs {
@@ -83,7 +85,7 @@ pub(super) fn find(read: &[Read], asks: &[Option<Asks>], sources: &[File<'_>], w
             } else {
                 "say who and what: `principal in Group::\"…\"`, `resource in Tag::\"…\"`, and ask something of the device, such as `context.device.owner == principal`"
             };
-            (format!("{who} may {may} every app{device}"), help)
+            (format!("{who} may {may}{device}"), help)
         } else if !guarded {
             let help = if programs {
                 "say which: `context.device.id == \"…\"`, or at least `context.device.managed`"
@@ -121,6 +123,12 @@ fn actions(part: &Value) -> Option<impl Iterator<Item = String>> {
 
 fn is_any_use(action: &Value) -> bool {
     op(action) == Some("in") && actions(action).is_some_and(|mut actions| actions.any(|action| action == "use"))
+}
+
+/// Whether it names an action that is asked of the gate itself, which no use is.
+fn names_own(action: &Value) -> bool {
+    let own = |name: String| Action::named_or_in(&name).into_iter().any(Action::is_own);
+    actions(action).is_some_and(|mut actions| actions.any(own))
 }
 
 /// Whether every part of `a && b && c` is such.

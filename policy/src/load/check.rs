@@ -6,8 +6,8 @@ use cedar_policy::{ActionConstraint, PolicySet, ValidationMode, ValidationWarnin
 use miette::Diagnostic;
 
 use super::{Read, from_diagnostic};
+use crate::action::{ADMINISTER, Action};
 use crate::problem::{File, Problem};
-use crate::request::Action;
 use crate::schema::Facts;
 
 /// Checks every policy against the schema.
@@ -130,6 +130,9 @@ fn scope_help(policy: &Read, facts: &Facts) -> String {
     match policy.policy.action_constraint() {
         ActionConstraint::Eq(action) if action == facts.names.any_use => {
             "`Action::\"use\"` is a group of actions: write `action in Action::\"use\"`".to_owned()
+        }
+        ActionConstraint::Eq(action) if action.id().unescaped() == ADMINISTER => {
+            "`Action::\"administer\"` is a group of actions: write `action in Action::\"administer\"`".to_owned()
         }
         _ => "`Action::\"public\"` is asked for by `Anonymous`, every other action by a `User` or a `Service`; the resource is an `App`".to_owned(),
     }

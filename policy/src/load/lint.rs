@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use cedar_policy::EntityUid;
 
 use super::Read;
+use crate::action::OWN_APP;
 use crate::near::did_you_mean;
 use crate::problem::{File, Problem};
 use crate::schema::Facts;
@@ -20,7 +21,7 @@ pub(super) fn names(read: &[Read], sources: &[File<'_>], catalogue: &Catalogue, 
         let mut seen = HashSet::new();
         for entity in policy.policy.entity_literals() {
             let (kind, id) = (entity.type_name(), entity.id().unescaped());
-            let (message, help) = if *kind == names.app && !apps.contains(id) {
+            let (message, help) = if *kind == names.app && !apps.contains(id) && id != OWN_APP {
                 (format!("there is no app `{id}`"), did_you_mean(id, apps.iter().copied()))
             } else if *kind == names.tag && !tags.contains(id) {
                 (format!("no app has the tag `{id}`"), did_you_mean(id, tags.iter().copied()))

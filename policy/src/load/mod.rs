@@ -23,6 +23,7 @@ mod lint;
 mod never;
 mod parse;
 mod paths;
+mod reach;
 mod traps;
 
 pub(crate) use self::depth::{Grammar, too_deep};
@@ -82,6 +83,7 @@ pub(crate) fn load(policies: &[Source], additions: &[Source], catalogue: &Catalo
     if let Some(facts) = &facts {
         check::against_schema(&read, &policies, facts, &mut problems, &mut warnings);
         lint::names(&read, &policies, catalogue, facts, &mut warnings);
+        reach::find(&read, &policies, catalogue.own, &mut problems);
         traps::find(&read, &policies, &mut warnings);
     }
     in_file_order(&mut problems, &policies, &additions);
@@ -228,6 +230,12 @@ fn canonical(policies: &[Source], additions: &[Source], catalogue: &Catalogue) -
     for app in apps {
         let tags: String = app.tags.iter().map(|tag| format!("{}:{tag} ", tag.len())).collect();
         part("app", &app.name, &tags);
+    }
+    let own = catalogue.own;
+    for (name, on) in [("self_service", own.self_service), ("administration", own.administration)] {
+        if on {
+            part("own", name, "");
+        }
     }
     text
 }

@@ -127,7 +127,7 @@ mod tests {
     use crate::set::{App, Catalogue, PolicySet, Source};
 
     fn warned(text: &str) -> Vec<String> {
-        let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None };
+        let catalogue = Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None, ..Catalogue::default() };
         let loaded = PolicySet::load(&[Source::new("a.cedar", text)], &[], &catalogue).unwrap();
         loaded.warnings.into_iter().map(|warning| warning.message).collect()
     }

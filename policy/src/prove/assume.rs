@@ -10,8 +10,8 @@ use cedar_policy::Policy;
 use serde_json::Value;
 
 use super::slice::{Env, Who};
+use crate::action::Action;
 use crate::question::UNKNOWN_AGE_S;
-use crate::request::Action;
 
 /// The condition that every request of `env` fulfils, as far as `policies` can tell.
 pub(super) fn conditions<'a>(env: Env, policies: impl Iterator<Item = &'a Policy>) -> Vec<String> {
@@ -50,7 +50,8 @@ pub(super) fn conditions<'a>(env: Env, policies: impl Iterator<Item = &'a Policy
         Action::Read => about("method", &[one_of("context.request.method", &READING)]),
         Action::Write => about("method", &[format!("!({})", one_of("context.request.method", &READING))]),
         Action::Connect => about("method", &[one_of("context.request.method", &["GET", "CONNECT"])]),
-        Action::Public => {}
+        // Any method asks for what is public; the gate's own addresses say by themselves what is asked for.
+        _ => {}
     }
     if spoken.names("path") || spoken.names("path_prefixes") {
         all.push("context.request.path like \"/*\"".to_owned());

@@ -6,9 +6,9 @@ use cedar_policy::{Expression, Policy, PolicyId, PolicySet as CedarSet, Validati
 use miette::Diagnostic;
 
 use super::goal::forbid_unless;
+use crate::action::Action;
 use crate::load::{Grammar, too_deep};
 use crate::problem::{File, Problem};
-use crate::request::Action;
 use crate::set::{App, PolicySet, Source};
 
 /// Something that has to hold for every request that there can be.

@@ -92,7 +92,7 @@ impl<'a, S: Solver> Search<'a, S> {
         let set = self.set;
         let mut known = HashSet::new();
         let apps = set.origin.catalogue.apps.iter().filter(|app| cut.scope.is_about(app));
-        let all = apps.flat_map(|app| Env::ALL.into_iter().map(move |env| (app, env)));
+        let all = apps.flat_map(|app| Env::of(app, set.origin.catalogue.own).map(move |env| (app, env)));
         let here = all.filter(|(_, env)| cut.scope.lets(env.action, env.who));
         here.filter(|(app, env)| known.insert(key(&self.cutter.slice(app, *env), &[], app, *env, None, self.set))).collect()
     }

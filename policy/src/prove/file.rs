@@ -6,8 +6,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::claim::{Claim, Condition, Proof, Written};
+use crate::action::Action;
 use crate::problem::{File, Problem};
-use crate::request::Action;
 use crate::set::{PolicySet, Source};
 
 /// A file, as written.
@@ -132,15 +132,15 @@ fn actions(written: &Spanned<RawActions>, file: &File<'_>) -> Result<Vec<Action>
     };
     let unknown = |message: String| {
         Problem::new(Some(place(file, written)), message)
-            .help("write \"read\", \"write\", \"connect\", \"public\", or \"use\" for the first three; or a list of them")
+            .help("write \"read\", \"write\", \"connect\", \"public\", or \"use\" for the first three; of the gate itself \"enroll\", and \"administer\" or one of its actions; or a list of them")
     };
     let mut actions = Vec::new();
     for word in words {
-        match Action::ALL.into_iter().find(|action| action.as_str() == word) {
-            Some(action) => actions.push(action),
-            None if word == "use" => actions.extend(Action::ALL.into_iter().filter(|action| action.is_use())),
-            None => return Err(Box::new(unknown(format!("there is no action `{word}`")))),
+        let named = Action::named_or_in(word);
+        if named.is_empty() {
+            return Err(Box::new(unknown(format!("there is no action `{word}`"))));
         }
+        actions.extend(named);
     }
     actions.sort_unstable();
     actions.dedup();

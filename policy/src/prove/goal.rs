@@ -14,8 +14,8 @@ use super::outcome::{Counterexample, Outcome, Proved};
 use super::shrink::shrink;
 use super::slice::{Cut, Cutter, Env, meaning, truths};
 use super::solve::{Compiled, NoAnswer, Prover};
+use crate::action::Action;
 use crate::query::Query;
-use crate::request::Action;
 use crate::set::{App, PolicySet, Source};
 
 /// Whether `proof` holds of `set`. `old` is the set to compare with, where the claim compares: it has to be loaded for the same
@@ -333,8 +333,11 @@ pub(super) fn examples(found: &Found, env: Env, app: &App, set: &PolicySet) -> V
 
 /// The apps and environments that a proof is about.
 fn combinations<'a>(set: &'a PolicySet, proof: &'a Proof) -> impl Iterator<Item = (&'a App, Env)> {
-    let envs = move || Env::ALL.into_iter().filter(|env| proof.actions.contains(&env.action));
-    set.origin.catalogue.apps.iter().filter(|app| proof.is_about(app)).flat_map(move |app| envs().map(move |env| (app, env)))
+    let catalogue = &set.origin.catalogue;
+    let about = catalogue.apps.iter().filter(|app| proof.is_about(app));
+    about.flat_map(move |app| {
+        Env::of(app, catalogue.own).filter(|env| proof.actions.contains(&env.action)).map(move |env| (app, env))
+    })
 }
 
 /// Ids of what is added for the solver. White space cannot be in a policy's own id.

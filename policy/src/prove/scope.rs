@@ -6,8 +6,8 @@
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 
 use super::slice::Who;
+use crate::action::Action;
 use crate::names::Names;
-use crate::request::Action;
 use crate::set::App;
 
 /// The scope of one policy.
@@ -100,10 +100,13 @@ fn passes(constraint: &ActionConstraint, action: Action, names: &Names) -> bool 
     match constraint {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(entity) => entity == own,
-        ActionConstraint::In(entities) => {
-            entities.iter().any(|entity| entity == own || (action.is_use() && *entity == names.any_use))
-        }
+        ActionConstraint::In(entities) => entities.iter().any(|entity| entity == own || action.is_in(group(entity, names))),
     }
+}
+
+/// The name of a group of actions; of anything else, none.
+fn group<'a>(entity: &'a EntityUid, names: &Names) -> &'a str {
+    if entity.type_name() == names.any_use.type_name() { entity.id().unescaped() } else { "" }
 }
 
 /// Whether a principal of `kind` can be `of` or in it: only users are in groups.

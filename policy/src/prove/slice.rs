@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use cedar_policy::{Effect, EntityUid, Policy, RequestEnv};
 
 use super::scope::{Resource, Scope};
+use crate::action::{Action, OwnActions};
 use crate::names::Names;
-use crate::request::Action;
 use crate::set::{App, PolicySet};
 
 /// What kind of principal asks.
@@ -42,17 +42,19 @@ pub(super) struct Cut {
     pub(super) resources: Vec<EntityUid>,
 }
 
+impl Who {
+    /// Those that can ask for `action`.
+    fn of(action: Action) -> &'static [Self] {
+        if action == Action::Public { &[Self::Anyone] } else { &[Self::User, Self::Service] }
+    }
+}
+
 impl Env {
-    /// All of them.
-    pub(super) const ALL: [Self; 7] = [
-        Self { action: Action::Read, who: Who::User },
-        Self { action: Action::Write, who: Who::User },
-        Self { action: Action::Connect, who: Who::User },
-        Self { action: Action::Read, who: Who::Service },
-        Self { action: Action::Write, who: Who::Service },
-        Self { action: Action::Connect, who: Who::Service },
-        Self { action: Action::Public, who: Who::Anyone },
-    ];
+    /// Those in which `app` can be asked for something, where `own` is asked of the gate itself.
+    pub(super) fn of(app: &App, own: OwnActions) -> impl Iterator<Item = Self> {
+        let all = Action::ALL.into_iter().flat_map(|action| Who::of(action).iter().map(move |&who| Self { action, who }));
+        all.filter(move |env| env.action.is_asked_of(&app.name) && own.has(env.action))
+    }
 
     pub(super) fn request_env(self, names: &Names) -> RequestEnv {
         let principal = match self.who {

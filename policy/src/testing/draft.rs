@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use crate::action::Action;
 use crate::facts::FactValue;
-use crate::request::{Action, Weekday};
+use crate::request::Weekday;
 
 /// Declares drafts: every key may be missing, and one draft can lie over another.
 macro_rules! drafts {

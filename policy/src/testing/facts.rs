@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::draft::{Age, Base, DeviceDraft, Draft, RequestDraft, SessionDraft, WhoDraft};
 use super::read::PROVIDER;
+use crate::action::Action;
 use crate::facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 use crate::query::{AskedFor, Query};
-use crate::request::{Action, Moment, Usage};
+use crate::request::{Moment, Usage};
 use crate::schema::{FactKind, PostureFact};
 
 /// The question that `draft` stands for; `None` if it names no app.
@@ -30,7 +31,7 @@ pub(super) fn query(draft: Draft, posture: &[PostureFact], zone: &TimeZone) -> O
 fn request(draft: RequestDraft, zone: &TimeZone) -> Option<AskedFor> {
     let app = draft.app?;
     let method = draft.method.unwrap_or_else(|| match draft.action {
-        Some(Action::Write) => "POST".to_owned(),
+        Some(action) if action == Action::Write || action.is_own() => "POST".to_owned(),
         _ => "GET".to_owned(),
     });
     let action = draft.action.unwrap_or(match method.as_str() {

@@ -40,9 +40,9 @@ pub use self::suite::{Case, Expected, ExpectedStepUp, MAX_CASES};
 #[cfg(feature = "prove")]
 pub(crate) use self::write::usual;
 
+use crate::action::Action;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::request::Action;
 use crate::schema::PostureFact;
 use crate::set::{Catalogue, PolicySet, Source};
 use crate::verdict::Verdict;

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::draft::{Age, Base, DeviceDraft, Draft, RequestDraft, SessionDraft, WhoDraft};
 use super::reader::{Key, Reader, Value};
 use super::span;
+use crate::action::Action;
 use crate::facts::FactValue;
 use crate::near::did_you_mean;
 use crate::schema::{FactKind, PostureFact};
@@ -90,7 +91,7 @@ pub(super) fn fact(draft: &mut Draft, name: &str, value: &Value<'_>, terms: &Ter
 fn request(draft: &mut RequestDraft, name: &str, value: &Value<'_>, terms: &Terms<'_>, reader: &mut Reader<'_>) -> bool {
     match name {
         "app" => draft.app = app(value, terms, reader),
-        "action" => draft.action = word(value, ACTIONS, reader),
+        "action" => draft.action = action(value, reader),
         "host" => draft.host = reader.text(value),
         "path" => draft.path = path(value, reader),
         "method" => draft.method = reader.text(value).map(|method| method.to_ascii_uppercase()),
@@ -348,6 +349,10 @@ fn one_of(value: &Value<'_>, words: &[&str], reader: &mut Reader<'_>) -> Option<
 }
 
 /// One of a few words that stand for something.
+fn action(value: &Value<'_>, reader: &mut Reader<'_>) -> Option<Action> {
+    one_of(value, &Action::ALL.map(Action::as_str), reader).and_then(|name| Action::named(&name))
+}
+
 fn word<T: for<'de> Deserialize<'de>>(value: &Value<'_>, words: &[&str], reader: &mut Reader<'_>) -> Option<T> {
     let text = one_of(value, words, reader)?;
     T::deserialize(StrDeserializer::<Error>::new(&text)).ok()
@@ -390,7 +395,6 @@ const DEVICE: &[&str] = &[
 ];
 const SESSION: &[&str] = &["auth_age", "mfa", "acr", "amr", "provider", "binding"];
 const USAGE: &[&str] = &["requests_1m", "bytes_1h", "bytes_1d"];
-const ACTIONS: &[&str] = &["read", "write", "connect", "public"];
 const WEEKDAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const PLATFORMS: &[&str] = &["linux", "macos", "windows", "android", "ios", "unknown"];
 const PROTECTIONS: &[&str] = &["software", "os", "tpm"];

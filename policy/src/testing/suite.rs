@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::facts;
 use super::read::{FACTS, Fixtures, Terms, duration, fact};
 use super::reader::{Reader, Value};
+use crate::action::OWN_APP;
 use crate::load::MAX_FILE_BYTES;
 use crate::near::did_you_mean;
 use crate::problem::{Place, Problem};
@@ -156,6 +157,13 @@ impl Cases<'_> {
             && query.who.is_none()
         {
             reader.wrong(at, "nobody is known on public paths: no user, no device, no session");
+        }
+        if let Some(request) =
+            query.as_ref().map(|query| &query.request).filter(|request| !request.action.is_asked_of(&request.app))
+        {
+            let whose = if request.action.is_own() { "the gate itself" } else { "apps" };
+            let help = format!("`{}` is asked of {whose}; the gate itself is the app `{OWN_APP}`", request.action);
+            reader.wrong_but(&at, format!("nobody asks the app `{}` for `{}`", request.app, request.action), Some(help));
         }
         for (missing, word) in [
             (said.name.is_none(), "`name`"),

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::action::Action;
 use crate::facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};
 use crate::query::AskedFor;
-use crate::request::{Action, Moment, Usage, Weekday};
+use crate::request::{Moment, Usage, Weekday};
 use crate::set::App;
 
 const POLICIES: &str = r#"
@@ -25,8 +26,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let catalogue =
-            Catalogue { apps: vec![App::new("payroll", ["confidential"]), App::new("wiki", ["internal"])], groups: None };
+        let catalogue = Catalogue {
+            apps: vec![App::new("payroll", ["confidential"]), App::new("wiki", ["internal"])],
+            groups: None,
+            ..Catalogue::default()
+        };
         let more = Source::new("more", "type Posture = { edr: Bool, maybe?: Bool, risk_score?: Long, build?: String };");
         let loaded = PolicySet::load(&[Source::new("p.cedar", POLICIES)], &[more], &catalogue).unwrap();
         Self { set: loaded.set, catalogue, zone: TimeZone::fixed(jiff::tz::offset(2)) }

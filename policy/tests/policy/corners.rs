@@ -432,7 +432,7 @@ fn load(policies: &str) -> PolicySet {
     let apps = vec![App::new("a0", ["t0"]), App::new("a1", ["t0"])];
     let sources = [Source::new("corner.cedar", policies)];
     let additions = [Source::new("facts.cedarschema", "type Posture = { score?: Long };")];
-    PolicySet::load(&sources, &additions, &Catalogue { apps, groups: None })
+    PolicySet::load(&sources, &additions, &Catalogue { apps, groups: None, ..Catalogue::default() })
         .unwrap_or_else(|problems| panic!("{policies}\n{}", lines(&problems)))
         .set
 }

@@ -12,7 +12,7 @@ fn catalogue() -> Catalogue {
         App::new("share", ["internal", "confidential"]),
         App::new("wiki", ["internal"]),
     ];
-    Catalogue { apps, groups: None }
+    Catalogue { apps, groups: None, ..Catalogue::default() }
 }
 
 pub(super) fn between(old: &str, new: &str, catalogue: Option<&Catalogue>) -> Diff {

@@ -98,5 +98,5 @@ fn catalogue() -> Catalogue {
         App::new("wiki", ["internal"]),
         App::new("tickets", ["internal"]),
     ];
-    Catalogue { apps, groups: Some(["hr", "admins", "staff"].map(str::to_owned).into()) }
+    Catalogue { apps, groups: Some(["hr", "admins", "staff"].map(str::to_owned).into()), ..Catalogue::default() }
 }

@@ -23,9 +23,13 @@ fn explanations_read_as_agreed() {
     let text = std::fs::read_to_string(beside("tests/explained/payroll.toml")).unwrap();
     let golden: Golden = toml::from_str(&text).unwrap();
     let apps = golden.expect.keys().map(|app| App::new::<&str>(app, [])).collect();
-    let set = PolicySet::load(&[Source::new("a.cedar", golden.policies)], &[], &Catalogue { apps, groups: None })
-        .unwrap_or_else(|problems| panic!("{}", lines(&problems)))
-        .set;
+    let set = PolicySet::load(
+        &[Source::new("a.cedar", golden.policies)],
+        &[],
+        &Catalogue { apps, groups: None, ..Catalogue::default() },
+    )
+    .unwrap_or_else(|problems| panic!("{}", lines(&problems)))
+    .set;
     let groups: Vec<&str> = golden.groups.iter().map(String::as_str).collect();
     for (app, expected) in &golden.expect {
         let mut who = someone("corp/ana", &groups);

@@ -90,9 +90,12 @@ fn play(file: &str, golden: &Golden) {
     let apps = golden.apps.iter().map(|(name, tags)| App { name: name.clone(), tags: tags.clone() }).collect();
     let additions: Vec<Source> =
         (!golden.schema.is_empty()).then(|| Source::new("schema", golden.schema.as_str())).into_iter().collect();
-    let Loaded { set, .. } =
-        PolicySet::load(&[Source::new(file, golden.policies.as_str())], &additions, &Catalogue { apps, groups: None })
-            .unwrap_or_else(|problems| panic!("{file}: {}", lines(&problems)));
+    let Loaded { set, .. } = PolicySet::load(
+        &[Source::new(file, golden.policies.as_str())],
+        &additions,
+        &Catalogue { apps, groups: None, ..Catalogue::default() },
+    )
+    .unwrap_or_else(|problems| panic!("{file}: {}", lines(&problems)));
     for case in &golden.case {
         let (identity, request) = facts(golden, case);
         let verdict = decide(&set, identity, request);

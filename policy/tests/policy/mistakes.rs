@@ -169,7 +169,7 @@ fn nesting_without_end_is_refused_and_does_not_crash() {
 
 #[test]
 fn an_app_named_twice_is_refused() {
-    let catalogue = Catalogue { apps: vec![App::new("a", ["x"]), App::new("a", ["y"])], groups: None };
+    let catalogue = Catalogue { apps: vec![App::new("a", ["x"]), App::new("a", ["y"])], groups: None, ..Catalogue::default() };
     let problems = PolicySet::load(&[], &[], &catalogue).unwrap_err();
     assert_eq!(messages(&problems), ["the app `a` is named twice"]);
 }

@@ -4,7 +4,8 @@ use super::support::{self, NOW_MS, folder, quickstart_catalogue, someone};
 use jiff::tz::TimeZone;
 use sekisho_policy::testing::{self, Tester};
 use sekisho_policy::{
-    Action, App, Catalogue, Decision, DenyReason, Identity, PolicySet, Principal, RequestFacts, Source, Verdict,
+    Action, App, Catalogue, Decision, DenyReason, Identity, OWN_APP, OwnActions, PolicySet, Principal, RequestFacts, Source,
+    Verdict,
 };
 
 #[test]
@@ -13,6 +14,27 @@ fn the_starter_has_no_mistakes_and_no_warnings() {
         panic!("{}", support::lines(&problems));
     });
     assert_eq!(loaded.warnings, [], "{}", support::lines(&loaded.warnings));
+}
+
+#[test]
+fn the_starter_loads_whatever_is_asked_of_the_gate_itself() {
+    let own = OwnActions { self_service: true, administration: true };
+    let loaded = PolicySet::load(&folder("../examples/policies"), &[], &quickstart_catalogue().with_own(own));
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{}", support::lines(&problems)));
+    assert_eq!(loaded.warnings, [], "{}", support::lines(&loaded.warnings));
+    let asked = |who: &Identity, action| {
+        let facts = RequestFacts { at: sekisho_policy::Moment::utc(NOW_MS), ..RequestFacts::new(OWN_APP, action) };
+        loaded.set.decide(&loaded.set.prepare(who).unwrap(), &facts)
+    };
+    assert_allowed(&asked(&ana(), Action::Enroll), "staff-invite-own-devices");
+    let mut stale = ana();
+    stale.session.authenticated_at_ms = Some(NOW_MS - 960_000);
+    assert!(!asked(&stale, Action::Enroll).is_allowed());
+    let mut admin = ana();
+    user(&mut admin).groups.insert("admins".to_owned());
+    for action in Action::ALL.into_iter().filter(|action| action.is_administrative()) {
+        assert!(!asked(&admin, action).is_allowed(), "{action}");
+    }
 }
 
 #[test]
@@ -142,7 +164,9 @@ fn assert_denied(verdict: &Verdict, reason: DenyReason, policies: &[&str]) {
 #[test]
 fn the_tests_beside_it_pass_and_touch_every_policy() {
     let tests = tests();
-    for catalogue in [quickstart_catalogue(), Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None }] {
+    for catalogue in
+        [quickstart_catalogue(), Catalogue { apps: vec![App::new("wiki", ["internal"])], groups: None, ..Catalogue::default() }]
+    {
         let catalogue = testing::catalogue(&tests, &catalogue);
         let set = PolicySet::load(&folder("../examples/policies"), &[], &catalogue).unwrap().set;
         let report = Tester { set: &set, catalogue: &catalogue, zone: &TimeZone::UTC }.check(&tests);
@@ -154,7 +178,8 @@ fn the_tests_beside_it_pass_and_touch_every_policy() {
 /// Take any policy away, and some test notices.
 #[test]
 fn no_policy_can_be_lost_without_a_test_that_fails() {
-    let (policies, tests, catalogue) = (folder("../examples/policies"), tests(), quickstart_catalogue());
+    let (policies, tests) = (folder("../examples/policies"), tests());
+    let catalogue = testing::catalogue(&tests, &quickstart_catalogue());
     let ids = starter().policy_ids();
     for id in &ids {
         let without: Vec<Source> = policies.iter().map(|source| Source::new(&source.name, lose(&source.text, id))).collect();

@@ -26,7 +26,7 @@ pub(super) fn folder(path: &str) -> Vec<Source> {
 pub(super) fn quickstart_catalogue() -> Catalogue {
     let apps = vec![App::new("share", ["internal", "confidential"]), App::new("chat", ["internal"])];
     let groups = ["staff", "admins", "contractors"].map(str::to_owned);
-    Catalogue { apps, groups: Some(groups.into()) }
+    Catalogue { apps, groups: Some(groups.into()), ..Catalogue::default() }
 }
 
 /// A person on a device of their own, signed in a minute ago, with one factor.

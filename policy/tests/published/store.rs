@@ -129,7 +129,7 @@ impl<'a> World<'a> for &'a Asked<'a> {
         panic!("{key}")
     }
 
-    fn is_action_of(&self, actions: u8) -> bool {
+    fn is_action_of(&self, actions: u32) -> bool {
         panic!("{actions}")
     }
 }

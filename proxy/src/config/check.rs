@@ -5,6 +5,7 @@ mod app;
 mod checker;
 mod cross;
 mod device;
+mod enrolment;
 mod files;
 mod gate;
 mod keeping;
@@ -54,6 +55,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     let server_certificates = gate::server_certificates(root.server_certificate.as_ref(), checker);
     let identity_providers = provider::all(root.identity_provider.as_ref(), secrets, checker);
     let device_authorities = device::all(root.device_authority.as_ref(), checker);
+    let enrolment = enrolment::enrolment(root.enrolment.as_ref(), &device_authorities, checker);
     let apps = app::all(root.app.as_ref(), checker);
     let candidate = root.policies.as_ref().and_then(|policies| policies.candidate.as_ref());
     let max_fact_age = checker.duration(root.max_fact_age.as_ref(), HOUR, SECOND..=7 * DAY);
@@ -93,6 +95,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         max_fact_age,
         listen: listen?,
         sign_in: sign_in?,
+        enrolment,
         server_certificates: server_certificates.into_iter().map(|certificate| certificate.files).collect(),
         identity_providers: identity_providers.into_iter().map(|(_, provider)| Arc::new(provider)).collect(),
         device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use sekisho_certs::files::Readers;
+use sekisho_policy::OwnActions;
 
 use super::host::Host;
 use super::keeping::Keeping;
@@ -36,6 +37,8 @@ pub struct Config {
     pub identity_providers: Vec<Arc<IdentityProvider>>,
     /// Who vouches for devices. Names are unique, at most one is built in.
     pub device_authorities: Vec<Arc<DeviceAuthority>>,
+    /// What people may do for themselves.
+    pub enrolment: Enrolment,
     /// What stands behind the gate. Names and hosts are unique, and no app has the sign-in host.
     pub apps: Vec<Arc<App>>,
     /// Where the policies are.
@@ -81,6 +84,13 @@ impl Config {
     pub fn known_groups(&self) -> Option<BTreeSet<String>> {
         let providers = self.identity_providers.iter();
         known_groups(providers.map(|provider| (provider.groups_claim.is_some(), provider.known_groups.clone())))
+    }
+}
+
+/// What the gate itself is asked for, as policies see it.
+impl From<Enrolment> for OwnActions {
+    fn from(enrolment: Enrolment) -> Self {
+        Self { self_service: enrolment.self_service, administration: false }
     }
 }
 
@@ -192,6 +202,17 @@ pub struct SignIn {
     pub idle_timeout: Duration,
     /// A session that another known device shows is ended, and a bound token not taken any more. Default `true`.
     pub end_stolen_sessions: bool,
+}
+
+/// Devices that people invite for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Whether they may at all, if policy permits (`Action::"enroll"`). Default `false`.
+    pub self_service: bool,
+    /// Devices and open invitations of a person, beyond which they cannot invite another. Default 10.
+    pub devices_per_person: usize,
+    /// Open invitations that a person made for themselves. Default 3.
+    pub invitations_per_person: usize,
 }
 
 /// Files of a certificate that the gate shows. Read again when they change.

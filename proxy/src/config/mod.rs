@@ -22,9 +22,9 @@ mod units;
 
 pub use checked::{
     Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
-    DeviceAuthorityKind, DeviceIdSource, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen, OidcClient,
-    Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, Timeouts, Upstream, UpstreamProtocol,
-    UpstreamScheme,
+    DeviceAuthorityKind, DeviceIdSource, Enrolment, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen,
+    OidcClient, Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, Timeouts, Upstream,
+    UpstreamProtocol, UpstreamScheme,
 };
 pub use environment::environment;
 pub use host::{Host, InvalidHost};

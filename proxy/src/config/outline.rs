@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use sekisho_policy::OwnActions;
+
 use super::checked::Policies;
 use super::problem::{At, Problem};
 use super::setting::Setting as _;
@@ -16,6 +18,8 @@ pub struct Outline {
     pub policies: Policies,
     /// Names and tags of the apps.
     pub apps: Vec<(String, Vec<String>)>,
+    /// What is asked of the gate itself.
+    pub own: OwnActions,
     /// The groups that policies may name, as [`Config::known_groups`](super::Config::known_groups).
     pub groups: Option<BTreeSet<String>>,
     /// Folder of the record (`[audit] dir`).
@@ -69,6 +73,8 @@ impl Outline {
             Some((app.name.as_ref()?.value.clone(), tags.collect()))
         });
         let apps = apps.collect();
+        let self_service = root.and_then(|root| root.enrolment.as_ref()?.self_service.as_ref());
+        let own = OwnActions { self_service: self_service.is_some_and(|flag| flag.value), administration: false };
         let providers = root.and_then(|root| root.identity_provider.as_ref()).map(|list| list.items.as_slice());
         let groups = checked::known_groups(providers.unwrap_or_default().iter().map(|provider| {
             let known =
@@ -82,7 +88,7 @@ impl Outline {
                 let text = written.and_then(|policies| policies.text.as_ref());
                 let policies = text.map_or_else(|| Policies::Folder(folder()), check::policies_text);
                 let audit_dir = base.join(audit.map_or("/var/log/sekisho", |dir| &dir.value));
-                Ok(Self { policies, apps, groups, audit_dir, time_zone })
+                Ok(Self { policies, apps, own, groups, audit_dir, time_zone })
             }
             Ok(_) => Err(problems),
             Err(problem) => {
@@ -94,7 +100,7 @@ impl Outline {
 }
 
 /// The sections whose mistakes matter here.
-const NEEDED: &[&str] = &["app", "audit.dir", "policies", "time_zone"];
+const NEEDED: &[&str] = &["app", "audit.dir", "enrolment.self_service", "policies", "time_zone"];
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +114,9 @@ mod tests {
         assert_eq!(outline.audit_dir, Path::new("/etc/sekisho/a"));
         assert_eq!(outline.apps, [("wiki".to_owned(), vec!["internal".to_owned()])]);
         assert_eq!(outline.time_zone.iana_name(), Some("Europe/Berlin"));
+        assert!(!outline.own.any());
+        let on = Outline::parse("[enrolment]\nself_service = true", Path::new("."), Vec::new()).unwrap();
+        assert!(on.own.self_service && !on.own.administration);
     }
 
     #[test]

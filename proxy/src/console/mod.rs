@@ -8,7 +8,8 @@ mod pages;
 mod problem;
 
 pub use pages::{
-    Action, AppLink, ChooserPage, DeviceLine, EnrolPage, LandingPage, Person, ProviderChoice, RefusalPage, SendAgainPage,
-    SessionLine, SignedOutPage, Target, Tone, content_security_policy, content_security_policy_with_forms_to,
+    Action, AppLink, ChooserPage, DeviceLine, DevicesPage, EnrolPage, InvitedPage, LandingPage, OwnDeviceLine, OwnInvitationLine,
+    OwnSessionLine, Person, ProviderChoice, RefusalPage, SendAgainPage, SessionLine, SignedOutPage, SurePage, Target, Tone,
+    content_security_policy, content_security_policy_with_forms_to,
 };
 pub use problem::{PROBLEM_JSON, ProblemDetails, ProblemStepUp, problem_json};

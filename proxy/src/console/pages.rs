@@ -1,6 +1,7 @@
 //! The pages, each a struct of plain words with a `render`.
 
 mod action;
+mod devices;
 mod enrol;
 mod landing;
 mod refusal;
@@ -11,6 +12,7 @@ mod style;
 mod tests;
 
 pub use action::{Action, Target};
+pub use devices::{DevicesPage, InvitedPage, OwnDeviceLine, OwnInvitationLine, OwnSessionLine, SurePage};
 pub use enrol::EnrolPage;
 pub use landing::{AppLink, DeviceLine, LandingPage, Person, SessionLine};
 pub use refusal::{RefusalPage, Tone};

@@ -77,7 +77,7 @@ pub struct Opinion {
 pub struct Prepared(RefCell<Cache<Key, Rc<Ready>>>);
 
 /// A person on a device, made ready.
-struct Ready {
+pub(super) struct Ready {
     prepared: sekisho_policy::Prepared,
     /// The very facts that it was made from.
     facts: Arc<Snapshots>,
@@ -106,6 +106,14 @@ impl Decider {
     /// The policy set.
     pub fn set(&self) -> &PolicySet {
         &self.set
+    }
+
+    pub(super) fn hex(&self) -> Arc<str> {
+        Arc::clone(&self.hex)
+    }
+
+    pub(super) fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// Asks policy about the request, and seals the two together if it says yes. The request counts as one that was had, from before
@@ -262,7 +270,7 @@ impl Decider {
     }
 
     /// The person on the device, made ready; `basis` then knows the facts too.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         device: &KnownDevice,
         user: &KnownUser,
@@ -288,6 +296,13 @@ impl Decider {
     }
 }
 
+impl Ready {
+    /// What the policy set is asked about.
+    pub(super) fn question(&self) -> &sekisho_policy::Prepared {
+        &self.prepared
+    }
+}
+
 impl Prepared {
     /// Room for `capacity` pairs of person and device.
     pub fn new(capacity: usize) -> Self {
@@ -301,7 +316,7 @@ impl fmt::Debug for Prepared {
     }
 }
 
-fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, DecideRefusal> {
+pub(super) fn permitted_by(verdict: Verdict, basis: &Basis) -> Result<Arc<[Arc<str>]>, DecideRefusal> {
     match verdict.decision {
         Decision::Allow => Ok(verdict.policies),
         Decision::Deny(reason) => Err(DecideRefusal {

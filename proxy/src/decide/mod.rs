@@ -7,6 +7,7 @@ mod basis;
 mod decider;
 mod facts;
 mod folder;
+mod own;
 mod refusal;
 mod remedies;
 
@@ -14,5 +15,6 @@ pub use allowed::{Allowed, Permit};
 pub use basis::{Basis, Snapshot, Snapshots};
 pub use decider::{Decider, Denied, Opinion, Prepared, Who};
 pub use folder::{FolderError, PolicyTexts};
+pub use own::{OwnAsk, OwnPermit};
 pub use refusal::{Budget, DecideRefusal};
 pub use remedies::{Explained, Remedies, Remedy};

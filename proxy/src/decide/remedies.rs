@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn set(policies: &str) -> PolicySet {
-        let catalogue = Catalogue { apps: vec![App::new::<&str>("wiki", [])], groups: None };
+        let catalogue = Catalogue { apps: vec![App::new::<&str>("wiki", [])], groups: None, ..Catalogue::default() };
         PolicySet::load(&[Source::new("a.cedar", policies)], &[], &catalogue).unwrap().set
     }
 

@@ -64,6 +64,9 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Enrol(why) => {
             row(why.status(), why.as_str(), "The device could not be enrolled", sentence(&why.to_string()), ASK_ADMINISTRATOR)
         }
+        Refusal::Belongings(why) => {
+            row(why.status(), why.as_str(), "This could not be done", sentence(&why.to_string()), why.remedy())
+        }
         Refusal::Crowded(why) => crowded(*why),
         Refusal::TooOften { wait } => {
             let detail = format!("You ask this app more often than it allows. It takes your next request in {}.", about(*wait));

@@ -11,6 +11,7 @@ use sekisho_certs::trust::CertificateRefusal;
 use sekisho_policy::DenyReason;
 
 use super::answer::answer;
+use super::belongings::BelongingsRefusal;
 use super::control::ControlError;
 use super::refusal::Refusal;
 use crate::clock::ClockUnsure;
@@ -28,6 +29,7 @@ use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
 use crate::sign_in::{Asked, FormFate, LogoutRefusal, Needed, SignInRefusal, StepUpProblem, StepUpRefusal, Way};
+use crate::store::{BelongingError, StoreError};
 
 fn all() -> Vec<Refusal> {
     let device: DeviceId = "lap-7".parse().unwrap();
@@ -247,6 +249,21 @@ fn all() -> Vec<Refusal> {
     all.extend(ways.map(|(asked, mfa, way, form)| {
         Refusal::StepUp(StepUpRefusal::Needed(Box::new(Needed { asked, mfa, way: way.cloned(), form })))
     }));
+    all.extend(
+        [
+            BelongingsRefusal::NeedsSession,
+            BelongingsRefusal::StalePage,
+            BelongingsRefusal::Malformed,
+            BelongingsRefusal::Off,
+            BelongingsRefusal::NotYours,
+            BelongingsRefusal::Limit(BelongingError::InvitationLimit { most: 3 }),
+            BelongingsRefusal::Limit(BelongingError::DeviceLimit { most: 10 }),
+            BelongingsRefusal::NoPin,
+            BelongingsRefusal::NoRandomness,
+            BelongingsRefusal::Unavailable(StoreError::Stopping),
+        ]
+        .map(Refusal::Belongings),
+    );
     all
 }
 
@@ -349,6 +366,7 @@ fn the_manual_explains_every_refusal() {
         include_str!("../sign_in/logout.rs"),
         include_str!("../forward/error.rs"),
         include_str!("../enrol/refusal.rs"),
+        include_str!("belongings/refusal.rs"),
     ]
     .concat();
     for reason in statuses.keys() {

@@ -37,6 +37,8 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
         (Ok(_), None) => Action::link("Sign in", "/.sekisho/sign-in"),
         (Err(_), None) => Action::link("Enrol this device", "/.sekisho/enroll"),
     };
+    let own = session.map(|_| Action::link("Your devices and sessions", "/.sekisho/devices"));
+    let actions: Vec<Action<'_>> = std::iter::once(action).chain(own).collect();
     page(
         LandingPage {
             host: world.config.sign_in.host.as_str(),
@@ -53,7 +55,7 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
             }),
             session: session.map(|session| SessionLine { id: &session.id.0, since: &since, until: &until }),
             apps: &apps,
-            actions: &[action],
+            actions: &actions,
         }
         .render(),
     )

@@ -33,6 +33,8 @@ pub struct JourneyMetrics {
     pub shadow: IntCounterVec,
     /// 1 while candidate policies are tried.
     pub candidate_loaded: IntGauge,
+    /// What people did with what is theirs, by what and whether it was done.
+    pub self_service: IntCounterVec,
     /// When the certificates that we show end, Unix seconds, by their first name.
     pub certificate_expiry: GaugeVec,
 }
@@ -80,6 +82,10 @@ impl JourneyMetrics {
                 &["app", "active", "candidate"],
             )?,
             candidate_loaded: IntGauge::new("sekisho_policy_candidate_loaded", "1 while candidate policies are tried")?,
+            self_service: IntCounterVec::new(
+                Opts::new("sekisho_self_service_total", "What people did with devices and sessions of their own"),
+                &["action", "outcome"],
+            )?,
             certificate_expiry: GaugeVec::new(
                 Opts::new("sekisho_server_certificate_expiry_timestamp_seconds", "When the certificates that we show end"),
                 &["name"],
@@ -99,6 +105,7 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.reload_timestamp.clone()))?;
         registry.register(Box::new(metrics.shadow.clone()))?;
         registry.register(Box::new(metrics.candidate_loaded.clone()))?;
+        registry.register(Box::new(metrics.self_service.clone()))?;
         registry.register(Box::new(metrics.certificate_expiry.clone()))?;
         Ok(metrics)
     }

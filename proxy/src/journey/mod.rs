@@ -8,6 +8,7 @@ mod answer;
 #[cfg(test)]
 mod answers_tests;
 mod bell;
+mod belongings;
 mod body;
 mod calls;
 mod candidate;
@@ -44,6 +45,7 @@ mod warden;
 mod words;
 
 pub use answer::{Answer, answer};
+pub use belongings::BelongingsRefusal;
 pub use candidate::Shadow;
 pub use control::{Control, ControlError};
 pub use core_loop::{CoreParts, start};

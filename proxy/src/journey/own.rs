@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde_json::json;
 
 use super::answer::answer;
+use super::belongings;
 use super::body::Body;
 use super::calls::Call;
 use super::connection::Client;
@@ -27,7 +28,7 @@ use super::theft;
 use super::travel::{Outcome, from_anybody};
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::identify_user::{Ask, KnownUser, UserRefusal};
-use crate::read::Clean;
+use crate::read::{Clean, Content};
 use crate::record::{Event, EventKind};
 use crate::route::{OwnPath, OwnRequest};
 use crate::sign_in::{Endpoint, SignInRefusal, Visit};
@@ -69,6 +70,7 @@ pub(super) async fn handle(
         OwnPath::Jwks => reads(&own.request).map(|()| jwks(world))?,
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
         OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor, story).await?,
+        OwnPath::Devices => return belongings::answer(core, client, world, own.request, visitor, story).await,
         OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,
         OwnPath::Unknown => return Err(Refusal::NothingHere),
     };
@@ -83,7 +85,12 @@ pub(super) fn cookies(headers: &HeaderMap) -> Option<String> {
 
 /// The body of a request to ourselves: small, and soon.
 pub(super) async fn small_body(request: Box<Clean>) -> Result<Bytes, Refusal> {
-    let body = Limited::new(request.body, SMALL_BODY).collect();
+    small_content(request.body).await
+}
+
+/// The same, where the rest of the request is needed still.
+pub(super) async fn small_content(body: Content) -> Result<Bytes, Refusal> {
+    let body = Limited::new(body, SMALL_BODY).collect();
     match tokio::time::timeout(SMALL_BODY_TIME, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::BodyTooLarge),

@@ -14,6 +14,7 @@ use crate::record::RecordError;
 use crate::route::RouteRefusal;
 use crate::sign_in::{LogoutRefusal, SignInRefusal, StepUpRefusal};
 
+use super::belongings::BelongingsRefusal;
 use super::control::ControlError;
 
 /// Why a request is not let through.
@@ -58,6 +59,9 @@ pub enum Refusal {
     /// Enrolling did not work.
     #[error(transparent)]
     Enrol(#[from] EnrolRefusal),
+    /// A person could not do with what is theirs what they asked for.
+    #[error(transparent)]
+    Belongings(#[from] BelongingsRefusal),
     /// Too many requests are under way.
     #[error(transparent)]
     Crowded(#[from] Crowded),

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode, Version};
+use sekisho_policy::OWN_APP;
 
 use super::access::Held;
 use crate::clock::{Clock, Timestamp};
 use crate::config::App;
-use crate::decide::{Basis, DecideRefusal, Permit};
+use crate::decide::{Basis, DecideRefusal, OwnPermit, Permit};
 use crate::forward::Meter;
 use crate::identify_device::{DeviceRefusal, KnownDevice, Renewable};
 use crate::identify_user::KnownUser;
@@ -91,6 +92,11 @@ impl Story {
         self.line.app = Some(Arc::clone(&app.name));
     }
 
+    /// It is about the gate itself, as policies call it.
+    pub(super) fn own_app(&mut self) {
+        self.line.app = Some(OWN_APP.into());
+    }
+
     /// The app's name, as a label: empty if the request is for none.
     pub(super) fn app_name(&self) -> &str {
         self.line.app.as_deref().unwrap_or_default()
@@ -156,6 +162,15 @@ impl Story {
         line.reason = "permitted";
         line.policies = Arc::clone(&permit.policies);
         self.rests_on(permit.basis.as_ref());
+    }
+
+    /// Policy said yes to something of the gate itself.
+    pub(super) fn permitted_own(&mut self, permit: &OwnPermit) {
+        let line = &mut self.line;
+        line.decision = Decision::Allow;
+        line.reason = "permitted";
+        line.policies = Arc::clone(&permit.policies);
+        self.rests_on(Some(&permit.basis));
     }
 
     /// It was entered among the accesses that are under way.

@@ -97,7 +97,7 @@ mod tests {
     /// What a person reads whom one `permit` with this condition does not let in.
     fn told(condition: &str, public: bool) -> Vec<Vec<String>> {
         let policy = format!("@id(\"p\") permit (principal, action in Action::\"use\", resource) when {{ {condition} }};");
-        let catalogue = Catalogue { apps: vec![App::new::<&str>("wiki", [])], groups: None };
+        let catalogue = Catalogue { apps: vec![App::new::<&str>("wiki", [])], groups: None, ..Catalogue::default() };
         let set = PolicySet::load(&[Source::new("a.cedar", policy)], &[], &catalogue).unwrap().set;
         let user = UserFacts { id: "corp/ana".to_owned(), ..UserFacts::default() };
         let session = SessionFacts { authenticated_at_ms: Some(0), ..SessionFacts::default() };

@@ -19,7 +19,11 @@ fn solver() -> Program {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue { apps: vec![App::new("payroll", ["confidential"]), App::new("wiki", ["internal"])], groups: None }
+    Catalogue {
+        apps: vec![App::new("payroll", ["confidential"]), App::new("wiki", ["internal"])],
+        groups: None,
+        ..Catalogue::default()
+    }
 }
 
 /// What comes of claims about policies, and the words for it.
@@ -319,7 +323,7 @@ fn claims_of_the_manual_and_the_examples_hold() {
     let starter = include_str!("../../../examples/policies/starter.cedar");
     let patterns = fenced(page, "cedar").into_iter().filter(|block| !block.contains("risk_score")).collect::<Vec<_>>().join("\n");
     let apps = vec![App::new("payroll", ["confidential"]), App::new("share", ["internal", "confidential"])];
-    let catalogue = Catalogue { apps, groups: None };
+    let catalogue = Catalogue { apps, groups: None, ..Catalogue::default() };
     let toml = include_str!("../../../examples/policies/prove/never.toml");
     for (cedar, proofs) in [(patterns, proofs.join("\n")), (format!("{starter}\n{guards}"), toml.to_owned())] {
         let texts = PolicyTexts {
@@ -346,7 +350,7 @@ fn fenced<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 #[test]
 fn a_change_among_a_thousand_policies_is_proved_in_seconds() {
     let apps: Vec<App> = (0..100).map(|app| App::new(format!("a{app}"), [format!("t{}", app % 10)])).collect();
-    let catalogue = Catalogue { apps, groups: None };
+    let catalogue = Catalogue { apps, groups: None, ..Catalogue::default() };
     let policy = |at: usize, seconds: usize| {
         let (effect, sign) = if at % 5 == 4 { ("forbid", ">") } else { ("permit", "<") };
         let resource =

@@ -113,7 +113,9 @@ mod tests {
 
     fn set() -> PolicySet {
         let policies = [Source::new("a.cedar", "@id(\"a\") permit (principal, action, resource == App::\"wiki\");")];
-        PolicySet::load(&policies, &[], &Catalogue { apps: vec![App::new("wiki", ["x"])], groups: None }).unwrap().set
+        PolicySet::load(&policies, &[], &Catalogue { apps: vec![App::new("wiki", ["x"])], groups: None, ..Catalogue::default() })
+            .unwrap()
+            .set
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum OwnPath {
     Whoami,
     /// `enroll`
     Enroll,
+    /// `devices`
+    Devices,
     /// `jwks.json`
     Jwks,
     /// `backchannel-logout`, at the sign-in host only.
@@ -41,6 +43,7 @@ impl OwnPath {
             "send-again" => Self::SendAgain,
             "whoami" => Self::Whoami,
             "enroll" => Self::Enroll,
+            "devices" => Self::Devices,
             "jwks.json" => Self::Jwks,
             "backchannel-logout" if gate => Self::BackchannelLogout,
             _ => Self::Unknown,
@@ -51,7 +54,7 @@ impl OwnPath {
     /// is, do not.
     pub fn rests_on_time(self) -> bool {
         match self {
-            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll => true,
+            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices => true,
             Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::BackchannelLogout | Self::Unknown => false,
         }
     }
@@ -66,6 +69,7 @@ impl OwnPath {
             Self::SendAgain => "send_again",
             Self::Whoami => "whoami",
             Self::Enroll => "enroll",
+            Self::Devices => "devices",
             Self::Jwks => "jwks",
             Self::BackchannelLogout => "backchannel_logout",
             Self::Unknown => "unknown",

@@ -73,7 +73,8 @@ impl Addresses {
     pub(super) fn on(&self, host: &Host, path_and_query: &str) -> ReturnTo {
         let path = path_and_query.split('?').next().unwrap_or_default();
         let plain = path_and_query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && !b"\\#<>\"`{}|^".contains(&byte));
-        let ours = path == "/.sekisho" || path.starts_with("/.sekisho/");
+        let page = *host == self.gate && path_and_query == DEVICES;
+        let ours = !page && (path == "/.sekisho" || path.starts_with("/.sekisho/"));
         if plain && path.starts_with('/') && !path.starts_with("//") && !ours && path_and_query.len() <= MAX_RETURN {
             ReturnTo { host: host.clone(), path_and_query: path_and_query.to_owned() }
         } else {
@@ -101,6 +102,9 @@ impl ReturnTo {
         Self { host: host.clone(), path_and_query: path_and_query.to_owned() }
     }
 }
+
+/// The one page of our own that people are led back to: to open it changes nothing.
+const DEVICES: &str = "/.sekisho/devices";
 
 /// A longer deep link would not fit into the headers of common servers.
 const MAX_RETURN: usize = 4096;

@@ -17,6 +17,7 @@ mod kept;
 mod logout;
 mod logout_token;
 mod metrics;
+mod page_token;
 mod provider;
 mod query;
 mod refresh;

@@ -249,6 +249,7 @@ fn different<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
         ("server_certificate", old.server_certificates != new.server_certificates),
         ("identity_provider", old.identity_providers != new.identity_providers),
         ("device_authority", old.device_authorities != new.device_authorities),
+        ("enrolment", old.enrolment != new.enrolment),
         ("limits", old.limits != new.limits),
         ("time_zone", old.time_zone != new.time_zone),
         ("max_fact_age", old.max_fact_age != new.max_fact_age),

@@ -62,7 +62,7 @@ pub(super) fn load_from(config: &Config, policies: &Policies) -> Result<Loaded, 
 pub(super) fn problems_beside(path: &Path) -> Vec<String> {
     let Ok(outline) = Outline::load(path, config::environment()) else { return Vec::new() };
     let apps = outline.apps.iter().map(|(name, tags)| PolicyApp::new(name, tags.clone())).collect();
-    let catalogue = Catalogue { apps, groups: outline.groups };
+    let catalogue = Catalogue { apps, groups: outline.groups, ..Catalogue::default() }.with_own(outline.own);
     let texts = PolicyTexts::of(&outline.policies).map_err(|error| vec![format!("policies: {error}")]);
     let judged = texts.and_then(|texts| judge(&texts, &catalogue, &outline.time_zone).map(drop));
     judged.err().unwrap_or_default()
@@ -109,7 +109,7 @@ fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
 /// What policies can name.
 pub(super) fn catalogue(config: &Config) -> Catalogue {
     let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
-    Catalogue { apps, groups: config.known_groups() }
+    Catalogue { apps, groups: config.known_groups(), ..Catalogue::default() }.with_own(config.enrolment.into())
 }
 
 /// The checked set, if its own tests pass too: a set whose tests fail never goes live.

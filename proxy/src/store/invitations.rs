@@ -11,11 +11,11 @@ use super::actor::{Actor, Note};
 use super::code::{InviteCode, symbol};
 use super::devices::{DeviceError, enter};
 use super::error::{StoreError, bad_row};
-use super::feed::Subject;
+use super::feed::{Subject, Writing};
 use super::registrar::Registrar;
 use super::rows;
 use crate::clock::Timestamp;
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice, Owner, Platform};
+use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice, Owner, Platform, UserId};
 use crate::secret::{self, NoRandomness};
 
 /// What an administrator invites.
@@ -106,6 +106,7 @@ struct InvitationRow {
     details: String,
     expires_at: i64,
     device: Option<String>,
+    withdrawn_at: Option<i64>,
 }
 
 impl Registrar {
@@ -123,8 +124,6 @@ impl Registrar {
         if !(SHORTEST..=LONGEST).contains(&lifetime) {
             return Err(InvitationError::Lifetime);
         }
-        let code = InviteCode::generate()?;
-        let id = format!("inv-{}", few_symbols()?);
         let (me, note) = (self.clone(), Note::new(by, why));
         self.run(async move {
             let mut turn = me.begin(note).await?;
@@ -134,21 +133,9 @@ impl Registrar {
             {
                 return Err(DeviceError::IdTaken { id: known.id, status: known.status }.into());
             }
-            let expires_at = w.now.plus(lifetime);
-            let details = serde_json::to_string(&invite).map_err(|problem| StoreError::Failed(problem.to_string()))?;
-            let made_at = w.now.0;
-            sqlx::query("INSERT INTO invitations (id, code, details, made_at, expires_at) VALUES (?, ?, ?, ?, ?)")
-                .bind(&id)
-                .bind(code.digest().to_string())
-                .bind(details)
-                .bind(made_at)
-                .bind(expires_at.0)
-                .execute(w.db())
-                .await
-                .map_err(StoreError::from)?;
-            w.changed(&Subject::Invitation(id.clone()), "made").await?;
+            let issued = open_invitation(w, invite, lifetime, None).await?;
             me.commit(turn).await?;
-            Ok(IssuedInvitation { invitation: Invitation { id, invite, expires_at }, code })
+            Ok(issued)
         })
         .await
     }
@@ -244,13 +231,42 @@ impl Enrolment {
     }
 }
 
+/// Writes a new invitation, in this transaction. `made_by`: who made it for themselves.
+pub(super) async fn open_invitation(
+    w: &mut Writing,
+    invite: Invite,
+    lifetime: Duration,
+    made_by: Option<&UserId>,
+) -> Result<IssuedInvitation, InvitationError> {
+    let code = InviteCode::generate()?;
+    let id = format!("inv-{}", few_symbols()?);
+    let (made_at, expires_at) = (w.now, w.now.plus(lifetime));
+    let details = serde_json::to_string(&invite).map_err(|problem| StoreError::Failed(problem.to_string()))?;
+    sqlx::query(
+        "INSERT INTO invitations (id, code, details, made_at, expires_at, owner_provider, owner_subject) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&id)
+    .bind(code.digest().to_string())
+    .bind(details)
+    .bind(made_at.0)
+    .bind(expires_at.0)
+    .bind(made_by.map(|user| &*user.provider))
+    .bind(made_by.map(|user| &*user.subject))
+    .execute(w.db())
+    .await
+    .map_err(StoreError::from)?;
+    w.changed(&Subject::Invitation(id.clone()), "made").await?;
+    Ok(IssuedInvitation { invitation: Invitation { id, invite, expires_at }, code })
+}
+
 async fn redeemable(db: &mut SqliteConnection, code: &InviteCode, now: Timestamp) -> Result<Invitation, InvitationError> {
-    let row: Option<InvitationRow> = sqlx::query_as("SELECT id, details, expires_at, device FROM invitations WHERE code = ?")
-        .bind(code.digest().to_string())
-        .fetch_optional(db)
-        .await
-        .map_err(StoreError::from)?;
-    let row = row.ok_or(InvitationError::Unknown)?;
+    let row: Option<InvitationRow> =
+        sqlx::query_as("SELECT id, details, expires_at, device, withdrawn_at FROM invitations WHERE code = ?")
+            .bind(code.digest().to_string())
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(StoreError::from)?;
+    let row = row.filter(|row| row.withdrawn_at.is_none()).ok_or(InvitationError::Unknown)?;
     if let Some(device) = row.device {
         let device = device.parse().map_err(|problem| bad_row("invitation", &row.id, &problem))?;
         return Err(InvitationError::Used { device });
@@ -259,7 +275,12 @@ async fn redeemable(db: &mut SqliteConnection, code: &InviteCode, now: Timestamp
     if now >= expires_at {
         return Err(InvitationError::Expired { at: expires_at });
     }
-    let invite = serde_json::from_str(&row.details).map_err(|problem| bad_row("invitation", &row.id, &problem))?;
+    let invite: Invite = serde_json::from_str(&row.details).map_err(|problem| bad_row("invitation", &row.id, &problem))?;
+    if let Some(Owner::User(user)) = &invite.owner
+        && rows::suspended(db, user).await?
+    {
+        return Err(InvitationError::Unknown);
+    }
     Ok(Invitation { id: row.id, invite, expires_at })
 }
 

@@ -6,6 +6,7 @@
 //! by following that feed and in no other way: several nodes on one database would do the same.
 
 mod actor;
+mod belongings;
 mod code;
 mod devices;
 mod ended;
@@ -35,6 +36,7 @@ mod upkeep;
 mod used_codes;
 
 pub use actor::{Actor, LONGEST_REASON, one_line};
+pub use belongings::{BelongingError, Belongings, Oneself, OwnDevice, OwnInvitation, OwnLimits};
 pub use code::{InvalidCode, InviteCode};
 pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;

@@ -340,7 +340,7 @@ async fn drop_oldest_cookies(w: &mut Writing, session: &SessionId, host: &Host) 
     Ok(())
 }
 
-async fn of_user(db: &mut SqliteConnection, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
+pub(super) async fn of_user(db: &mut SqliteConnection, user: &UserId) -> Result<Vec<SessionId>, StoreError> {
     let ids = sqlx::query_scalar("SELECT id FROM sessions WHERE provider = ? AND subject = ? ORDER BY id");
     Ok(named(ids.bind(&*user.provider).bind(&*user.subject).fetch_all(db).await?))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::{DistinguishedName, ServerConfig};
+use rustls_pki_types::CertificateDer;
 use sekisho_certs::danger::ProvesPossession;
 use sekisho_certs::server::{BySni, NoServerCertificate, ServerCertificate};
 
@@ -52,6 +53,12 @@ impl TlsSettings {
         // Early data can be replayed by whoever saw it; nothing that is authenticated may come that way (RFC 8470).
         config.max_early_data_size = 0;
         Ok(Self { config: Arc::new(config), certificates, resumption: resumption.clone() })
+    }
+
+    /// The certificate that is shown to who asks for `host`.
+    pub fn shown_at(&self, host: &str) -> Option<CertificateDer<'static>> {
+        let shown = self.certificates.all().iter().find(|certificate| certificate.covers(host))?;
+        shown.certified_key.cert.first().cloned()
     }
 
     /// The first name of each certificate, and when it ends, in seconds since the Unix epoch.

@@ -3,6 +3,7 @@
 mod admission;
 mod asked;
 mod authorities;
+mod belongings;
 mod breach;
 mod browser;
 mod budgets;

@@ -90,7 +90,12 @@ impl Grammar<'_> {
     }
 
     pub(super) fn action(&mut self) -> String {
-        let mut any = || format!("Action::\"{}\"", self.0.pick(&["read", "write", "connect", "public", "use", "other", ""]));
+        let mut any = || {
+            format!(
+                "Action::\"{}\"",
+                self.0.pick(&["read", "write", "connect", "public", "use", "enroll", "reload", "administer", "other", ""])
+            )
+        };
         let (one, two) = (any(), any());
         match self.0.below(8) {
             0 => format!("action == {one}"),

@@ -80,9 +80,14 @@ fn compare(mut random: Random, sets: usize, questions: usize) -> Tally {
 
 /// A set of one to four policies, and its text.
 fn loaded(random: &mut Random, tally: &mut Tally) -> (PolicySet, String) {
-    let apps =
-        vec![App::new("a0", ["t0"]), App::new("a1", ["t0", "t1"]), App::new("a \"2\"", ["t2"]), App::new::<&str>("a3", [])];
-    let catalogue = Catalogue { apps, groups: None };
+    let apps = vec![
+        App::new("a0", ["t0"]),
+        App::new("a1", ["t0", "t1"]),
+        App::new("a \"2\"", ["t2"]),
+        App::new::<&str>("a3", []),
+        App::new::<&str>("sekisho", []),
+    ];
+    let catalogue = Catalogue { apps, groups: None, ..Catalogue::default() };
     let mut text = String::new();
     let count = 1 + random.below(4);
     while text.lines().count() < count {

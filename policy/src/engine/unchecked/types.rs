@@ -297,7 +297,7 @@ fn only_sets_have_members_and_only_entities_tags() {
 /// `comes` is `true`, `false` or `fails`, of each as a condition and of its opposite.
 fn all(comes: &str, conditions: &[&str]) {
     let apps = vec![App::new("a0", ["t0"])];
-    let catalogue = Catalogue { apps, groups: None };
+    let catalogue = Catalogue { apps, groups: None, ..Catalogue::default() };
     let facts = RequestFacts::new("a0", Action::Read);
     for condition in conditions {
         for (word, then, otherwise) in [("when", "true", "false"), ("unless", "false", "true")] {

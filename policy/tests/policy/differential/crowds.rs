@@ -31,7 +31,7 @@ fn load(random: &mut Random, size: usize) -> PolicySet {
     let policies: Vec<String> = (0..size).map(|number| format!("@id(\"p{number}\") {}\n", policy(random))).collect();
     let apps = vec![App::new("a0", ["t0"]), App::new("a1", ["t0", "t1"]), App::new::<&str>("a2", [])];
     let sources = [Source::new("crowd.cedar", policies.concat())];
-    PolicySet::load(&sources, &[], &Catalogue { apps, groups: None })
+    PolicySet::load(&sources, &[], &Catalogue { apps, groups: None, ..Catalogue::default() })
         .unwrap_or_else(|problems| panic!("{}", lines(&problems)))
         .set
 }

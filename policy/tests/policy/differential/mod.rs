@@ -151,9 +151,14 @@ fn compare(mut random: Random, sets: usize, most: usize, questions: usize) -> Ta
 
 /// The set of those that are taken, and its text.
 fn loaded(mut policies: Vec<String>, tally: &mut Tally) -> (PolicySet, String) {
-    let apps =
-        vec![App::new("a0", ["t0"]), App::new("a1", ["t0", "t1"]), App::new("a \"2\"", ["t2"]), App::new::<&str>("a3", [])];
-    let catalogue = Catalogue { apps, groups: None };
+    let apps = vec![
+        App::new("a0", ["t0"]),
+        App::new("a1", ["t0", "t1"]),
+        App::new("a \"2\"", ["t2"]),
+        App::new::<&str>("a3", []),
+        App::new::<&str>("sekisho", []),
+    ];
+    let catalogue = Catalogue { apps, groups: None, ..Catalogue::default() };
     let additions = [Source::new("facts.cedarschema", ADDITION)];
     loop {
         let lines = policies.iter().enumerate().map(|(at, policy)| format!("@id(\"p{at}\") {policy}\n"));

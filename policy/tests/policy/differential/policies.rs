@@ -20,7 +20,7 @@ const PRINCIPALS: [&str; 14] = [
     "principal is Service in Service::\"corp/robot\"",
 ];
 
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 15] = [
     "action",
     "action in Action::\"use\"",
     "action in Action::\"use\"",
@@ -31,14 +31,20 @@ const ACTIONS: [&str; 10] = [
     "action == Action::\"public\"",
     "action in [Action::\"read\", Action::\"public\"]",
     "action in [Action::\"use\", Action::\"public\"]",
+    "action == Action::\"enroll\"",
+    "action in Action::\"administer\"",
+    "action in [Action::\"use\", Action::\"administer\"]",
+    "action == Action::\"viewInventory\"",
+    "action in [Action::\"reload\", Action::\"public\"]",
 ];
 
-const RESOURCES: [&str; 12] = [
+const RESOURCES: [&str; 13] = [
     "resource",
     "resource",
     "resource",
     "resource is App",
     "resource == App::\"a0\"",
+    "resource == App::\"sekisho\"",
     "resource in App::\"a1\"",
     "resource == App::\"a \\\"2\\\"\"",
     "resource in Tag::\"t0\"",

@@ -45,14 +45,18 @@ const MOMENTS: [i64; 9] = [
 
 /// Any question.
 pub(super) fn question(random: &mut Random) -> Query {
-    let action = if random.once_in(6) { Action::Public } else { Action::ALL[random.below(3)] };
+    let action = match random.below(6) {
+        0 => Action::Public,
+        1 => Action::ALL[random.below(Action::ALL.len())],
+        _ => Action::ALL[random.below(3)],
+    };
     // Now and then somebody known asks for what is public, or nobody for what is not: no such question can be put.
     let known = (action != Action::Public) != random.once_in(40);
     Query { who: known.then(|| identity(random)), request: asked_for(random, action) }
 }
 
 fn asked_for(random: &mut Random, action: Action) -> AskedFor {
-    let app = if random.once_in(60) { "nowhere" } else { random.pick(&["a0", "a1", "a \"2\"", "a3"]) };
+    let app = if random.once_in(60) { "nowhere" } else { random.pick(&["a0", "a1", "a \"2\"", "a3", "sekisho"]) };
     let path = if random.once_in(60) { "/a".repeat(62 + random.below(5)) } else { random.pick(&PATHS).to_owned() };
     AskedFor {
         app: app.to_owned(),

@@ -82,14 +82,14 @@ impl DiffCommand {
     /// The apps, if they are known.
     fn catalogue(&self) -> Result<Option<Catalogue>, CommandError> {
         if !self.apps.is_empty() {
-            return Ok(Some(Catalogue { apps: self.apps.clone(), groups: None }));
+            return Ok(Some(Catalogue { apps: self.apps.clone(), groups: None, ..Catalogue::default() }));
         }
         let usual = Some(Path::new("sekisho.toml")).filter(|usual| usual.exists());
         let Some(config) = self.config.as_deref().or(usual) else { return Ok(None) };
         // 1 is what a change is.
         let outline = Outline::load(config, config::environment()).map_err(|problems| CommandError::Failed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
-        Ok(Some(Catalogue { apps, groups: outline.groups }))
+        Ok(Some(Catalogue { apps, groups: outline.groups, ..Catalogue::default() }.with_own(outline.own)))
     }
 }
 

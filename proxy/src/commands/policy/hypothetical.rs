@@ -27,7 +27,7 @@ pub(super) struct AskedArgs {
     /// The app that they ask for
     #[arg(long, value_name = "APP")]
     to: Option<String>,
-    /// What they would do: `read`, `write`, `connect` or `public`
+    /// What they would do: `read`, `write`, `connect` or `public`; of `sekisho`, the gate itself, `enroll`
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// The path

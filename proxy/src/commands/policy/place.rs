@@ -50,7 +50,7 @@ impl PlaceArgs {
     /// When the configuration cannot be used, with every reason.
     pub(super) fn find(&self) -> Result<Place, CommandError> {
         if let Some(dir) = self.dir.clone().filter(|_| !self.apps.is_empty()) {
-            let catalogue = Catalogue { apps: self.apps.clone(), groups: None };
+            let catalogue = Catalogue { apps: self.apps.clone(), groups: None, ..Catalogue::default() };
             return Ok(Place { policies: Policies::Folder(dir), catalogue, zone: TimeZone::UTC });
         }
         let config = self.config();
@@ -65,7 +65,11 @@ impl PlaceArgs {
             Outline::load(config, config::environment()).map_err(|problems| CommandError::CheckFailed(lines(&problems)))?;
         let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
         let policies = self.dir.clone().map_or(outline.policies, Policies::Folder);
-        Ok(Place { policies, catalogue: Catalogue { apps, groups: outline.groups }, zone: outline.time_zone })
+        Ok(Place {
+            policies,
+            catalogue: Catalogue { apps, groups: outline.groups, ..Catalogue::default() }.with_own(outline.own),
+            zone: outline.time_zone,
+        })
     }
 }
 

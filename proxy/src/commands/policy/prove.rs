@@ -118,11 +118,12 @@ impl ProveCommand {
 fn actions(words: &[String]) -> Result<Vec<Action>, CommandError> {
     let mut actions = Vec::new();
     for word in words {
-        match Action::ALL.into_iter().find(|action| action.as_str() == word) {
-            Some(action) => actions.push(action),
-            None if word == "use" => actions.extend(Action::ALL.into_iter().filter(|action| action.is_use())),
-            None => return Err(CommandError::usage(format!("there is no action `{word}`: read, write, connect, public or use"))),
+        let named = Action::named_or_in(word);
+        if named.is_empty() {
+            let known = "read, write, connect, public or use; of the gate itself enroll, administer or one of its actions";
+            return Err(CommandError::usage(format!("there is no action `{word}`: {known}")));
         }
+        actions.extend(named);
     }
     Ok(actions)
 }

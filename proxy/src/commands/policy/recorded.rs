@@ -27,5 +27,9 @@ pub(super) fn find(audit: Option<&Path>, config: &Path) -> Result<(RecordFolder,
     })?;
     let apps = outline.apps.into_iter().map(|(name, tags)| App::new(name, tags)).collect();
     let folder = RecordFolder::open(&outline.audit_dir).map_err(CommandError::failed)?;
-    Ok((folder, Some(Catalogue { apps, groups: outline.groups }), outline.time_zone))
+    Ok((
+        folder,
+        Some(Catalogue { apps, groups: outline.groups, ..Catalogue::default() }.with_own(outline.own)),
+        outline.time_zone,
+    ))
 }

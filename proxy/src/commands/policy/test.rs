@@ -162,7 +162,7 @@ mod tests {
         "@id(\"p\") permit (principal, action in Action::\"use\", resource == App::\"payroll\") when { context.session.mfa };";
 
     fn report(tests: &str) -> Report {
-        let catalogue = Catalogue { apps: vec![App::new("payroll", ["confidential"])], groups: None };
+        let catalogue = Catalogue { apps: vec![App::new("payroll", ["confidential"])], groups: None, ..Catalogue::default() };
         let set = PolicySet::load(&[Source::new("p.cedar", POLICY)], &[], &catalogue).unwrap().set;
         let tester = Tester { set: &set, catalogue: &catalogue, zone: &jiff::tz::TimeZone::UTC };
         tester.run(tester.read(&[Source::new("tests/payroll.toml", tests)]).unwrap())

@@ -23,6 +23,7 @@ pub(super) fn all<'a>(raw: Option<&'a List<raw::App>>, checker: &mut Checker) ->
 
 fn one(raw: &raw::App, checker: &mut Checker) -> Option<App> {
     let name = checker.name(raw, raw.name.as_ref(), "name = \"wiki\"");
+    checker.not_reserved(raw.name.as_ref());
     if raw.host.is_none() {
         checker.missing(raw, "host", "host = \"wiki.corp.example\"");
     }

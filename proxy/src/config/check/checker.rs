@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
+use sekisho_policy::OWN_APP;
 
 use crate::clock::Timestamp;
 use crate::config::host::Host;
@@ -195,6 +196,14 @@ impl Checker {
             return None;
         };
         self.word(text)
+    }
+
+    /// The name of an app, or the beginning of people's ids, must not be that of the gate itself in policies.
+    pub(super) fn not_reserved(&mut self, name: Option<&Text>) {
+        if let Some(name) = name.filter(|name| name.value == OWN_APP) {
+            let what = format!("{OWN_APP:?} is the gate itself in policies and in the record");
+            self.wrong(&name.at, what, "choose another name");
+        }
     }
 
     pub(super) fn word(&mut self, text: &Text) -> Option<Arc<str>> {

@@ -27,6 +27,7 @@ pub(super) fn all<'a>(
 
 fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) -> Option<IdentityProvider> {
     let name = checker.name(raw, raw.name.as_ref(), "name = \"corp\"");
+    checker.not_reserved(raw.name.as_ref());
     let issuer = issuer(raw, checker);
     let client = client(raw, secrets, checker);
     let audience = checker.text(raw.audience.as_ref());

@@ -15,6 +15,7 @@ sections! {
         server_certificate: List<ServerCertificate>,
         identity_provider: List<IdentityProvider>,
         device_authority: List<DeviceAuthority>,
+        enrolment: Enrolment,
         app: List<App>,
         policies: Policies,
         audit: Audit,
@@ -40,6 +41,13 @@ sections! {
         session_lifetime: Text,
         idle_timeout: Text,
         end_stolen_sessions: Flag,
+    }
+
+    /// `[enrolment]`
+    Enrolment {
+        self_service: Flag,
+        devices_per_person: Number,
+        invitations_per_person: Number,
     }
 
     /// `[[server_certificate]]`

@@ -92,6 +92,8 @@ fn the_gate_is_as_written() {
     assert_eq!((keeping.ca.len(), keeping.compress), (1, false));
     assert_eq!((keeping.keep_for, keeping.keep_size), (Some(90 * 1440 * MINUTE), Some(1 << 40)));
     assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
+    let own = config.enrolment;
+    assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (true, 5, 2));
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
     let limits = &config.limits;
@@ -249,6 +251,8 @@ fn what_is_not_written_has_its_default() {
         renewal_overlap: 7 * 1440 * MINUTE,
     };
     assert_eq!(config.device_authorities[0].kind, builtin);
+    let own = config.enrolment;
+    assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (false, 10, 3));
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.connections_per_address, limits.headers, limits.h2_streams), (10_000, 256, 100, 128));
     assert_eq!((limits.head_bytes, limits.target_bytes, limits.body), (64 << 10, 8 << 10, 1 << 30));

@@ -43,6 +43,7 @@ key = 'tls/corp.key'
 [app.timeouts]
 [app.health]
 path = '/'
+[enrolment]
 [policies]
 [audit]
 [limits]

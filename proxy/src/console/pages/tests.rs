@@ -54,7 +54,28 @@ fn pages(text: &'static str, target: &'static str) -> Vec<(&'static str, String)
         apps: &apps,
         actions: &actions,
     };
+    let device = OwnDeviceLine { id: text, label: text, status: text, platform: text, key: text, enrolled: text, this: true };
+    let devices = DevicesPage {
+        host: text,
+        devices: &[OwnDeviceLine { label: "", this: false, status: "active", ..device.clone() }, device],
+        invitations: &[OwnInvitationLine { id: text, until: text }],
+        sessions: &[true, false].map(|this| OwnSessionLine {
+            id: text,
+            device: text,
+            since: text,
+            used: text,
+            until: text,
+            this,
+        }),
+        self_service: true,
+        token: text,
+    };
+    let invited = InvitedPage { host: text, code: text, command: text, until: text, approval: true };
+    let sure = SurePage { host: text, title: text, what: text, label: text, fields: &facts };
     vec![
+        ("devices", devices.render().unwrap()),
+        ("invited", invited.render().unwrap()),
+        ("sure", sure.render().unwrap()),
         ("refusal", refusal.render().unwrap()),
         ("chooser", chooser.render().unwrap()),
         ("signed_out", signed_out.render().unwrap()),

@@ -87,6 +87,9 @@ pub(super) fn refusal(reason: &str) -> String {
         other if other.starts_with("enrol_") => {
             return format!("enrolling failed ({})", spaced(other.trim_start_matches("enrol_")));
         }
+        other if other.starts_with("self_service_") => {
+            return format!("at the page of one’s own devices ({})", spaced(other.trim_start_matches("self_service_")));
+        }
         other if other.starts_with("logout_") => {
             return format!("a sign-out that cannot be the sign-in service’s ({})", spaced(other.trim_start_matches("logout_")));
         }

@@ -45,7 +45,11 @@ struct Person {
 }
 
 fn catalogue() -> Catalogue {
-    Catalogue { apps: vec![App::new("wiki", ["internal"]), App::new("payroll", ["confidential"])], groups: None }
+    Catalogue {
+        apps: vec![App::new("wiki", ["internal"]), App::new("payroll", ["confidential"])],
+        groups: None,
+        ..Catalogue::default()
+    }
 }
 
 fn texts(policies: &str) -> PolicyTexts {
