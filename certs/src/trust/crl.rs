@@ -40,7 +40,7 @@ impl Crls {
 
     /// Whether one of them is stale, whatever it speaks for.
     pub(super) fn any_stale(&self, now: UnixTime) -> bool {
-        self.next_updates.iter().any(|&at| at < now)
+        self.next_updates.iter().any(|&at| at <= now)
     }
 
     /// The next moment at which one of them goes stale, if any does after `now`.

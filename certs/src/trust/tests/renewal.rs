@@ -67,8 +67,10 @@ fn a_withdrawn_one_is_not_renewed_and_lists_have_to_be_fresh_now() {
     let ca = Ca::root("house");
     let chain = [ca.sign(&device_params())];
     let with = |crl| DeviceTrust::new("house", std::slice::from_ref(&ca.der), &[crl], builtin()).unwrap();
-    let now = END + 1;
-    assert!(judge_at(&with(ca.crl_dated(&[], NOW, now)), &chain, now).is_ok());
-    assert_eq!(judge_at(&with(ca.crl_dated(&[], NOW, END)), &chain, now), Err(Refusal::CrlExpired));
+    let now = END + 2;
+    assert!(judge_at(&with(ca.crl_dated(&[], NOW, now + 1)), &chain, now).is_ok());
+    for stale in [now, END + 1, END] {
+        assert_eq!(judge_at(&with(ca.crl_dated(&[], NOW, stale)), &chain, now), Err(Refusal::CrlExpired), "{stale}");
+    }
     assert_eq!(judge_at(&with(ca.crl_dated(&[b"\x4a\x07"], NOW, now + DAY)), &chain, now), Err(Refusal::Revoked));
 }
