@@ -3,6 +3,7 @@
 //! Arrives: a TOML file and the environment. Leaves: a [`Config`], immutable. Refused: everything unknown, unclear, unsafe or
 //! contradictory, as a list of [`Problem`]s. Nothing here waits or keeps anything open.
 
+mod builtin;
 mod check;
 mod checked;
 mod document;

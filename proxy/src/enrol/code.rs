@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::CertificateDer;
 use sekisho_certs::fingerprint;
-use sekisho_certs::server::ServerCertificate;
 
 use crate::secret::{Digest, Secret};
 use crate::store::InviteCode;
@@ -40,11 +40,6 @@ pub enum InvalidEnrolmentCode {
 }
 
 impl EnrolmentCode {
-    /// A code for a gate that shows this certificate at its sign-in host: pins the certificate's own key.
-    pub fn for_gate(code: InviteCode, certificate: &ServerCertificate) -> Option<Self> {
-        Some(Self { code, pin: pin_of(certificate)? })
-    }
-
     /// The text to hand over. Whoever reads it can enrol a device.
     pub fn expose(&self) -> Secret<String> {
         Secret::new(format!("{}.{}", self.code.expose().expose(), self.pin.to_base64url()))
@@ -66,10 +61,8 @@ impl FromStr for EnrolmentCode {
     }
 }
 
-/// The pin of a gate that shows this certificate at its sign-in host: the fingerprint of the certificate's own key. In a code it is
-/// written with [`Digest::to_base64url`].
-pub fn pin_of(certificate: &ServerCertificate) -> Option<Digest> {
-    let leaf = certificate.certified_key.cert.first()?;
+/// The pin of a gate that shows this certificate at its sign-in host: the fingerprint of the certificate's own key.
+pub fn pin_of(leaf: &CertificateDer<'_>) -> Option<Digest> {
     fingerprint::public_key(leaf).ok().map(Digest)
 }
 

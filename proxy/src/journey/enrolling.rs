@@ -14,7 +14,7 @@ use super::landing::address;
 use super::own::{Visitor, page, small_body};
 use super::refusal::Refusal;
 use super::story::Story;
-use crate::config::{Approval, DeviceAuthorityKind};
+use crate::config::Approval;
 use crate::console::EnrolPage;
 use crate::enrol::{EnrolRequest, Enrolled, Enrolment};
 use crate::identify_device::DeviceRefusal;
@@ -47,11 +47,7 @@ pub(super) async fn answer(
 fn explain(world: &World, visitor: &Visitor) -> Response<Body> {
     let gate = address(world.config.sign_in.host.as_str(), world.config.listen.public_port);
     let command = format!("sekisho enroll --gate {}", gate.trim_end_matches('/'));
-    let approval = world
-        .config
-        .device_authorities
-        .iter()
-        .any(|authority| matches!(authority.kind, DeviceAuthorityKind::Builtin { approval: Approval::Administrator, .. }));
+    let approval = world.config.builtin_authority().is_some_and(|(_, approval)| approval == Approval::Administrator);
     let device = visitor.device.as_ref().ok().map(|known| known.device.id.as_str());
     page(EnrolPage { host: world.config.sign_in.host.as_str(), device, command: &command, approval }.render())
 }

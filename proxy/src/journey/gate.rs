@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SessionRules};
 use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Usage};
 use crate::decide::{Decider, Explained, Prepared};
-use crate::enrol::Enrolment;
+use crate::enrol::{Enrolment, pin_of};
 use crate::forward::{ForwardShared, Forwarder};
 use crate::identify_device;
 use crate::identify_user;
@@ -28,6 +28,7 @@ use crate::inventory::Inventory;
 use crate::read::RequestIds;
 use crate::record::Recorder;
 use crate::route::Router;
+use crate::secret::Digest;
 use crate::sign_in::SignIn;
 use crate::store::Registrar;
 use crate::tls::TlsSettings;
@@ -89,6 +90,13 @@ pub struct World {
     pub candidate: Option<Candidate>,
     /// How to reach the apps.
     pub targets: Arc<ForwardShared>,
+}
+
+impl World {
+    /// What enrolment codes pin: the key of the certificate that is shown at the sign-in host.
+    pub fn pin(&self) -> Option<Digest> {
+        pin_of(&self.tls.shown_at(self.config.sign_in.host.as_str())?)
+    }
 }
 
 /// Policies that are tried on live traffic.

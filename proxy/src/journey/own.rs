@@ -31,7 +31,7 @@ use crate::identify_user::{Ask, KnownUser, UserRefusal};
 use crate::read::{Clean, Content};
 use crate::record::{Event, EventKind};
 use crate::route::{OwnPath, OwnRequest};
-use crate::sign_in::{Endpoint, SignInRefusal, Visit};
+use crate::sign_in::{CameFrom, Endpoint, SignInRefusal, Visit};
 
 /// Who is asking one of our addresses, as far as known. Most of them answer strangers too.
 pub(super) struct Visitor {
@@ -81,6 +81,20 @@ pub(super) async fn handle(
 pub(super) fn cookies(headers: &HeaderMap) -> Option<String> {
     let all: Vec<_> = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Where the browser says that a request comes from.
+pub(super) fn came_from(headers: &HeaderMap) -> CameFrom<'_> {
+    CameFrom { origin: text(headers, &ORIGIN), fetch_site: text(headers, &FETCH_SITE) }
+}
+
+/// A header that stands there once.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
 }
 
 /// The body of a request to ourselves: small, and soon.
@@ -251,4 +265,4 @@ pub(super) fn page(html: Result<String, askama::Error>) -> Response<Body> {
 
 const SMALL_BODY: usize = 64 * 1024;
 pub(super) const SMALL_BODY_TIME: Duration = Duration::from_secs(15);
-pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

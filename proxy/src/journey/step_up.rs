@@ -2,8 +2,8 @@
 //! what is missing (RFC 9470).
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, ORIGIN, REFERER};
-use http::{HeaderMap, HeaderName, Method};
+use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, REFERER};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::gate::{Core, World};
@@ -12,6 +12,7 @@ use super::own::{self, SMALL_BODY_TIME};
 use super::refusal::Refusal;
 use super::story::Story;
 use super::travel::{Outcome, target};
+use crate::clock::Timestamp;
 use crate::decide::{Denied, Who};
 use crate::forward::ForwardError;
 use crate::identify_device::KnownDevice;
@@ -20,7 +21,7 @@ use crate::read::{Content, Kind};
 use crate::route::Routed;
 use crate::secret::Secret;
 use crate::sign_in::{
-    CameFrom, FormFate, FormId, Holder, MAX_FORM, Needed, NewForm, Reply, Sending, StepUp, StepUpOutcome, StepUpRefusal,
+    Asked, FormFate, FormId, Holder, MAX_FORM, Needed, NewForm, Reply, Sending, StepUp, StepUpOutcome, StepUpRefusal, Wanted,
 };
 
 /// What becomes of a request that policy denied. `resent`: it was a kept form, which is kept still.
@@ -38,32 +39,20 @@ pub(super) async fn instead(
     let wanted = refusal.remedies.as_ref().and_then(|remedies| remedies.step_up.clone());
     let Some(wanted) = wanted else { return Err(refusal.into()) };
     let (sign_in, app, session) = (&world.sign_in, routed.app.clone(), &*user.session);
-    let count = |outcome| sign_in.count_step_up(&app.name, outcome);
-    let Some(asked) = sign_in.asked(&session.user.provider, &wanted) else {
-        count(StepUpOutcome::CannotAsk);
-        return Err(StepUpRefusal::CannotAsk.into());
-    };
-    story.step_up(&asked);
+    let asked = asked(world, &app.name, &user, &device, &wanted, now, story)?;
     let needed = |way, form| Refusal::from(StepUpRefusal::Needed(Box::new(Needed { asked, mfa: wanted.mfa, way, form })));
-    if user.binding != Binding::Session {
-        count(StepUpOutcome::Challenged);
-        return Err(needed(None, FormFate::None));
-    }
-    if sign_in.tried_lately(session, &device.device.id, &wanted, now) {
-        count(StepUpOutcome::NotAgain);
-        return Err(StepUpRefusal::NotAgain.into());
-    }
     let there = target(&routed);
     let host = routed.request.host.clone();
     let cookies = own::cookies(&routed.request.headers);
-    let page = sign_in.page_on(&host, text(&routed.request.headers, REFERER));
+    let page = sign_in.page_on(&host, own::text(&routed.request.headers, &REFERER));
     let (sending, fate) = sending(world, routed, &there, manner, resent).await;
-    count(match fate {
+    let outcome = match fate {
         FormFate::None if manner.pages => StepUpOutcome::Asked,
         FormFate::None => StepUpOutcome::Challenged,
         FormFate::Kept => StepUpOutcome::FormKept,
         FormFate::TooLarge | FormFate::OtherSite | FormFate::Unfit => StepUpOutcome::FormNotKept,
-    });
+    };
+    sign_in.count_step_up(&app.name, outcome);
     let back_to = if manner.navigates || fate == FormFate::Kept { &there } else { &page };
     let way = sign_in.step_up(StepUp {
         wanted: &wanted,
@@ -83,6 +72,38 @@ pub(super) async fn instead(
     Err(needed(Some(way), fate))
 }
 
+/// What another sign-in has to bring for a denial to become a permit, if it can be asked for: told in the record, and counted where it is
+/// the end of the matter.
+///
+/// # Errors
+/// [`StepUpRefusal::CannotAsk`], [`StepUpRefusal::NotAgain`]; [`StepUpRefusal::Needed`] for a token, whose holder finds the way.
+pub(super) fn asked(
+    world: &World,
+    app: &str,
+    user: &KnownUser,
+    device: &KnownDevice,
+    wanted: &Wanted,
+    now: Timestamp,
+    story: &mut Story,
+) -> Result<Asked, Refusal> {
+    let (sign_in, session) = (&world.sign_in, &*user.session);
+    let Some(asked) = sign_in.asked(&session.user.provider, wanted) else {
+        sign_in.count_step_up(app, StepUpOutcome::CannotAsk);
+        return Err(StepUpRefusal::CannotAsk.into());
+    };
+    story.step_up(&asked);
+    if user.binding != Binding::Session {
+        sign_in.count_step_up(app, StepUpOutcome::Challenged);
+        let needed = Needed { asked, mfa: wanted.mfa, way: None, form: FormFate::None };
+        return Err(StepUpRefusal::Needed(Box::new(needed)).into());
+    }
+    if sign_in.tried_lately(session, &device.device.id, wanted, now) {
+        sign_in.count_step_up(app, StepUpOutcome::NotAgain);
+        return Err(StepUpRefusal::NotAgain.into());
+    }
+    Ok(asked)
+}
+
 /// If the request is the click that sends a kept form, puts that form in its place; gives its name.
 pub(super) async fn resent(
     world: &World,
@@ -95,7 +116,7 @@ pub(super) async fn resent(
     let clicked = request.method == Method::POST
         && request.kind == Kind::Plain
         && request.length == Some(FormId::BODY_LENGTH)
-        && text(&request.headers, CONTENT_TYPE) == Some(URLENCODED)
+        && own::text(&request.headers, &CONTENT_TYPE) == Some(URLENCODED)
         && !request.headers.contains_key(EXPECT)
         && user.binding == Binding::Session;
     if !clicked {
@@ -112,7 +133,7 @@ pub(super) async fn resent(
         return Ok(None);
     };
     let request = &mut routed.request;
-    if !world.sign_in.is_own_page(&request.host, came_from(&request.headers)) {
+    if !world.sign_in.is_own_page(&request.host, own::came_from(&request.headers)) {
         return Err(crate::sign_in::SignInRefusal::CrossSite.into());
     }
     let there = target(routed);
@@ -144,10 +165,10 @@ async fn sending(world: &World, routed: Routed, there: &str, manner: Manner, res
     if !manner.pages || matches!(request.method, Method::GET | Method::HEAD) {
         return (Sending::Nothing, FormFate::None);
     }
-    if !world.sign_in.is_own_page(&request.host, came_from(&request.headers)) {
+    if !world.sign_in.is_own_page(&request.host, own::came_from(&request.headers)) {
         return (Sending::Nothing, FormFate::OtherSite);
     }
-    let content_type = text(&request.headers, CONTENT_TYPE).filter(|kind| is_form(kind)).map(str::to_owned);
+    let content_type = own::text(&request.headers, &CONTENT_TYPE).filter(|kind| is_form(kind)).map(str::to_owned);
     let plain = !request.headers.contains_key(CONTENT_ENCODING) && !request.headers.contains_key(EXPECT);
     let fit = request.method == Method::POST && plain && world.sign_in.can_return_to(&request.host, there);
     let Some(content_type) = content_type.filter(|_| fit) else { return (Sending::Nothing, FormFate::Unfit) };
@@ -174,19 +195,6 @@ fn is_form(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     let known = [URLENCODED, "multipart/form-data"].iter().any(|known| kind.eq_ignore_ascii_case(known));
     known && content_type.len() <= 256
-}
-
-fn came_from(headers: &HeaderMap) -> CameFrom<'_> {
-    CameFrom { origin: text(headers, ORIGIN), fetch_site: text(headers, own::FETCH_SITE) }
-}
-
-/// A header that stands there once.
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
 }
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";

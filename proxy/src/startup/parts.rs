@@ -132,7 +132,7 @@ impl Parts {
 
     /// The built-in authority, if `config` has one: made on first start.
     pub(super) fn house(&self, config: &Config) -> Result<Option<Arc<Authority>>, String> {
-        if !config.device_authorities.iter().any(|authority| matches!(authority.kind, DeviceAuthorityKind::Builtin { .. })) {
+        if config.builtin_authority().is_none() {
             return Ok(None);
         }
         if let Some(house) = self.house.load_full() {

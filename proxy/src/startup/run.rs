@@ -18,7 +18,7 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::{self, Posture};
 use super::scrape::{self, Scrape};
-use super::{candidate, clock, descriptors, freshness, news, notes, proofs, redirect, trust, usage, watch as files};
+use super::{candidate, clock, descriptors, freshness, news, notes, proofs, redirect, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -373,18 +373,10 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> Adm
             Box::pin(async move { live.reload(&Asked { by, why }).await })
         }),
         recorded: Arc::new(move || journal.is_complete()),
-        pin: Arc::new(move || pin(&for_pin)),
+        pin: Arc::new(move || for_pin.gate.world.load().pin()),
         ca: Arc::new(move || ca(&for_ca)),
         candidate: Arc::new(move || candidate::view(&for_candidate.gate)),
     }
-}
-
-/// The key of the certificate that is shown at the sign-in host.
-fn pin(live: &Live) -> Option<Digest> {
-    let world = live.gate.world.load();
-    let certificates = trust::server_certificates(&world.config, live.parts.clock.now()).ok()?;
-    let shown = certificates.iter().find(|certificate| certificate.covers(world.config.sign_in.host.as_str()))?;
-    fingerprint::public_key(shown.certified_key.cert.first()?).ok().map(Digest)
 }
 
 fn ca(live: &Live) -> Option<CaCertificate> {

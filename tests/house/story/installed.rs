@@ -44,6 +44,14 @@ async fn certificates(database: &Path) -> usize {
     said.out.lines().filter(|line| line.starts_with("CN=lap-7 ")).count()
 }
 
+/// All files below a folder, and links.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .flat_map(|entry| if entry.file_type().unwrap().is_dir() { files(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}
+
 /// A device, not approved: nobody has to be asked to install its certificate.
 async fn laptop(house: &House) -> Laptop {
     Laptop::enrol(house, "lap-7", "alice").await
@@ -84,6 +92,8 @@ async fn every_browser_gets_it_and_the_next_one_takes_its_place() {
     let said = run(command, "").await;
     let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert!(said.code == Some(0) && told["renewed"] == true && told["browsers"][1]["installed"] == true, "{said:?}");
+    let packed: Vec<_> = files(&laptop.folder).into_iter().filter(|path| path.to_string_lossy().contains("p12")).collect();
+    assert!(packed.is_empty(), "every browser has it, and these are left: {packed:?}");
     for database in &databases {
         let mut found = keys(database, &[]).await;
         found.sort_by(|one, other| one.1.cmp(&other.1));

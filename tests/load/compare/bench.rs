@@ -9,7 +9,7 @@ use super::contest::{self, Contender, Machine, Results, Task};
 use super::gate::Gate;
 use super::keys::{Algorithm, DEVICES, Keys};
 use super::options::{self, Build, Options};
-use super::order::{Take, Way};
+use super::order::Take;
 use super::page::Page;
 use super::peers::{ALGORITHMS, Peer, Running};
 use super::program::Program;
@@ -221,16 +221,7 @@ impl Bench {
             contender.is_gate
                 || peers.iter().any(|running| running.program.id() == contender.process && running.peer.authorizes())
         };
-        let task = Task {
-            way: Way::Http1,
-            take: Take::Once,
-            path: "/small",
-            connections: 1,
-            streams: 1,
-            beat: None,
-            warm_up: 0.0,
-            seconds: 10.0,
-        };
+        let task = Task { take: Take::Once, connections: 1, warm_up: 0.0, ..scenario::stay(10.0) };
         for contender in contenders.iter().filter(authorizes) {
             for algorithm in ALGORITHMS {
                 let good = self.keys.tokens("good", algorithm, 1);

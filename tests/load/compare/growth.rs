@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use super::bench::Bench;
-use super::contest::{self, Contender, Results, Task};
+use super::contest::{self, Contender, Results};
 use super::gate::Gate;
 use super::keys::{Algorithm, DEVICES};
-use super::order::{Take, Way};
 use super::page::Page;
 use super::peers::Peer;
 use super::plot::{self, Line};
+use super::scenario;
 use super::setup::{self, Size};
 use super::table::{self, Cost, median, range};
 
@@ -50,16 +50,7 @@ pub(crate) fn run(bench: &Bench, page: &mut Page) {
 impl Axis {
     /// All steps, and a word about the floor where it has the same.
     fn measure(&self, bench: &Bench) -> (Vec<Step>, String) {
-        let task = Task {
-            way: Way::Http1,
-            take: Take::Same,
-            path: "/small",
-            connections: 32,
-            streams: 1,
-            beat: None,
-            warm_up: 1.0,
-            seconds: bench.options.seconds,
-        };
+        let task = scenario::stay(bench.options.seconds);
         // Connections are more on the same gate; of everything else there is more in a gate of its own.
         let own_gates = self.name != CONNECTIONS;
         let sizes: Vec<Size> =

@@ -32,21 +32,17 @@ pub(crate) enum Shows {
     BigInventory,
 }
 
+/// Request upon request on connections that stay, for this many seconds.
+pub(crate) fn stay(seconds: f64) -> Task {
+    Task { way: Way::Http1, take: Take::Same, path: "/small", connections: 32, streams: 1, beat: None, warm_up: 1.0, seconds }
+}
+
 /// All of them, for this many seconds each.
 pub(crate) fn all(seconds: f64) -> Vec<Scenario> {
     use Algorithm::{Es256, Rs256};
     use Peer::{EnvoyJwt, EnvoyMtls, Floor, HaproxyJwt, HaproxyMtls, NginxMtls};
     const EVERYBODY: &[Peer] = &[Floor, HaproxyMtls, HaproxyJwt, NginxMtls, EnvoyMtls, EnvoyJwt];
-    let stay = Task {
-        way: Way::Http1,
-        take: Take::Same,
-        path: "/small",
-        connections: 32,
-        streams: 1,
-        beat: None,
-        warm_up: 1.0,
-        seconds,
-    };
+    let stay = stay(seconds);
     let scenario = |name, title, shows, peers, task: Task| Scenario {
         name,
         title,

@@ -14,7 +14,7 @@ use crate::commands::error::CommandError;
 use crate::commands::nss::{Database, NssError};
 use crate::commands::output::{plain, print, print_json};
 use crate::config::environment;
-use crate::enrol::client::{self, PASSWORD, PKCS12, Packed};
+use crate::enrol::client::{self, Packed};
 
 /// What became of it in one browser.
 #[derive(Debug)]
@@ -71,15 +71,7 @@ impl EnrollCommand {
         }
         let installed = Installed(all);
         if installed.0.iter().all(|done| done.problem.is_none()) {
-            // They were for browsers.
-            for name in [PKCS12, PASSWORD] {
-                match fs::remove_file(self.out.join(name)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(CommandError::failed(format!("{}: {error}", self.out.join(name).display())));
-                    }
-                    _ => {}
-                }
-            }
+            client::forget_packed(&self.out).map_err(CommandError::failed)?;
         }
         Ok(installed)
     }

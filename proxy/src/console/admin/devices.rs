@@ -12,6 +12,7 @@ use super::state::AdminState;
 use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, OwnerRequest, UsageView};
 use crate::config::{Approval, Config, DeviceAuthorityKind};
 use crate::contain::{Figures, Used};
+use crate::enrol::EnrolmentCode;
 use crate::inventory::{Device, DeviceId, LiveDevice, Owner, UserId, foreign_device_id};
 use crate::store::{Actor, Invite, NewDevice, canonical_email};
 
@@ -93,7 +94,7 @@ pub(super) async fn invite(state: &AdminState, by: &Actor, request: InviteReques
     })?;
     let lifetime = request.lifetime_s.map_or(LIFETIME, Duration::from_secs);
     let issued = state.registrar.invite(invite, lifetime, by, &request.why).await?;
-    let code = format!("{}.{}", issued.code.expose().expose(), pin.to_base64url());
+    let code = EnrolmentCode { code: issued.code, pin }.expose().expose().clone();
     Ok(InviteAnswer {
         id: issued.invitation.id,
         code,
@@ -131,11 +132,7 @@ fn view(live: &LiveDevice, sessions: usize) -> DeviceView {
 }
 
 fn builtin(config: &Config) -> Result<(Arc<str>, Approval), Refused> {
-    let found = config.device_authorities.iter().find_map(|authority| match &authority.kind {
-        DeviceAuthorityKind::Builtin { approval, .. } => Some((Arc::clone(&authority.name), *approval)),
-        DeviceAuthorityKind::External { .. } => None,
-    });
-    found.ok_or_else(|| {
+    config.builtin_authority().ok_or_else(|| {
         Refused::wrong(
             "no device authority is `builtin`, so there is nobody to sign a certificate; enter devices with `device add`",
         )

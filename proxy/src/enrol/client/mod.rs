@@ -27,7 +27,7 @@ pub use answer::Certificate;
 pub use error::ClientError;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
 pub use known_gate::KnownGate;
-pub use packed::{Packed, packed};
+pub use packed::{Packed, forget_packed, packed};
 pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 
 use super::wire::EnrolRequest;

@@ -1,11 +1,14 @@
 //! Key and certificate of a device's folder, packed for a browser.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
+use sekisho_certs::files::FileError;
 use sekisho_certs::pkcs12;
 use zeroize::Zeroizing;
 
-use super::folder::FolderError;
+use super::folder::{DeviceFolder, FolderError, PASSWORD, PKCS12};
 use super::pairs::Pairs;
 use super::renew::{Current, RenewError};
 use crate::inventory::DeviceId;
@@ -32,4 +35,25 @@ pub fn packed(path: &Path) -> Result<Packed, RenewError> {
     let name = kept.device.as_str();
     let pkcs12 = pkcs12::encode(name, &key.key_der(), &[leaf, authority], password.expose()).map_err(FolderError::from)?;
     Ok(Packed { device: kept.device, pkcs12, password })
+}
+
+/// Deletes the files for browsers from the device's folder, once nobody needs them.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn forget_packed(path: &Path) -> Result<(), FolderError> {
+    let pairs = Pairs::open(path)?;
+    // Once it was renewed, the folder has links to them.
+    for folder in [DeviceFolder::at(path.to_owned()), pairs.current()] {
+        for name in [PKCS12, PASSWORD] {
+            let file = folder.file(name);
+            match fs::remove_file(&file) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(FileError::Io { path: file, source }.into());
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }

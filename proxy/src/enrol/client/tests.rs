@@ -19,10 +19,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::config::Approval;
-use crate::enrol::Enrolment;
-use crate::enrol::EnrolmentCode;
 use crate::enrol::tests::Bench;
 use crate::enrol::wire::PATH;
+use crate::enrol::{Enrolment, EnrolmentCode, pin_of};
 
 type Answer = Arc<dyn Fn() -> Option<(StatusCode, String)> + Send + Sync>;
 
@@ -56,7 +55,8 @@ impl Gate {
     }
 
     async fn code(&self) -> EnrolmentCode {
-        EnrolmentCode::for_gate(self.bench.invite(Some("lap-7")).await, &self.certificate).unwrap()
+        let pin = pin_of(&self.certificate.certified_key.cert[0]).unwrap();
+        EnrolmentCode { code: self.bench.invite(Some("lap-7")).await, pin }
     }
 
     async fn ask(&self, code: &EnrolmentCode, trust: Option<GateTrust>, key: &DeviceKey) -> Result<Certificate, ClientError> {

@@ -1,7 +1,7 @@
 //! What a person does with what is theirs.
 
-use http::header::{HeaderName, ORIGIN};
-use http::{HeaderMap, Response};
+use http::Response;
+use http::header::ORIGIN;
 
 use super::form::{Act, Form};
 use super::pages;
@@ -13,14 +13,13 @@ use crate::journey::own::{self, small_content};
 use crate::journey::refusal::Refusal;
 use crate::journey::story::Story;
 use crate::read::{Clean, Content};
-use crate::sign_in::{CameFrom, SignInRefusal};
+use crate::sign_in::SignInRefusal;
 use crate::store::{Actor, SessionsOf};
 
 impl Person<'_> {
     /// Only what a page of ours sends that was made for this very session.
     pub(super) async fn act(&self, mut request: Box<Clean>, story: &mut Story) -> Result<Response<Body>, Refusal> {
-        let from = CameFrom { origin: text(&request.headers, &ORIGIN), fetch_site: text(&request.headers, &own::FETCH_SITE) };
-        if !self.world.sign_in.is_own_page(&request.host, from) {
+        if !self.world.sign_in.is_own_page(&request.host, own::came_from(&request.headers)) {
             story.foreign_page(request.headers.get(ORIGIN));
             return Err(SignInRefusal::CrossSite.into());
         }
@@ -107,15 +106,6 @@ impl Person<'_> {
         let withdrawn = self.core.gate.control.call(async move { registrar.withdraw_invitation(&user, &invitation, WHY).await });
         withdrawn.await?.map_err(BelongingsRefusal::from)?;
         Ok(self.done(PAGE))
-    }
-}
-
-/// A header that stands there once.
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
     }
 }
 

@@ -1,4 +1,7 @@
 //! The request to a provider, and what its answer says.
+//!
+//! Not by the OpenID library, which exchanges codes: it forgets the status of an answer, without which a provider in trouble that says
+//! `invalid_grant` with a 503 would end everybody's session.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -21,7 +21,7 @@ use crate::config::Approval;
 use crate::enrol::client::folder::{FILES, PAIRS, PASSWORD, PKCS12};
 use crate::enrol::client::{Ask, crash, enrol};
 use crate::enrol::tests::Bench;
-use crate::enrol::{Enrolled, Enrolment, EnrolmentCode};
+use crate::enrol::{Enrolled, Enrolment, EnrolmentCode, pin_of};
 use crate::identify_device::Renewable;
 use crate::secret::Digest;
 
@@ -52,7 +52,8 @@ impl Scene {
         let certificate = ServerCertificate::from_pem(server.chain_pem.as_bytes(), server.key_pem.as_bytes(), now).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://gate.localhost:{}", listener.local_addr().unwrap().port()).parse().unwrap();
-        let code = EnrolmentCode::for_gate(bench.invite(Some("lap-7")).await, &certificate).unwrap();
+        let pin = pin_of(&certificate.certified_key.cert[0]).unwrap();
+        let code = EnrolmentCode { code: bench.invite(Some("lap-7")).await, pin };
         let (loses, requests) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let gate = Arc::new(Gate { bench, address, pin: code.pin, loses, requests });
         tokio::spawn(serve(listener, acceptor(certificate), Arc::clone(&gate)));
