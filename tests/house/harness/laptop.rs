@@ -38,13 +38,17 @@ impl Laptop {
         let (gate, out) = (house.url("gate", ""), folder.display().to_string());
         let said = house.command_with(&["enroll", "--gate", &gate, "--out", &out], &format!("{code}\n")).await;
         assert_eq!(said.code, Some(0), "enroll: {said:?}");
+        Self::found(name, &folder, &said.out)
+    }
+
+    /// With what `enroll` left in this folder and said.
+    pub(crate) fn found(name: &str, folder: &Path, said: &str) -> Self {
         // The fingerprint, as the person reads it to the administrator.
-        let shown = said.out.lines().filter(|line| line.starts_with("    ")).map(str::trim);
+        let shown = said.lines().filter(|line| line.starts_with("    ")).map(str::trim);
         let hexadecimal =
             |line: &&str| line.split(' ').all(|group| group.len() == 4 && group.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let fingerprint = shown.filter(hexadecimal).collect::<Vec<_>>().join(" ");
-        let identity = identity(&folder);
-        Self { id: name.to_owned(), identity, folder, fingerprint }
+        Self { id: name.to_owned(), identity: identity(folder), folder: folder.to_owned(), fingerprint }
     }
 
     /// An administrator confirms its key.

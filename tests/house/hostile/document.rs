@@ -45,14 +45,19 @@ fn held() -> Held {
     let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("house");
     let mut held = Held::new();
     for folder in ["hostile", "story"] {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(house.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        for file in files {
-            let name = format!("{folder}/{}", file.file_name().unwrap().to_str().unwrap());
-            read(&name, &std::fs::read_to_string(&file).unwrap(), &mut held);
+        for file in files(&house.join(folder)) {
+            let name = file.strip_prefix(&house).unwrap().to_str().unwrap();
+            read(name, &std::fs::read_to_string(&file).unwrap(), &mut held);
         }
     }
     held
+}
+
+/// All below a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries.into_iter().flat_map(|entry| if entry.is_dir() { files(&entry) } else { vec![entry] }).collect()
 }
 
 /// Finds doc lines of numbers, and the test below each.

@@ -1,14 +1,13 @@
 //! The record answers: as the manual shows, while it grows, and only for those who ask about what there is. `docs/record.md` is the
 //! first story: its blocks on asking and verifying, in order, in a house where Ana read two customers' files.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use super::manual_walk::{commands, same};
+use super::walk::{blocks, page, same, type_in, typed};
 use crate::harness::{Client, House, POLICIES, allowed, eventually, refused, run, sekisho};
 
 async fn house() -> (House, Client) {
@@ -34,19 +33,17 @@ async fn the_page_of_the_record_shows_what_asking_it_says() {
         (text.lines().count() > 1).then_some(())
     })
     .await;
-    let page = std::fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/record.md"))).unwrap();
+    let page = page("record.md");
     let part = page.split_once("\n## Asking it\n").unwrap().1.split_once("\n## The incident report\n").unwrap().0;
-    let blocks: Vec<&str> = part.split("\n```").skip(1).step_by(2).collect();
+    let blocks = blocks(part);
     assert_eq!(blocks.len(), 6);
-    for block in blocks {
-        for (typed, shown) in commands(block.strip_prefix("console\n").unwrap()) {
-            let programs = sekisho().canonicalize().unwrap().parent().unwrap().display().to_string();
-            let mut command = Command::new("bash");
-            command.args(["-c", &format!("PATH={programs}:$PATH; {typed} 2>&1")]).current_dir(house.path());
-            let said = run(command, "").await;
+    for (language, block) in blocks {
+        assert_eq!(language, "console");
+        for (line, shown) in typed(block) {
+            let said = type_in(&house, house.path(), &line, "").await;
             let came: Vec<String> = said.out.lines().map(blurred).collect();
             let expected: Vec<String> = shown.iter().map(|line| blurred(line)).collect();
-            assert!(same(&came, &expected), "$ {typed}\n{}\n--- the page shows\n{}", said.out, shown.join("\n"));
+            assert!(same(&came, &expected), "$ {line}\n{}\n--- the page shows\n{}", said.out, shown.join("\n"));
         }
     }
 }
