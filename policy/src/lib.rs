@@ -68,7 +68,7 @@ pub use prepare::{PrepareError, Prepared};
 pub use problem::{Place, Problem};
 pub use query::{AskedFor, Query};
 pub use request::{Moment, RequestFacts, Usage, Weekday};
-pub use schema::SCHEMA;
+pub use schema::{FactKind, PostureFact, SCHEMA};
 pub use schema_text::{MergedSchema, merged_schema};
 pub use set::{App, Catalogue, PolicySet, Source};
 pub use verdict::{Decision, DenyReason, EvaluationError, Verdict};

@@ -23,17 +23,23 @@ pub(crate) struct Facts {
 
 /// A fact of `context.device.posture`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PostureFact {
-    pub(crate) name: String,
-    pub(crate) kind: FactKind,
+pub struct PostureFact {
+    /// What policies call it.
+    pub name: String,
+    /// What its value is.
+    pub kind: FactKind,
     /// Always there; false if unknown. Only flags can be: there is no number and no text that is the worst of all.
-    pub(crate) required: bool,
+    pub required: bool,
 }
 
+/// What the value of a fact is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FactKind {
+pub enum FactKind {
+    /// True or false, phrased so that true is good.
     Flag,
+    /// A whole number.
     Number,
+    /// A text.
     Text,
 }
 

@@ -18,7 +18,7 @@ use crate::prepare::{Generation, PrepareError, Prepared};
 use crate::problem::Problem;
 use crate::question;
 use crate::request::RequestFacts;
-use crate::schema::Facts;
+use crate::schema::{Facts, PostureFact};
 use crate::verdict::{Decision, DenyReason, EvaluationError, Verdict};
 
 /// A file of policies or of schema additions: its name, for messages, and what is in it.
@@ -147,6 +147,11 @@ impl PolicySet {
         self.answer(prepared, facts, |request, _, entities| {
             Ok(Authorizer::new().is_authorized(request, self.cells.every(), entities))
         })
+    }
+
+    /// The facts about a device's health that its policies can ask for: those that ship, and those that were added.
+    pub fn posture_facts(&self) -> &[PostureFact] {
+        &self.facts.posture
     }
 
     /// How many policies it holds.

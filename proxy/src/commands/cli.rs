@@ -139,6 +139,7 @@ mod tests {
         ("operations.md", include_str!("../../../docs/operations.md")),
         ("people.md", include_str!("../../../docs/people.md")),
         ("policies.md", include_str!("../../../docs/policies.md")),
+        ("posture.md", include_str!("../../../docs/posture.md")),
         ("policy-reference.md", include_str!("../../../docs/policy-reference.md")),
         ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),
         ("record.md", include_str!("../../../docs/record.md")),

@@ -1,4 +1,4 @@
-//! `sekisho device`: invite, list, show, add, approve, quarantine, release, retire.
+//! `sekisho device`: invite, list, show, add, approve, set, quarantine, release, retire.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use sekisho_certs::fingerprint;
 use serde_json::Value;
 
+use super::device_facts::{self, FactArgs};
 use super::error::CommandError;
 use super::output::{Table, plain, print, print_json, time};
 use super::reach::Reach;
@@ -66,6 +67,11 @@ enum What {
         #[command(flatten)]
         why: Why,
     },
+    /// Say what is known of a device: facts of its posture, whether it is managed, what it runs
+    #[command(
+        after_help = "Example:\n  sekisho device set ana-7k2q managed=true disk_encrypted=true --reason \"checked by hand\""
+    )]
+    Set(Set),
     /// Isolate a device now
     #[command(after_help = "Example:\n  sekisho device quarantine ana-7k2q --reason \"malware found\"")]
     Quarantine(Lever),
@@ -122,6 +128,16 @@ struct Add {
 }
 
 #[derive(Debug, Args)]
+struct Set {
+    /// The device
+    id: String,
+    #[command(flatten)]
+    facts: FactArgs,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Args)]
 struct Lever {
     /// The device
     id: String,
@@ -168,6 +184,11 @@ impl DeviceCommand {
                 let request = ApproveRequest { fingerprint, why: why.reason };
                 let answer: Value = client.post(&path(&id, Some("approve"))?, &request).await?;
                 show(json, answer, changed)
+            }
+            What::Set(set) => {
+                let request = set.facts.into_request(set.why.reason)?;
+                let answer: Value = client.post(&path(&set.id, Some("set"))?, &request).await?;
+                show(json, answer, known)
             }
             What::Quarantine(lever) => show(json, pull(&client, "quarantine", lever).await?, pulled),
             What::Release(lever) => show(json, pull(&client, "release", lever).await?, pulled),
@@ -268,6 +289,8 @@ fn described(details: &DeviceDetails) -> String {
     ];
     lines.extend(device.keys.iter().map(|key| format!("key             {}", fingerprint::for_people(&key.0))));
     let usage = used(&details.usage);
+    lines.extend(device_facts::posture(details));
+    let said = device_facts::said(details);
     lines.push("history".to_owned());
     let mut table = Table::new(&["  WHEN", "WHAT", "BY", "WHY"]);
     for change in &details.history {
@@ -280,7 +303,7 @@ fn described(details: &DeviceDetails) -> String {
     }
     let mut text: String = lines.iter().map(|line| plain(line) + "\n").collect();
     text.push_str(&table.text("  nothing is kept"));
-    text + &usage
+    text + &said + &usage
 }
 
 /// What people have had on a device, if they had something.
@@ -298,6 +321,16 @@ fn used(usage: &[UsageView]) -> String {
 
 fn changed(view: &DeviceView) -> String {
     format!("device `{}` is {}\n", view.device.id, view.device.status)
+}
+
+/// What is known of it now.
+fn known(answer: &DeviceAnswer) -> String {
+    let device = &answer.view.device;
+    let mut text = format!("device `{}`: {}\n", device.id, device_facts::in_short(device));
+    if device.status != DeviceStatus::Active {
+        text.push_str(&format!("it is {}\n", device.status));
+    }
+    text
 }
 
 /// What a lever did, and what it means for the sessions on the device.

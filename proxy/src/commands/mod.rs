@@ -8,6 +8,7 @@ mod audit;
 mod ca;
 mod cli;
 mod device;
+mod device_facts;
 mod enroll;
 mod error;
 mod nss;

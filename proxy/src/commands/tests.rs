@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser};
 use sekisho_certs::local_root::LocalRoot;
+use sekisho_policy::{Catalogue, PolicySet};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -17,6 +18,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::console::admin::{self, AdminState, CaCertificate, ReloadReport};
 use crate::contain::{Usage, UsageMetrics};
+use crate::decide::KnownFacts;
 use crate::inventory::samples::{self, key, user};
 use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, Platform};
 use crate::secret::{Digest, Sealer};
@@ -93,6 +95,10 @@ impl Gate {
             recorded: Arc::new(|| true),
             pin: Arc::new(|| Some(Digest::of(b"gate"))),
             candidate: Arc::new(|| None),
+            known_facts: Arc::new(|| {
+                let set = PolicySet::load(&[], &[], &Catalogue::default()).unwrap().set;
+                Some(KnownFacts::of(&set))
+            }),
             ca: Arc::new(|| {
                 let pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
                 Some(CaCertificate { name: "house".to_owned(), pem, fingerprint: Digest::of(b"ca"), not_after: START })
@@ -273,6 +279,53 @@ async fn the_levers_are_in_effect_when_the_command_is_back() {
     assert_eq!(gate.registrar.inventory().counts().sessions, 0);
     let again = gate.run("device release mdm.lap-1").await.unwrap_err();
     assert_eq!((again.exit_code(), again.to_string().contains("is retired")), (3, true), "{again}");
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_device_is_set_shown_and_taken_back() {
+    let gate = Gate::open().await;
+    gate.device("mdm.lap-1").await;
+    gate.clock.advance(Duration::from_secs(60));
+    gate.run("device set mdm.lap-1 disk_encrypted=true managed=false platform=macos --reason checked").await.unwrap();
+    gate.clock.advance(Duration::from_secs(90));
+    let shown: Value = gate.client().get("/v1/devices/mdm.lap-1").await.unwrap();
+    assert_eq!(
+        (&shown["posture"], &shown["managed"], &shown["platform"]),
+        (&json!({ "disk_encrypted": true }), &json!(false), &json!("macos"))
+    );
+    assert_eq!(shown["history"][0]["what"], "facts changed");
+    assert_eq!(shown["history"][0]["why"], "checked (disk_encrypted=true, managed=false, platform=\"macos\")");
+    let said = |name: &str, source: &str| {
+        let facts = shown["reported"].as_array().unwrap();
+        facts.iter().find(|fact| fact["name"] == name && fact["source"] == source).unwrap().clone()
+    };
+    let fact = said("disk_encrypted", "operator");
+    assert_eq!((&fact["value"], &fact["age_s"], &fact["ended"]), (&json!(true), &json!(90), &json!(false)));
+    assert_eq!((&said("managed", "enrolment")["value"], &said("managed", "enrolment")["age_s"]), (&json!(true), &json!(150)));
+    gate.run("device show mdm.lap-1").await.unwrap();
+    gate.run("device set mdm.lap-1 --unset managed --unset platform").await.unwrap();
+    let device = gate.registrar.inventory().device(&"mdm.lap-1".parse().unwrap()).unwrap();
+    assert_eq!((device.device.managed, device.device.platform), (true, Platform::Unknown));
+
+    for (line, words, code) in [
+        (
+            "device set mdm.lap-1 disk_encryptd=true",
+            "there is no fact called \"disk_encryptd\"; did you mean `disk_encrypted`?",
+            2,
+        ),
+        ("device set mdm.lap-1 disk_encrypted=yes", "`disk_encrypted` is true or false", 2),
+        ("device set mdm.lap-1 platform=plan9", "a platform is one of linux", 2),
+        ("device set mdm.lap-1 firewall=true --unset firewall", "both to be set and to be unset", 2),
+        ("device set mdm.lap-1 --unset firewall", "no operator has set `firewall`", 3),
+        ("device set mdm.lap1 firewall=true", "did you mean `mdm.lap-1`?", 3),
+        ("device set mdm.lap-1", "name at least one fact", 2),
+    ] {
+        let error = gate.run(line).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{line}: {error}");
+        assert_eq!(error.exit_code(), code, "{line}: {error}");
+    }
+    let after = gate.registrar.inventory().device(&"mdm.lap-1".parse().unwrap()).unwrap();
+    assert_eq!(after.device.posture, device.device.posture, "nothing of what was refused was done");
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ pub struct DeviceId(Arc<str>);
 #[error("a device id is 1 to 64 characters of a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit")]
 pub struct InvalidDeviceId;
 
+/// The text names no platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a platform is one of linux, macos, windows, android, ios and unknown")]
+pub struct UnknownPlatform;
+
 /// Everything that is known of a device. Immutable: a change makes a new one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Device {
@@ -145,6 +150,19 @@ impl FromStr for DeviceId {
             _ => Err(InvalidDeviceId),
         }
     }
+}
+
+impl FromStr for Platform {
+    type Err = UnknownPlatform;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|platform| platform.as_str() == text).ok_or(UnknownPlatform)
+    }
+}
+
+impl Platform {
+    /// Every platform.
+    pub const ALL: [Self; 6] = [Self::Linux, Self::Macos, Self::Windows, Self::Android, Self::Ios, Self::Unknown];
 }
 
 impl TryFrom<String> for DeviceId {

@@ -17,6 +17,7 @@ use super::session::{Session, SessionId};
 use super::shown_certificates::ShownCertificates;
 use super::stopped_tokens::StoppedTokens;
 use super::user::UserId;
+use crate::clock::Timestamp;
 use crate::config::Host;
 use crate::secret::Digest;
 
@@ -176,6 +177,20 @@ impl Inventory {
         self.gauge(old?.status()).fetch_sub(1, Ordering::Relaxed);
         self.next_epoch();
         Some(Moved::Device { id, status: Some(status) })
+    }
+
+    /// The postures of these devices were gathered again, and are as they were. Nothing that was allowed rests on the age of a posture
+    /// for longer than until it would be too old, so nobody is told; whoever looks next sees it.
+    pub(crate) fn freshen(&self, gathered: &[(DeviceId, Option<Timestamp>)]) {
+        let devices = self.devices.pin();
+        for (id, at) in gathered {
+            if let Some(resident) = devices.get(id.as_str()) {
+                resident.freshen(*at);
+            }
+        }
+        if !gathered.is_empty() {
+            self.next_epoch();
+        }
     }
 
     pub(crate) fn drop_device(&self, id: &DeviceId) -> Option<Moved> {

@@ -25,7 +25,9 @@ mod tests;
 mod texts;
 mod user;
 
-pub use device::{Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform};
+pub use device::{
+    Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform, UnknownPlatform,
+};
 pub use foreign::foreign_device_id;
 pub use live::{Counts, Inventory};
 pub use live_device::LiveDevice;

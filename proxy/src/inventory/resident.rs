@@ -3,6 +3,7 @@
 //! What requests need, [`LiveDevice`], is made when somebody looks the device up, and kept for as long as somebody has it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::device::{Device, DeviceId, DeviceStatus, FactValue, KeyFingerprint, KeyProtection, Owner, Platform};
@@ -19,7 +20,8 @@ pub(super) struct Resident {
     owner: Option<Box<str>>,
     keys: Box<[KeyFingerprint]>,
     enrolled_at: Timestamp,
-    posture_at: Option<Timestamp>,
+    /// [`NEVER`] if there is no posture. Moves while the rest stays: what is only confirmed is no change.
+    posture_at: AtomicI64,
     /// What was made of it, while somebody has that. Never waited for.
     live: Mutex<Weak<LiveDevice>>,
 }
@@ -66,13 +68,23 @@ impl Resident {
             owner,
             keys: device.keys.into(),
             enrolled_at: device.enrolled_at,
-            posture_at: device.posture_at,
+            posture_at: AtomicI64::new(device.posture_at.map_or(NEVER, |Timestamp(at)| at)),
             live: Mutex::default(),
         }
     }
 
     pub(super) fn status(&self) -> DeviceStatus {
         self.common.status
+    }
+
+    fn posture_at(&self) -> Option<Timestamp> {
+        let at = self.posture_at.load(Ordering::Acquire);
+        (at != NEVER).then_some(Timestamp(at))
+    }
+
+    /// The same facts were gathered again, then.
+    pub(super) fn freshen(&self, posture_at: Option<Timestamp>) {
+        self.posture_at.store(posture_at.map_or(NEVER, |Timestamp(at)| at), Ordering::Release);
     }
 
     /// Whether this is all that is known of `device`, but its name.
@@ -90,7 +102,7 @@ impl Resident {
         };
         same_owner
             && *self.keys == **keys
-            && (self.enrolled_at, self.posture_at) == (*enrolled_at, *posture_at)
+            && (self.enrolled_at, self.posture_at()) == (*enrolled_at, *posture_at)
             && (common.status, common.shared, common.managed) == (*status, *shared, *managed)
             && (common.platform, common.key_protection) == (*platform, *key_protection)
             && common.authority == *authority
@@ -117,7 +129,7 @@ impl Resident {
             keys: self.keys.to_vec(),
             enrolled_at: self.enrolled_at,
             posture: common.posture.clone(),
-            posture_at: self.posture_at,
+            posture_at: self.posture_at(),
         }
     }
 
@@ -126,13 +138,17 @@ impl Resident {
         let make = || Arc::new(LiveDevice::new(self.device(id)));
         // Who looks at the same moment as another makes one of their own: it is equal.
         let Ok(mut live) = self.live.try_lock() else { return make() };
-        live.upgrade().unwrap_or_else(|| {
+        // What was made before its posture was gathered again says another time.
+        live.upgrade().filter(|made| made.device.posture_at == self.posture_at()).unwrap_or_else(|| {
             let made = make();
             *live = Arc::downgrade(&made);
             made
         })
     }
 }
+
+/// Stands for no time.
+const NEVER: i64 = i64::MIN;
 
 #[cfg(test)]
 mod tests {
@@ -198,9 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn who_has_it_is_not_told_an_older_posture_than_there_is() {
+        let mut device = samples::device("lap-1", DeviceStatus::Active);
+        device.posture_at = Some(Timestamp(5));
+        let resident = Resident::new(device.clone(), &mut Once::default());
+        let held = resident.live("lap-1");
+        resident.freshen(Some(Timestamp(9)));
+        assert!(!resident.is(&held.device), "who holds it looks again");
+        let again = resident.live("lap-1");
+        assert_eq!(again.device.posture_at, Some(Timestamp(9)));
+        assert!(Arc::ptr_eq(&again, &resident.live("lap-1")));
+        assert_ne!(again.facts(), held.facts());
+        resident.freshen(None);
+        assert_eq!(resident.device("lap-1"), Device { posture_at: None, ..device });
+    }
+
+    #[test]
     fn a_million_are_kept_in_little_room() {
-        // With its name beside it, which the map has: 96 bytes, and what the texts and keys take.
-        assert_eq!(size_of::<(Box<str>, Resident)>(), 96);
+        // With its name beside it, which the map has: 88 bytes, and what the texts and keys take.
+        assert_eq!(size_of::<(Box<str>, Resident)>(), 88);
         let mut commons = Once::default();
         let [a, b] = ["lap-1", "lap-2"].map(|id| Resident::new(samples::device(id, DeviceStatus::Active), &mut commons));
         assert!(Arc::ptr_eq(&a.common, &b.common));

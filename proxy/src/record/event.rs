@@ -60,6 +60,8 @@ pub enum EventKind {
     DeviceOwned,
     /// A device got a certificate for a new key in place of an older one.
     DeviceRenewed,
+    /// Something else is known of a device.
+    DeviceChanged,
     /// A device was isolated.
     DeviceQuarantined,
     /// A quarantine was taken back.
@@ -120,7 +122,7 @@ impl Event {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::GateStarted,
         Self::GateStopped,
         Self::DeviceInvited,
@@ -129,6 +131,7 @@ impl EventKind {
         Self::DeviceApproved,
         Self::DeviceOwned,
         Self::DeviceRenewed,
+        Self::DeviceChanged,
         Self::DeviceQuarantined,
         Self::DeviceReleased,
         Self::DeviceRetired,
@@ -166,6 +169,7 @@ impl EventKind {
             Self::DeviceApproved => "device_approved",
             Self::DeviceOwned => "device_owned",
             Self::DeviceRenewed => "device_renewed",
+            Self::DeviceChanged => "device_changed",
             Self::DeviceQuarantined => "device_quarantined",
             Self::DeviceReleased => "device_released",
             Self::DeviceRetired => "device_retired",

@@ -12,7 +12,9 @@ pub(super) fn event(applied: &Applied) -> Option<Event> {
     let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let detail = match kind {
         EventKind::DeviceInvited => Some(format!("invitation {}", change.id)),
-        EventKind::DeviceAdded | EventKind::SessionEnded if !is_plain(&change.what) => Some(change.what.clone()),
+        EventKind::DeviceAdded | EventKind::DeviceChanged | EventKind::SessionEnded if !is_plain(&change.what) => {
+            Some(change.what.clone())
+        }
         _ => None,
     };
     Some(Event {
@@ -34,6 +36,7 @@ fn kind(of: &str, what: &str, why: &str) -> Option<EventKind> {
         ("device", "renewed") => EventKind::DeviceRenewed,
         ("device", "copied") => EventKind::CertificateCopied,
         ("device", "code shown again") => EventKind::CodeShownAgain,
+        ("device", "facts changed" | "facts expired" | "aliases changed") => EventKind::DeviceChanged,
         ("device", "quarantined") => EventKind::DeviceQuarantined,
         ("device", "released") => EventKind::DeviceReleased,
         ("device", "retired") => EventKind::DeviceRetired,
@@ -54,7 +57,7 @@ fn kind(of: &str, what: &str, why: &str) -> Option<EventKind> {
 
 /// Says no more than the kind does.
 fn is_plain(what: &str) -> bool {
-    matches!(what, "added" | "ended")
+    matches!(what, "added" | "ended" | "facts changed")
 }
 
 #[cfg(test)]
@@ -82,6 +85,14 @@ mod tests {
         assert_eq!((event.by.as_deref(), event.why.as_deref()), (Some("uid:7 (ana)"), Some("malware")));
         assert_eq!((event.device.as_deref(), event.user.as_deref()), (Some("lap-1"), Some("corp/ana")));
         assert_eq!((event.at.as_str(), event.detail), ("1970-01-01T00:00:00.005Z", None));
+    }
+
+    #[test]
+    fn what_is_known_of_a_device_leaves_an_event() {
+        let told = |what| event(&applied("device", what, "firewall=false")).map(|event| (event.event, event.detail));
+        assert_eq!(told("facts changed"), Some((EventKind::DeviceChanged, None)));
+        assert_eq!(told("facts expired"), Some((EventKind::DeviceChanged, Some("facts expired".into()))));
+        assert_eq!(told("aliases changed"), Some((EventKind::DeviceChanged, Some("aliases changed".into()))));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{ContainMetrics, Crowd, CrowdMetrics, Usage, UsageMetrics};
+use crate::decide::KnownFacts;
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
 use crate::record::keep::{FinishedWords, Keeper};
@@ -359,7 +360,8 @@ fn open_journal(live: &Arc<Live>, chain: ChainWriter) -> Journal {
 }
 
 fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> AdminState {
-    let [for_ready, for_config, for_reload, for_pin, for_ca, for_candidate] = std::array::from_fn(|_| Arc::clone(live));
+    let [for_ready, for_config, for_reload, for_pin, for_ca, for_candidate, for_facts] =
+        std::array::from_fn(|_| Arc::clone(live));
     AdminState {
         registrar: live.gate.registrar.clone(),
         usage: Arc::clone(&live.gate.usage),
@@ -376,6 +378,10 @@ fn admin_state(live: &Arc<Live>, started_at: Timestamp, journal: Journal) -> Adm
         pin: Arc::new(move || for_pin.gate.world.load().pin()),
         ca: Arc::new(move || ca(&for_ca)),
         candidate: Arc::new(move || candidate::view(&for_candidate.gate)),
+        known_facts: Arc::new(move || {
+            let world = for_facts.gate.world.load();
+            world.decider.as_ref().map(|decider| KnownFacts::of(decider.set()))
+        }),
     }
 }
 

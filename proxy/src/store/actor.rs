@@ -22,6 +22,8 @@ pub enum Actor {
     Provider(Arc<str>),
     /// A device, for what belongs to it: enrolling.
     Device(DeviceId),
+    /// A source of facts about devices, by its name.
+    Source(Arc<str>),
     /// The gate itself; which part of it.
     System(&'static str),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Actor {
             Self::Person(user) => write!(f, "user:{user}"),
             Self::Provider(name) => write!(f, "provider:{name}"),
             Self::Device(device) => write!(f, "device:{device}"),
+            Self::Source(name) => write!(f, "source:{name}"),
             Self::System(part) => write!(f, "system:{part}"),
         }
     }
@@ -69,6 +72,7 @@ mod tests {
     #[test]
     fn a_reason_cannot_play_with_the_terminal() {
         assert_eq!(Actor::Operator { uid: 7, name: Some("ana".into()) }.to_string(), "uid:7 (ana)");
+        assert_eq!(Actor::Source("mdm".into()).to_string(), "source:mdm");
         let note = Note::new(&Actor::Operator { uid: 7, name: None }, " lost\n\u{1b}[2J ");
         assert_eq!((note.by.as_str(), note.why.as_str()), ("uid:7", "lost  [2J"));
         assert_eq!(Note::new(&Actor::System("x"), &"é".repeat(600)).why.chars().count(), 500);

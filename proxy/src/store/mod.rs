@@ -11,6 +11,7 @@ mod code;
 mod devices;
 mod ended;
 mod error;
+mod facts;
 mod feed;
 mod follow;
 mod given_up;
@@ -40,6 +41,7 @@ pub use belongings::{BelongingError, Belongings, Oneself, OwnDevice, OwnInvitati
 pub use code::{InvalidCode, InviteCode};
 pub use devices::{DeviceError, NewDevice};
 pub use error::StoreError;
+pub use facts::{DeviceAlias, DeviceFact, DeviceSetting, FactReport, FactSource, MANAGED, PLATFORM, Reported, SettingError};
 pub use feed::{Applied, Change};
 pub use follow::Observer;
 pub use given_up::GivenUp;

@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) given_up: OnceLock<mpsc::Sender<GivenUp>>,
     /// When the next old key of a device leaves; not known at first.
     pub(super) next_leave: AtomicI64,
+    /// When the next thing that is said of a device ends; not known at first.
+    pub(super) next_fact_end: AtomicI64,
 }
 
 /// One writer's turn: its transaction, and the right to write that the next one waits for.
@@ -89,6 +91,7 @@ impl Registrar {
                 keeping,
                 given_up: OnceLock::new(),
                 next_leave: AtomicI64::new(i64::MIN),
+                next_fact_end: AtomicI64::new(i64::MIN),
             }),
         })
     }
@@ -171,9 +174,13 @@ impl Registrar {
     pub(super) async fn commit(&self, mut turn: Turn) -> Result<(), StoreError> {
         let since = turn.since;
         let given_up = std::mem::take(&mut turn.writing.given_up);
+        let gathered = std::mem::take(&mut turn.writing.gathered);
         turn.writing.commit().await?;
         self.give_up(given_up);
-        match self.inner.follower.catch_up(since).await {
+        let followed = self.inner.follower.catch_up(since).await;
+        // While the turn is ours, nobody has a later word.
+        self.inner.inventory.freshen(&gathered);
+        match followed {
             Ok(()) => Ok(()),
             Err(error) => {
                 if error.first {

@@ -11,7 +11,7 @@ use crate::inventory::samples::{self, key, user};
 use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, LiveSession, Owner, Platform, SessionId, SessionOver};
 use crate::secret::{Digest, Sealer, Secret};
 
-const START: Timestamp = Timestamp(1_800_000_000_000);
+pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 const ADMIN: Actor = Actor::Operator { uid: 1000, name: None };
 
@@ -52,7 +52,7 @@ impl Bench {
     }
 }
 
-fn id(text: &str) -> DeviceId {
+pub(super) fn id(text: &str) -> DeviceId {
     text.parse().unwrap()
 }
 
@@ -60,7 +60,7 @@ fn host(name: &str) -> Host {
     name.parse().unwrap()
 }
 
-fn listed(name: &str) -> NewDevice {
+pub(super) fn listed(name: &str) -> NewDevice {
     NewDevice {
         id: id(name),
         authority: "mdm".into(),

@@ -198,6 +198,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "monitoring.md",
         "operations.md",
         "people.md",
+        "posture.md",
         "performance.md",
         "policies.md",
     ];

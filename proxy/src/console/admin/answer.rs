@@ -6,7 +6,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::wire::Problem;
-use crate::store::{DeviceError, InvitationError, PersonError, SessionError, StoreError};
+use crate::store::{DeviceError, InvitationError, PersonError, SessionError, SettingError, StoreError};
 
 /// An answer.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -64,6 +64,19 @@ impl From<DeviceError> for Refused {
             | DeviceError::WrongStatus { .. }
             | DeviceError::WrongKey { .. } => StatusCode::CONFLICT,
             DeviceError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<SettingError> for Refused {
+    fn from(error: SettingError) -> Self {
+        let status = match error {
+            SettingError::Device(error) => return error.into(),
+            SettingError::NotSet { .. } | SettingError::AliasTaken { .. } | SettingError::NoSuchAlias { .. } => {
+                StatusCode::CONFLICT
+            }
+            SettingError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::answer::Refused;
+use super::device_facts;
 use super::sessions;
 use super::state::AdminState;
 use super::wire::{AddRequest, DeviceDetails, DeviceView, InviteAnswer, InviteRequest, OwnerRequest, UsageView};
@@ -61,7 +62,8 @@ pub(super) async fn show(state: &AdminState, id: &str) -> Result<DeviceDetails, 
     let id = &live.device.id;
     let history = state.registrar.device_history(id, HISTORY).await?;
     let usage = state.usage.of_device(id, state.clock.now()).into_iter().map(usage_view).collect();
-    Ok(DeviceDetails { view: view_with_sessions(state, &live), usage, history })
+    let (reported, aliases) = device_facts::known(state, id).await?;
+    Ok(DeviceDetails { view: view_with_sessions(state, &live), reported, aliases, usage, history })
 }
 
 fn usage_view(used: Used) -> UsageView {

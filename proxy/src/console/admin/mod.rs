@@ -5,6 +5,7 @@
 //! Whoever can open the socket can stop and let in every device. The peer's user id is stored with each change.
 
 mod answer;
+mod device_facts;
 mod devices;
 mod groups;
 mod routes;

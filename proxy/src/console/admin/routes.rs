@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
 use super::wire::{ApproveRequest, CandidateStatus, DeviceAnswer, Status, WhyRequest};
-use super::{devices, sessions};
+use super::{device_facts, devices, sessions};
 use crate::store::Actor;
 
 /// One request, read.
@@ -59,6 +59,10 @@ async fn pull(state: &AdminState, request: &Request, id: &str, lever: &str) -> R
             let id = &devices::find(state, id)?.device.id;
             let with: ApproveRequest = request.read()?;
             registrar.approve_device(id, with.fingerprint, by, &with.why).await?
+        }
+        "set" => {
+            let id = &devices::find(state, id)?.device.id;
+            device_facts::set(state, id, by, request.read()?).await?
         }
         "quarantine" | "release" | "retire" => {
             let id = &devices::find(state, id)?.device.id;

@@ -10,6 +10,7 @@ use super::wire::{CandidateView, Hardening};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::contain::Usage;
+use crate::decide::KnownFacts;
 use crate::secret::Digest;
 use crate::store::{Actor, Registrar};
 
@@ -38,6 +39,8 @@ pub struct AdminState {
     pub pin: Arc<dyn Fn() -> Option<Digest> + Send + Sync>,
     /// The policies that are tried and decide nothing; `None` if there are none.
     pub candidate: Arc<dyn Fn() -> Option<CandidateView> + Send + Sync>,
+    /// What can be said of devices; `None` if no policies are in force.
+    pub known_facts: Arc<dyn Fn() -> Option<KnownFacts> + Send + Sync>,
     /// The built-in device authority; `None` if there is none.
     pub ca: Arc<dyn Fn() -> Option<CaCertificate> + Send + Sync>,
 }

@@ -1,13 +1,13 @@
 //! What goes over the admin socket, in both directions. Times are milliseconds since the Unix epoch.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
 use crate::secret::Digest;
-use crate::store::Change;
+use crate::store::{Change, DeviceAlias, DeviceFact};
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,11 +135,27 @@ pub struct DeviceDetails {
     /// The device.
     #[serde(flatten)]
     pub view: DeviceView,
+    /// What is said of it, whether it counts or not.
+    #[serde(default)]
+    pub reported: Vec<FactView>,
+    /// What sources call it.
+    #[serde(default)]
+    pub aliases: Vec<DeviceAlias>,
     /// What people have had on it, of each app.
     #[serde(default)]
     pub usage: Vec<UsageView>,
     /// What happened to it, newest first.
     pub history: Vec<Change>,
+}
+
+/// One thing that somebody says of a device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FactView {
+    /// What, and who says so.
+    #[serde(flatten)]
+    pub fact: DeviceFact,
+    /// How long ago it was like that, in seconds.
+    pub age_s: u64,
 }
 
 /// What somebody has had of an app lately, as policies see it.
@@ -233,6 +249,18 @@ pub struct ApproveRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WhyRequest {
+    /// Why.
+    pub why: String,
+}
+
+/// `POST /v1/devices/{id}/set`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SetRequest {
+    /// Facts as people write them, by name.
+    pub set: BTreeMap<String, String>,
+    /// Facts about which operators say nothing any more.
+    pub unset: Vec<String>,
     /// Why.
     pub why: String,
 }

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::text::{Names, Text, one, read, some, word};
 use crate::clock::Timestamp;
-use crate::inventory::{Device, DeviceStatus, KeyProtection, Owner, Platform, UserId};
+use crate::inventory::{Device, DeviceStatus, KeyProtection, Owner, UserId};
 use crate::store::error::{StoreError, bad_row};
 
 /// A row of `devices`, with its keys.
@@ -46,7 +46,7 @@ impl DeviceRow<'_> {
         Ok(Device {
             id: self.id.parse().map_err(|_| wrong(&"its id is not one"))?,
             status: word(&STATUSES, &self.status, DeviceStatus::as_str).ok_or_else(|| wrong(&"unknown status"))?,
-            platform: word(&PLATFORMS, &self.platform, Platform::as_str).ok_or_else(|| wrong(&"unknown platform"))?,
+            platform: self.platform.parse().ok().ok_or_else(|| wrong(&"unknown platform"))?,
             key_protection: word(&PROTECTIONS, &self.key_protection, KeyProtection::as_str)
                 .ok_or_else(|| wrong(&"unknown key protection"))?,
             posture: serde_json::from_str(&self.posture).map_err(|_| wrong(&"its posture is not JSON"))?,
@@ -117,8 +117,6 @@ pub(in crate::store) async fn put_device(db: &mut SqliteConnection, device: &Dev
 
 const STATUSES: [DeviceStatus; 4] =
     [DeviceStatus::Pending, DeviceStatus::Active, DeviceStatus::Quarantined, DeviceStatus::Retired];
-const PLATFORMS: [Platform; 6] =
-    [Platform::Linux, Platform::Macos, Platform::Windows, Platform::Android, Platform::Ios, Platform::Unknown];
 const PROTECTIONS: [KeyProtection; 3] = [KeyProtection::Software, KeyProtection::Os, KeyProtection::Tpm];
 
 /// What [`DeviceRow`] reads.

@@ -2,6 +2,7 @@
 
 mod cookie;
 mod device;
+mod fact;
 mod person;
 mod renewal;
 mod session;
@@ -9,6 +10,10 @@ mod text;
 
 pub(super) use cookie::{COOKIES, CookieRow, cookie};
 pub(super) use device::{DEVICES, DeviceRow, device, put_device};
+pub(super) use fact::{
+    aliases_of, called, devices_of_ending_facts, drop_alias, drop_fact, end_facts, facts_of, next_end, put_alias, put_fact,
+    put_posture_at,
+};
 pub(super) use person::suspended;
 pub(super) use renewal::{devices_of_leaving_keys, is_former, key_holder, keys_left, next_leave, put_renewal, successor};
 pub(super) use session::{SESSIONS, SessionRow, session};

@@ -61,7 +61,7 @@ fn sort(kind: EventKind) -> Sort {
         Kind::DeviceInvited | Kind::DeviceAdded => (ENTITY, 1, "Create", SUCCESS, INFORMATIONAL),
         Kind::DeviceEnrolled => (ENTITY, 6, "Enroll", SUCCESS, INFORMATIONAL),
         Kind::DeviceApproved => (ENTITY, 10, "Activate", SUCCESS, INFORMATIONAL),
-        Kind::DeviceOwned | Kind::DeviceRenewed => (ENTITY, 3, "Update", SUCCESS, INFORMATIONAL),
+        Kind::DeviceOwned | Kind::DeviceRenewed | Kind::DeviceChanged => (ENTITY, 3, "Update", SUCCESS, INFORMATIONAL),
         Kind::DeviceQuarantined => (ENTITY, 12, "Suspend", SUCCESS, MEDIUM),
         Kind::DeviceReleased => (ENTITY, 13, "Resume", SUCCESS, INFORMATIONAL),
         Kind::DeviceRetired => (ENTITY, 7, "Unenroll", SUCCESS, INFORMATIONAL),
@@ -138,7 +138,7 @@ fn by_whom(by: Option<&str>) -> Value {
     match by.split_once(':') {
         Some(("uid", _)) => json!({ "name": by, "type_id": 2, "type": "Admin" }),
         Some(("user", id)) => user(Some(id)),
-        Some(("system", _)) => json!({ "name": by, "type_id": 3, "type": "System" }),
+        Some(("system" | "source", _)) => json!({ "name": by, "type_id": 3, "type": "System" }),
         _ => json!({ "name": by, "type_id": 0, "type": "Unknown" }),
     }
 }

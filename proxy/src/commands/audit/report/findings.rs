@@ -267,6 +267,7 @@ impl EventClass {
             | Kind::DeviceApproved
             | Kind::DeviceOwned
             | Kind::DeviceRenewed
+            | Kind::DeviceChanged
             | Kind::DeviceQuarantined
             | Kind::DeviceReleased
             | Kind::DeviceRetired

@@ -240,6 +240,7 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "device_retired" => format!("the device {device} was retired for good"),
         "device_approved" => format!("the device {device} was approved"),
         "device_renewed" => format!("the device {device} got a certificate for a new key"),
+        "device_changed" => format!("something else was known of the device {device}"),
         "device_enrolled" => format!("the device {device} got its certificate"),
         "device_invited" => format!("the device {device} was invited to enrol"),
         "device_added" => format!("the device {device} was entered"),
