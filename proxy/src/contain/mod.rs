@@ -6,7 +6,7 @@
 //! access is cut, is the hallway's business (`journey`).
 //!
 //! Beside them, what everybody has had lately: [`Usage`]; how many requests are under way, and whose: [`Crowd`]; and how often strangers may
-//! try: [`Throttle`], and when it is their turn: [`Turns`].
+//! try: [`Throttle`], and when it is their turn: [`Turns`]; how often those who are known: [`Pace`].
 
 mod cause;
 mod change;
@@ -17,6 +17,7 @@ mod levers;
 mod mark;
 mod metrics;
 mod network;
+mod pace;
 mod throttle;
 mod turns;
 mod usage;
@@ -29,6 +30,7 @@ pub use levers::{Levers, Way};
 pub use mark::Mark;
 pub use metrics::{ContainMetrics, Tally};
 pub use network::Network;
+pub use pace::Pace;
 pub use throttle::{Rate, Throttle};
 pub use turns::{Busy, Turns};
 pub use usage::{

@@ -122,14 +122,10 @@ fn device_facts(device: &Device, session: &Session) -> policy::DeviceFacts {
     }
 }
 
-/// An owner that is known by address only is this person if the provider vouches for that very address.
 fn owner_id(owner: &Owner, session: &Session) -> Option<String> {
     match owner {
         Owner::User(user) => Some(user.to_string()),
-        Owner::Email(address) => {
-            let same = session.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(address));
-            same.then(|| session.user.to_string())
-        }
+        Owner::Email(_) => owner.is(&session.user, session.email.as_deref()).then(|| session.user.to_string()),
     }
 }
 

@@ -10,12 +10,11 @@ use sekisho_certs::authority::{Authority, IssueError, Issued};
 use sekisho_certs::fingerprint;
 
 use super::metrics::{EnrolMetrics, EnrolOutcome};
-use super::pace::Pace;
 use super::refusal::EnrolRefusal;
 use super::wire::{EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Approval;
-use crate::contain::{Rate, Throttle, Turns};
+use crate::contain::{Pace, Rate, Throttle, Turns};
 use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice};
 use crate::secret::Digest;
 use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar, ShownAgain};
@@ -29,7 +28,7 @@ pub struct Enrolment {
     pub(super) clock: Clock,
     throttle: Throttle,
     turns: Turns,
-    pub(super) pace: Pace,
+    pub(super) pace: Pace<DeviceId>,
     pub(super) metrics: EnrolMetrics,
 }
 
@@ -78,7 +77,7 @@ impl Enrolment {
         metrics: EnrolMetrics,
     ) -> Self {
         let (throttle, turns) = (Throttle::new(EACH), Turns::new(PACE, WAIT));
-        let (settings, pace) = (ArcSwap::from_pointee(settings), Pace::default());
+        let (settings, pace) = (ArcSwap::from_pointee(settings), Pace::new(RENEWALS, HOUR));
         Self { registrar, authority, settings, clock, throttle, turns, pace, metrics }
     }
 
@@ -136,7 +135,8 @@ impl Enrolment {
         }
     }
 
-    pub(super) fn refused(&self, refusal: &EnrolRefusal, client: IpAddr) {
+    /// Counts a request that was refused, and logs it.
+    pub fn refused(&self, refusal: &EnrolRefusal, client: IpAddr) {
         self.metrics.ended(refusal.outcome());
         let source = std::error::Error::source(refusal).map(ToString::to_string);
         tracing::warn!(%client, reason = refusal.as_str(), source, "device not enrolled");
@@ -211,7 +211,10 @@ impl Enrolment {
         let Admitted { request, code, client } = admitted;
         // Whatever is wrong with the request, the words are those for a used code.
         let key = Authority::key_of_request(request.csr.as_bytes()).map_err(|_refused| EnrolRefusal::CodeRefused)?;
-        let live = self.registrar.inventory().device(device).ok_or(EnrolRefusal::CodeRefused)?;
+        // It was entered this very moment if the live state does not know it yet. The store does.
+        let Some(live) = self.registrar.inventory().device(device) else {
+            return Err(self.shown_again(code, Digest(key), *client).await);
+        };
         if !live.device.keys.contains(&Digest(key)) {
             return Err(self.shown_again(code, Digest(key), *client).await);
         }
@@ -275,6 +278,11 @@ const PACE: Duration = Duration::from_millis(5);
 
 /// For the turn to come.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// Each costs a signature and a write, and few are needed …
+const RENEWALS: usize = 6;
+/// … within so long.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Names made up for one device: two of 40 random bits hardly ever meet.
 const ATTEMPTS: u32 = 3;

@@ -29,6 +29,8 @@ pub enum EnrolOutcome {
     CodeShownAgain,
     /// The code opened nothing.
     CodeRefused,
+    /// A page of a browser asked for a certificate.
+    FromAPage,
     /// The code was good, the rest was not.
     RequestRefused,
     /// Too many attempts.
@@ -38,7 +40,7 @@ pub enum EnrolOutcome {
 }
 
 impl EnrolOutcome {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Pending,
         Self::Active,
         Self::Repeated,
@@ -48,6 +50,7 @@ impl EnrolOutcome {
         Self::NotRenewable,
         Self::CodeShownAgain,
         Self::CodeRefused,
+        Self::FromAPage,
         Self::RequestRefused,
         Self::Throttled,
         Self::Failed,
@@ -65,6 +68,7 @@ impl EnrolOutcome {
             Self::NotRenewable => "not_renewable",
             Self::CodeShownAgain => "code_shown_again",
             Self::CodeRefused => "code_refused",
+            Self::FromAPage => "from_a_page",
             Self::RequestRefused => "request_refused",
             Self::Throttled => "throttled",
             Self::Failed => "failed",

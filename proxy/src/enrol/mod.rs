@@ -9,7 +9,6 @@ pub mod client;
 mod code;
 mod enrolment;
 mod metrics;
-mod pace;
 mod refusal;
 mod renewal;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use sekisho_certs::authority::{IssueError, RequestError};
 
 use super::metrics::EnrolOutcome;
 use crate::clock::whole_seconds;
+use crate::config::Host;
 use crate::identify_device::DeviceRefusal;
 use crate::inventory::DeviceId;
 use crate::store::{DeviceError, InvitationError, StoreError};
@@ -18,6 +19,12 @@ pub enum EnrolRefusal {
     /// Not the JSON that we expect.
     #[error("the request is not one of `sekisho enroll`: a JSON object with `code` and `csr` is needed")]
     Malformed,
+    /// A browser sent it. It shows its person's certificate to whatever page asks, and the page would get theirs for a key of its own.
+    #[error("only the program `sekisho enroll` asks for certificates, and no page of a browser")]
+    FromAPage,
+    /// At another host than the gate's own.
+    #[error("devices enrol and renew at {0} only")]
+    OtherHost(Host),
     /// Too many attempts.
     #[error("too many attempts to enrol; try again in {} s", whole_seconds(*.retry_after))]
     Throttled {
@@ -78,8 +85,9 @@ impl EnrolRefusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Malformed | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::OtherHost(_) => StatusCode::NOT_FOUND,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) => StatusCode::FORBIDDEN,
+            Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) | Self::FromAPage => StatusCode::FORBIDDEN,
             Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone | Self::OtherAuthority(_) => StatusCode::CONFLICT,
             Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -89,6 +97,8 @@ impl EnrolRefusal {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Malformed => "enrol_malformed",
+            Self::FromAPage => "enrol_from_a_page",
+            Self::OtherHost(_) => "enrol_other_host",
             Self::Throttled { .. } => "enrol_throttled",
             Self::CodeRefused | Self::CodeShownAgain => "enrol_code_refused",
             Self::CertificateCopied(_) => "enrol_certificate_copied",
@@ -118,7 +128,8 @@ impl EnrolRefusal {
             Self::CodeShownAgain => EnrolOutcome::CodeShownAgain,
             Self::CertificateCopied(_) => EnrolOutcome::Copied,
             Self::OtherAuthority(_) => EnrolOutcome::NotRenewable,
-            Self::Malformed | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {
+            Self::FromAPage => EnrolOutcome::FromAPage,
+            Self::Malformed | Self::OtherHost(_) | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {
                 EnrolOutcome::RequestRefused
             }
             Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => EnrolOutcome::Failed,

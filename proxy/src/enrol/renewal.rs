@@ -63,20 +63,26 @@ impl Enrolment {
         if authority != settings.authority {
             return Err(EnrolRefusal::OtherAuthority(authority).into());
         }
-        Authority::key_of_request(request.csr.as_bytes()).map_err(EnrolRefusal::Request)?;
-        let throttled = |retry_after| EnrolRefusal::Throttled { retry_after };
-        self.pace.take(&device, self.clock.now()).map_err(throttled)?;
-        // Signed first, as for a device that is new: nothing is entered that cannot be answered.
-        let issued = self.sign(request, &device, settings.certificate_lifetime)?;
+        let successor = Authority::key_of_request(request.csr.as_bytes()).map_err(EnrolRefusal::Request)?;
         let renewal = Renewal {
             device: device.clone(),
             authority,
             key,
-            successor: Digest(issued.key_fingerprint),
+            successor: Digest(successor),
             key_protection: KeyProtection::Software,
             overlap: settings.renewal_overlap,
             from: client,
         };
+        if let Err(retry_after) = self.pace.take(&device, self.clock.now()) {
+            // Whoever has a copy does not keep its person from being heard by asking often.
+            return match self.registrar.isolate_if_copied(renewal).await {
+                Ok(true) => Err(EnrolRefusal::CertificateCopied(device).into()),
+                Ok(false) => Err(EnrolRefusal::Throttled { retry_after }.into()),
+                Err(refused) => Err(refusal(refused, device)),
+            };
+        }
+        // Signed first, as for a device that is new: nothing is entered that cannot be answered.
+        let issued = self.sign(request, &device, settings.certificate_lifetime)?;
         match self.registrar.renew_key(renewal).await {
             Ok(Renewed::First(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::Renewed)),
             Ok(Renewed::Again(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::RenewedAgain)),

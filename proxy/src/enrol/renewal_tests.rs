@@ -134,6 +134,24 @@ async fn one_device_is_renewed_six_times_an_hour() {
 }
 
 #[tokio::test]
+async fn who_has_a_copy_does_not_keep_it_from_being_found_by_asking_often() {
+    let bench = Bench::new(Approval::Code).await;
+    let (device, mine) = enrolled(&bench).await;
+    let mut thiefs = key();
+    renew(&bench, &device, &mine, &thiefs).await.unwrap();
+    for _ in 1..6 {
+        let new = key();
+        renew(&bench, &device, &thiefs, &new).await.unwrap();
+        thiefs = new;
+    }
+    // One who asks for nothing new is told to wait, and nothing happens to anybody.
+    assert_eq!(word(renew(&bench, &device, &thiefs, &key()).await), "enrol_throttled");
+    assert_eq!(bench.registrar.inventory().device(&device).unwrap().device.status, DeviceStatus::Active);
+    assert_eq!(word(renew(&bench, &device, &mine, &key()).await), "enrol_certificate_copied");
+    assert_eq!(bench.registrar.inventory().device(&device).unwrap().device.status, DeviceStatus::Quarantined);
+}
+
+#[tokio::test]
 async fn a_used_code_with_another_key_stops_the_device_and_sounds_like_an_unknown_one() {
     for (approval, then) in [(Approval::Code, DeviceStatus::Quarantined), (Approval::Administrator, DeviceStatus::Retired)] {
         let bench = Bench::new(approval).await;

@@ -82,6 +82,16 @@ pub enum Owner {
     Email(String),
 }
 
+impl Owner {
+    /// Whether it is this person. One that is known by address only is whoever their provider vouches for with that very address.
+    pub fn is(&self, user: &UserId, email: Option<&str>) -> bool {
+        match self {
+            Self::User(owner) => owner == user,
+            Self::Email(address) => email.is_some_and(|email| email.eq_ignore_ascii_case(address)),
+        }
+    }
+}
+
 /// What a device runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,6 +18,7 @@ use crate::read::ReadRefusal;
 use crate::route::RouteRefusal;
 use crate::sign_in::{FormFate, LogoutRefusal, Needed, SignInRefusal, StepUpRefusal};
 
+use super::control::ControlError;
 use super::mend;
 use super::refusal::Refusal;
 use super::words;
@@ -57,7 +58,10 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Decide(why) => decide(why),
         Refusal::Forward(why) => forward(*why),
         Refusal::Record(_) => unsure("record_unavailable", "What you do here cannot be recorded now, so it is not allowed."),
-        Refusal::Control(_) => unsure("busy", "Too many sign-ins are under way at this moment."),
+        Refusal::Control(ControlError::Device) => crowded(Crowded::Device),
+        Refusal::Control(ControlError::Full | ControlError::Lost) => {
+            unsure("busy", "Too many sign-ins are under way at this moment.")
+        }
         Refusal::SignIn(why) => sign_in(why),
         Refusal::Logout(why) => logout(why),
         Refusal::StepUp(why) => step_up(why),

@@ -177,6 +177,7 @@ fn all() -> Vec<Refusal> {
     all.extend([
         Refusal::Record(RecordError::Unwritable),
         Refusal::Control(ControlError::Full),
+        Refusal::Control(ControlError::Device),
         Refusal::Clock(ClockUnsure),
         Refusal::NoPolicies,
         Refusal::NothingHere,
@@ -232,6 +233,8 @@ fn all() -> Vec<Refusal> {
             EnrolRefusal::KeyTaken,
             EnrolRefusal::CertificateCopied("lap-7".parse().unwrap()),
             EnrolRefusal::OtherAuthority("mdm".into()),
+            EnrolRefusal::FromAPage,
+            EnrolRefusal::OtherHost("gate.corp.example".parse().unwrap()),
         ]
         .map(Refusal::Enrol),
     );
@@ -255,6 +258,8 @@ fn all() -> Vec<Refusal> {
             BelongingsRefusal::StalePage,
             BelongingsRefusal::Malformed,
             BelongingsRefusal::Off,
+            BelongingsRefusal::OtherDevice,
+            BelongingsRefusal::Throttled { wait: Duration::from_secs(60) },
             BelongingsRefusal::NotYours,
             BelongingsRefusal::Limit(BelongingError::InvitationLimit { most: 3 }),
             BelongingsRefusal::Limit(BelongingError::DeviceLimit { most: 10 }),

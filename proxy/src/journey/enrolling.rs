@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{Method, Response, StatusCode};
 use sekisho_certs::trust::CertificateRefusal;
 
@@ -16,7 +17,7 @@ use super::refusal::Refusal;
 use super::story::Story;
 use crate::config::Approval;
 use crate::console::EnrolPage;
-use crate::enrol::{EnrolRequest, Enrolled, Enrolment};
+use crate::enrol::{EnrolRefusal, EnrolRequest, Enrolled, Enrolment};
 use crate::identify_device::DeviceRefusal;
 use crate::read::Clean;
 
@@ -33,9 +34,13 @@ pub(super) async fn answer(
         Method::GET | Method::HEAD => Ok(explain(world, visitor)),
         Method::POST => {
             let enrolment = core.gate.enrolment.load_full().ok_or(Refusal::NothingHere)?;
+            program(world, &request).inspect_err(|refusal| {
+                story.foreign_page(request.headers.get(ORIGIN));
+                enrolment.refused(refusal, client.secure.client.ip());
+            })?;
             let asked = Enrolment::read(&small_body(request).await?)?;
             let enrolled = match asked.code {
-                Some(_) => enrol(core, client, enrolment, asked).await?,
+                Some(_) => enrol(core, client, enrolment, asked, story).await?,
                 None => renew(core, client, world, enrolment, asked, visitor, story).await?,
             };
             in_json(&enrolled)
@@ -52,8 +57,28 @@ fn explain(world: &World, visitor: &Visitor) -> Response<Body> {
     page(EnrolPage { host: world.config.sign_in.host.as_str(), device, command: &command, approval }.render())
 }
 
-async fn enrol(core: &Core, client: &Client, enrolment: Arc<Enrolment>, asked: EnrolRequest) -> Result<Enrolled, Refusal> {
+/// Whether it comes from our program, at the gate's own host. A browser proves its person's key for any page that tells it to send
+/// something, also the key that lies in hardware: no page may get a certificate by it, or the device isolated.
+fn program(world: &World, request: &Clean) -> Result<(), EnrolRefusal> {
+    let headers = &request.headers;
+    let written = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with(FETCH_METADATA)) || !written {
+        return Err(EnrolRefusal::FromAPage);
+    }
+    let gate = &world.config.sign_in.host;
+    if request.host == *gate { Ok(()) } else { Err(EnrolRefusal::OtherHost(gate.clone())) }
+}
+
+async fn enrol(
+    core: &Core,
+    client: &Client,
+    enrolment: Arc<Enrolment>,
+    asked: EnrolRequest,
+    story: &Story,
+) -> Result<Enrolled, Refusal> {
     let admitted = enrolment.admit(asked, client.secure.client.ip()).await?;
+    // Whom it lets in is in the record before.
+    story.before_app().await?;
     Ok(core.gate.control.call(async move { enrolment.enrol(admitted).await }).await??)
 }
 
@@ -86,7 +111,9 @@ async fn renew(
     };
     let renewable = renewable.map_err(|refusal| enrolment.not_renewable(refusal, from))?;
     story.renewing(&renewable);
-    Ok(core.gate.control.call(async move { enrolment.renew(asked, renewable, from).await }).await??)
+    story.before_app().await?;
+    let device = renewable.device.clone();
+    Ok(core.gate.control.call_for(&device, async move { enrolment.renew(asked, renewable, from).await }).await??)
 }
 
 fn in_json(enrolled: &Enrolled) -> Result<Response<Body>, Refusal> {
@@ -96,3 +123,6 @@ fn in_json(enrolled: &Enrolled) -> Result<Response<Body>, Refusal> {
     })?;
     Ok(own_response(StatusCode::CREATED, "application/json", json))
 }
+
+/// How the names of the headers begin by which browsers say what a request is for.
+const FETCH_METADATA: &str = "sec-fetch-";

@@ -9,9 +9,11 @@ use http_body::Body as _;
 
 use super::access::Held;
 use super::answer::{Answer, answer};
+use super::belongings::BelongingsRefusal;
 use super::body::Body;
 use super::calls::Call;
 use super::connection::Client;
+use super::control::ControlError;
 use super::device;
 use super::gate::{Core, World};
 use super::leftover;
@@ -155,8 +157,12 @@ impl Finish<'_> {
                     retry_after(&mut response, wait);
                 }
             }
-            Refusal::TooOften { wait } => retry_after(&mut response, *wait),
-            Refusal::Crowded(Crowded::Address | Crowded::Device | Crowded::User) => retry_after(&mut response, CROWDED),
+            Refusal::TooOften { wait } | Refusal::Belongings(BelongingsRefusal::Throttled { wait }) => {
+                retry_after(&mut response, *wait);
+            }
+            Refusal::Crowded(Crowded::Address | Crowded::Device | Crowded::User) | Refusal::Control(ControlError::Device) => {
+                retry_after(&mut response, CROWDED);
+            }
             Refusal::Logout(why) => {
                 tracing::info!(request = %id, reason = answer.reason, error = %why, "a provider's logout was refused");
                 if let Some(wait) = why.retry_after() {

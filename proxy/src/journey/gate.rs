@@ -17,14 +17,14 @@ use super::tally::Tallies;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::{Config, SessionRules};
-use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Usage};
+use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Pace, Usage};
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::{Enrolment, pin_of};
 use crate::forward::{ForwardShared, Forwarder};
 use crate::identify_device;
 use crate::identify_user;
 use crate::identify_user::keys::Providers;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, UserId};
 use crate::read::RequestIds;
 use crate::record::Recorder;
 use crate::route::Router;
@@ -45,6 +45,8 @@ pub struct Gate {
     pub enrolment: ArcSwapOption<Enrolment>,
     /// The way to the control runtime.
     pub control: Control,
+    /// How often people change what is theirs.
+    pub acts: Pace<UserId>,
     /// What everybody has had of the apps lately.
     pub usage: Arc<Usage>,
     /// Sheds connections.

@@ -156,6 +156,11 @@ async fn visit(
         Err(_) => None,
     };
     let request = own.request;
+    if device.is_none()
+        && let Some(shown) = core.users.shown(&request.headers)
+    {
+        story.refused_user(shown.session());
+    }
     let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut visit = Visit {
         endpoint,
@@ -174,7 +179,12 @@ async fn visit(
     visit.body = small_body(request).await?;
     let sign_in = Arc::clone(&world.sign_in);
     let device = visit.device.as_ref().map(|known| known.device.id.to_string());
-    let reply = core.gate.control.call(async move { sign_in.visit(visit).await }).await?;
+    let known = visit.device.as_ref().map(|known| known.device.id.clone());
+    let visited = async move { sign_in.visit(visit).await };
+    let reply = match &known {
+        Some(device) => core.gate.control.call_for(device, visited).await?,
+        None => core.gate.control.call(visited).await?,
+    };
     if endpoint == Endpoint::Callback
         && let Err(why) = &reply
     {

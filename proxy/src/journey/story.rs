@@ -138,7 +138,7 @@ impl Story {
         line.binding = Some(user.binding.as_str());
     }
 
-    /// Whose session or token it is was known, and it is refused.
+    /// Whose session or token it is was known, though nobody is let in with it.
     pub(super) fn refused_user(&mut self, session: &Session) {
         self.line.user = Some(session.user.clone());
         self.line.session = Some(session.id.clone());

@@ -29,9 +29,13 @@ impl SignIn {
             return Err(SignInRefusal::CrossSite);
         }
         let Some(live) = self.leaving(visit)? else { return Ok(signed_out(visit)) };
-        let id_token = self.id_token_of(&live.session.id).await;
-        let which = SessionsOf::One(live.session.id.clone());
-        match self.registrar.end_sessions(&which, &Actor::Person(live.session.user.clone()), "signed out").await {
+        // Without the device it may be anybody who has the cookie: the session ends, which is what should become of a stolen one, but
+        // they learn nothing of its person, and it is not the person who is said to have done it.
+        let (by, why, id_token) = match &visit.device {
+            Some(_) => (Actor::Person(live.session.user.clone()), "signed out", self.id_token_of(&live.session.id).await),
+            None => (Actor::System("sign_out"), "signed out with its cookie, without its device", None),
+        };
+        match self.registrar.end_sessions(&SessionsOf::One(live.session.id.clone()), &by, why).await {
             // Somebody was faster: it has ended all the same.
             Ok(_) | Err(SessionError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -43,8 +47,8 @@ impl SignIn {
         Ok(Reply { status: StatusCode::SEE_OTHER, ..Reply::redirect(location) }.with_cookie([clear]))
     }
 
-    /// The session to end, if there is one. Nothing is given away by ending it, so that it also can be done without a device:
-    /// whose certificate ran out must be able to leave. Another device is theft here as everywhere.
+    /// The session to end, if there is one. It can be ended without a device as well: whose certificate ran out must be able to leave.
+    /// Another device is theft here as everywhere.
     fn leaving(&self, visit: &Visit) -> Result<Option<Arc<LiveSession>>, SignInRefusal> {
         let Some(device) = &visit.device else {
             let Sent::Token(token) = Cookie::Session.sent_in(visit.cookies.as_deref()) else { return Ok(None) };

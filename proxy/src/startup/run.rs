@@ -23,7 +23,7 @@ use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
-use crate::contain::{ContainMetrics, Crowd, CrowdMetrics, Usage, UsageMetrics};
+use crate::contain::{ContainMetrics, Crowd, CrowdMetrics, Pace, Usage, UsageMetrics};
 use crate::decide::KnownFacts;
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
@@ -111,6 +111,7 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),
         control: Control::new(parts.control.clone(), CONTROL_ROOM),
+        acts: Pace::new(ACTS, ACTS_WITHIN),
         usage: Arc::new(Usage::new(config.limits.usage_accounts, usage_metrics)),
         limiter: Limiter::new(&descriptors::fitting(&config.limits)),
         crowd: Crowd::new(&config.limits, CrowdMetrics::register(&parts.registry).map_err(StartError::one)?),
@@ -476,6 +477,10 @@ impl fmt::Debug for Running {
 
 /// Sign-ins, enrolments and the like under way at once.
 const CONTROL_ROOM: usize = 256;
+/// What a person may change of what is theirs …
+const ACTS: usize = 30;
+/// … within so long: each is a write, and kept for a year.
+const ACTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 /// Connections that may wait to be accepted, per core.
 const BACKLOG: u32 = 4096;
 /// How often what is left of finished segments is forced to the disk.

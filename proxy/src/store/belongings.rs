@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::actor::{Actor, Note, one_line};
 use super::error::{StoreError, bad_row};
-use super::feed::Subject;
+use super::feed::{Subject, Writing};
 use super::invitations::{InvitationError, Invite, IssuedInvitation, open_invitation};
 use super::registrar::Registrar;
 use super::sessions::of_user;
@@ -107,19 +107,20 @@ impl Registrar {
     }
 
     /// Makes a one-time code for a device of the person's own, if they have not as much as they may: judged in the same moment as the
-    /// code is stored.
+    /// code is stored. It opens nothing while the device that it was asked for on is not in use.
     ///
     /// # Errors
     /// [`BelongingError::InvitationLimit`], [`BelongingError::DeviceLimit`], [`BelongingError::Invitation`].
     pub async fn invite_for_oneself(
         &self,
         whose: &Oneself,
+        on: &DeviceId,
         authority: Arc<str>,
         limits: OwnLimits,
         lifetime: Duration,
         why: &str,
     ) -> Result<IssuedInvitation, BelongingError> {
-        let (me, whose) = (self.clone(), whose.clone());
+        let (me, whose, on) = (self.clone(), whose.clone(), on.clone());
         let note = Note::new(&Actor::Person(whose.user.clone()), why);
         let owner = Some(Owner::User(whose.user.clone()));
         let invite = Invite { authority, owner, shared: false, managed: false, device: None };
@@ -134,7 +135,7 @@ impl Registrar {
             if devices(w.db(), &whose).await?.len().saturating_add(open) >= limits.devices {
                 return Err(BelongingError::DeviceLimit { most: limits.devices });
             }
-            let issued = open_invitation(w, invite, lifetime, Some(&whose.user)).await?;
+            let issued = open_invitation(w, invite, lifetime, Some((&whose.user, &on))).await?;
             me.commit(turn).await?;
             Ok(issued)
         })
@@ -201,6 +202,16 @@ impl Registrar {
         })
         .await
     }
+}
+
+/// Withdraws every open invitation that a person made for themselves, in this transaction.
+pub(super) async fn withdraw_all(w: &mut Writing, user: &UserId) -> Result<(), StoreError> {
+    let now = w.now;
+    for OwnInvitation { id, .. } in invitations(w.db(), user, now).await? {
+        sqlx::query("UPDATE invitations SET withdrawn_at = ? WHERE id = ?").bind(now.0).bind(&id).execute(w.db()).await?;
+        w.changed(&Subject::Invitation(id), "withdrawn").await?;
+    }
+    Ok(())
 }
 
 /// A name is shown in a line: no control characters, and not many.

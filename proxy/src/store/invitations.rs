@@ -107,6 +107,7 @@ struct InvitationRow {
     expires_at: i64,
     device: Option<String>,
     withdrawn_at: Option<i64>,
+    made_on: Option<String>,
 }
 
 impl Registrar {
@@ -231,27 +232,29 @@ impl Enrolment {
     }
 }
 
-/// Writes a new invitation, in this transaction. `made_by`: who made it for themselves.
+/// Writes a new invitation, in this transaction. `made_by`: who made it for themselves, and on which device.
 pub(super) async fn open_invitation(
     w: &mut Writing,
     invite: Invite,
     lifetime: Duration,
-    made_by: Option<&UserId>,
+    made_by: Option<(&UserId, &DeviceId)>,
 ) -> Result<IssuedInvitation, InvitationError> {
     let code = InviteCode::generate()?;
     let id = format!("inv-{}", few_symbols()?);
     let (made_at, expires_at) = (w.now, w.now.plus(lifetime));
     let details = serde_json::to_string(&invite).map_err(|problem| StoreError::Failed(problem.to_string()))?;
     sqlx::query(
-        "INSERT INTO invitations (id, code, details, made_at, expires_at, owner_provider, owner_subject) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO invitations (id, code, details, made_at, expires_at, owner_provider, owner_subject, made_on) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&id)
     .bind(code.digest().to_string())
     .bind(details)
     .bind(made_at.0)
     .bind(expires_at.0)
-    .bind(made_by.map(|user| &*user.provider))
-    .bind(made_by.map(|user| &*user.subject))
+    .bind(made_by.map(|(user, _)| &*user.provider))
+    .bind(made_by.map(|(user, _)| &*user.subject))
+    .bind(made_by.map(|(_, device)| device.as_str()))
     .execute(w.db())
     .await
     .map_err(StoreError::from)?;
@@ -261,7 +264,7 @@ pub(super) async fn open_invitation(
 
 async fn redeemable(db: &mut SqliteConnection, code: &InviteCode, now: Timestamp) -> Result<Invitation, InvitationError> {
     let row: Option<InvitationRow> =
-        sqlx::query_as("SELECT id, details, expires_at, device, withdrawn_at FROM invitations WHERE code = ?")
+        sqlx::query_as("SELECT id, details, expires_at, device, withdrawn_at, made_on FROM invitations WHERE code = ?")
             .bind(code.digest().to_string())
             .fetch_optional(&mut *db)
             .await
@@ -276,9 +279,17 @@ async fn redeemable(db: &mut SqliteConnection, code: &InviteCode, now: Timestamp
         return Err(InvitationError::Expired { at: expires_at });
     }
     let invite: Invite = serde_json::from_str(&row.details).map_err(|problem| bad_row("invitation", &row.id, &problem))?;
-    if let Some(Owner::User(user)) = &invite.owner
-        && rows::suspended(db, user).await?
-    {
+    let suspended = match &invite.owner {
+        Some(Owner::User(user)) => rows::suspended(&mut *db, user).await?,
+        Some(Owner::Email(address)) => rows::suspended_by_address(&mut *db, address).await?,
+        None => false,
+    };
+    // What was invited on a device that is isolated now may be another one of whoever has that.
+    let stopped = match &row.made_on {
+        Some(device) => rows::device(db, device).await?.is_none_or(|device| device.status != DeviceStatus::Active),
+        None => false,
+    };
+    if suspended || stopped {
         return Err(InvitationError::Unknown);
     }
     Ok(Invitation { id: row.id, invite, expires_at })

@@ -1,6 +1,7 @@
 //! People: who has signed in, and whose access was taken away.
 
 use super::actor::{Actor, Note};
+use super::belongings;
 use super::error::StoreError;
 use super::feed::{Subject, Writing};
 use super::near::{did_you_mean, near};
@@ -66,6 +67,7 @@ impl Registrar {
                 .await
                 .map_err(StoreError::from)?;
             w.changed(&Subject::Suspension(user.clone()), "suspended").await?;
+            belongings::withdraw_all(w, &user).await?;
             let ended = sessions::end_those_of(w, &user).await?;
             turn.ended.remember(&SessionsOf::User(user), turn.writing.now);
             me.commit(turn).await?;

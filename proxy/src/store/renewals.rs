@@ -103,6 +103,36 @@ impl Registrar {
         .await
     }
 
+    /// Isolates the device if the key that it proved was renewed before with another one than this; returns whether it was. Nothing is
+    /// renewed.
+    ///
+    /// # Errors
+    /// [`RenewalError`].
+    pub async fn isolate_if_copied(&self, renewal: Renewal) -> Result<bool, RenewalError> {
+        let me = self.clone();
+        let note = Note::new(&Actor::Device(renewal.device.clone()), &format!("from {}", renewal.from));
+        self.run(async move {
+            // Asked without a turn first: this is for those who ask too often.
+            let mut db = me.pool().acquire().await.map_err(StoreError::from)?;
+            if rows::successor(&mut db, &renewal.authority, &renewal.key).await?.is_none_or(|known| known == renewal.successor) {
+                return Ok(false);
+            }
+            drop(db);
+            let mut turn = me.begin(note).await?;
+            let id = renewal.device.as_str();
+            let Some(device) = rows::device(turn.writing.db(), id).await? else { return Err(me.unknown_device(id).into()) };
+            if device.status != DeviceStatus::Active {
+                return Err(RenewalError::NotInUse(device.status));
+            }
+            if device.authority != renewal.authority {
+                return Err(RenewalError::OtherKey);
+            }
+            me.isolate_copied(turn, device, &renewal).await?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn put_successor(&self, mut turn: Turn, mut device: Device, renewal: Renewal) -> Result<Renewed, RenewalError> {
         let w = &mut turn.writing;
         if !device.keys.contains(&renewal.key) {

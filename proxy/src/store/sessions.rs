@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 
 use super::actor::{Actor, Note};
+use super::belongings;
 use super::error::{StoreError, bad_row};
 use super::feed::{Subject, Writing};
 use super::given_up::Sealed;
@@ -203,7 +204,11 @@ impl Registrar {
                     }
                     vec![id.clone()]
                 }
-                SessionsOf::User(user) => of_user(w.db(), user).await?,
+                SessionsOf::User(user) => {
+                    // Whoever signed in as them may have invited a device, too.
+                    belongings::withdraw_all(w, user).await?;
+                    of_user(w.db(), user).await?
+                }
                 SessionsOf::Device(device) => on_device(w.db(), device).await?,
                 SessionsOf::AtProvider(meant) => at_provider(w.db(), meant).await?,
             };

@@ -188,6 +188,28 @@ async fn what_has_ended_stays_ended_whatever_is_kept_of_it() {
     assert_eq!(house.record().only_access("/idle")["reason"], "session_idle");
 }
 
+/// A stolen cookie ends the session that it is of, and gives nothing away.
+#[tokio::test]
+async fn who_signs_somebody_out_without_their_device_learns_nothing_of_them() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let alice = house.signed_in(&laptop, "alice").await;
+    let (origin, there) = (house.url("wiki", ""), house.url("wiki", "/.sekisho/sign-out"));
+    let session = house.json(&["session", "list"]).await[0]["id"].clone();
+    let thief = house.stranger().with_cookies(alice.jar.copied());
+    let out = thief.send(Method::POST, &there, &[("origin", origin.as_str())], "").await;
+    assert!(!out.location().unwrap_or_default().contains("id_token_hint"), "{}", out.shown());
+    refused(&alice.get(&house.url("wiki", "/after")).await, 401);
+    let line = house.record().only_access("/.sekisho/sign-out");
+    assert_eq!((&line["user"], &line["session"], &line["device"]), (&json!("corp/alice"), &session, &json!(null)), "{line}");
+    let ended = house.record().lines().into_iter().find(|line| line["event"] == "signed_out" || line["event"] == "session_ended");
+    assert_eq!(ended.unwrap()["by"], "system:sign_out");
+    // The twin, on her own device.
+    let alice = house.signed_in(&laptop, "alice").await;
+    let out = alice.send(Method::POST, &there, &[("origin", origin.as_str())], "").await;
+    assert!(out.location().unwrap().contains("id_token_hint"), "{}", out.shown());
+}
+
 /// Holds: 137.
 #[tokio::test]
 async fn a_session_ends_however_much_it_is_used() {

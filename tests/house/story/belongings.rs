@@ -130,9 +130,9 @@ async fn a_person_invites_a_device_for_herself_where_policy_permits() {
     refused(&third, 409);
     assert_eq!(reason(&third), "self_service_limit");
     let open = names(&alice.view().await, "invitations");
-    let other = there.sends("withdraw", &format!("&id={}", open[0])).await;
-    allowed(&other);
-    assert_eq!(names(&alice.view().await, "invitations"), [open[1].clone()], "hers, on whichever device she is");
+    refused(&there.sends("withdraw", &format!("&id={}", open[0])).await, 403);
+    allowed(&alice.sends("withdraw", &format!("&id={}", open[0])).await);
+    assert_eq!(names(&alice.view().await, "invitations"), [open[1].clone()]);
 
     let metrics = house.metrics().await;
     let count = |outcome| metrics.sum("sekisho_self_service_total", &[("action", "invite"), ("outcome", outcome)]);
@@ -254,6 +254,63 @@ async fn what_is_hers_she_names_and_ends_and_nothing_else() {
     allowed(&gone);
     assert_eq!(gone.header("connection"), Some("close"));
     refused(&alice.client.get(&house.url("wiki", "/")).await, 403);
+}
+
+/// With a stolen password, any device that is enrolled here gets as far as the page.
+#[tokio::test]
+async fn on_somebody_elses_device_she_sees_and_changes_nothing_of_hers() {
+    let house = plan().open().await;
+    let (laptop, bobs) = (house.laptop("lap-7", "alice").await, house.laptop("bobs", "bob").await);
+    let alice = At::signed_in(&house, &laptop, "alice").await;
+    let thief = At::signed_in(&house, &bobs, "alice").await;
+    let view = thief.view().await;
+    assert!(names(&view, "devices").is_empty() && names(&view, "invitations").is_empty(), "{view}");
+    let own = names(&view, "sessions");
+    assert_eq!(own.len(), 1);
+    let page = thief.client.click(&house.url("gate", PAGE)).await;
+    assert!(page.text().contains("on a device of your own") && !page.text().contains("lap-7"), "{}", page.text());
+    let theirs = names(&alice.view().await, "sessions");
+    let hers = theirs.iter().find(|id| **id != own[0]).unwrap();
+    for (act, fields) in [
+        ("name", "&id=lap-7&label=x".to_owned()),
+        ("retire", "&id=lap-7".to_owned()),
+        ("retire", "&id=lap-7&sure=yes".to_owned()),
+        ("end_session", format!("&id={hers}")),
+    ] {
+        let reply = thief.sends(act, &fields).await;
+        refused(&reply, 403);
+        assert_eq!(reason(&reply), "self_service_other_device", "{act}");
+    }
+    allowed(&alice.client.get(&house.url("wiki", "/")).await);
+    // She may leave it, and on her own end what was begun there.
+    let token = thief.token().await;
+    allowed(&alice.sends("end_session", &format!("&id={}", own[0])).await);
+    let late = thief.sends_with(&token, "end_session", &format!("&id={}", own[0]), &thief.gate, &[JSON]).await;
+    refused(&late, 401);
+    let again = At::signed_in(&house, &bobs, "alice").await;
+    let own = names(&again.view().await, "sessions").remove(0);
+    allowed(&again.sends("end_session", &format!("&id={own}")).await);
+}
+
+#[tokio::test]
+async fn nobody_changes_what_is_theirs_without_end() {
+    let house = plan().open().await;
+    let (laptop, bobs) = (house.laptop("lap-7", "alice").await, house.laptop("bobs", "bob").await);
+    let alice = At::signed_in(&house, &laptop, "alice").await;
+    let bob = At::signed_in(&house, &bobs, "bob").await;
+    let token = alice.token().await;
+    let names = async |label: usize| {
+        let fields = format!("&id=lap-7&label={label}");
+        alice.sends_with(&token, "name", &fields, &alice.gate, &[JSON]).await
+    };
+    for label in 0..30 {
+        allowed(&names(label).await);
+    }
+    let enough = names(31).await;
+    refused(&enough, 429);
+    assert_eq!(reason(&enough), "self_service_throttled");
+    assert!(enough.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok_and(|wait| (1..=60).contains(&wait))));
+    allowed(&bob.sends("name", "&id=bobs&label=x").await);
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use http::Method;
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::cuts::{closed, echoes, socket_at};
-use crate::harness::{Client, House, Laptop, Plan, allowed, eventually, refused};
+use crate::harness::{Browser, Client, House, Laptop, Plan, allowed, eventually, refused, run};
 
 /// Waits for the event of that kind about that device.
 async fn event(house: &House, kind: &str, device: &str) -> Value {
@@ -125,6 +126,65 @@ async fn two_who_renew_one_certificate_end_in_quarantine() {
     assert!(said.code == Some(3) && said.err.contains("is quarantined"), "{said:?}");
     echoes(&mut survivor).await;
     assert_eq!(other.renew(&house).await.code, Some(0));
+}
+
+/// A browser shows its person's certificate to whatever page it is on, and proves the key for it: also one that lies in a TPM.
+#[tokio::test]
+async fn no_page_gets_a_certificate_of_whoever_looks_at_it() {
+    let house = House::open().await;
+    let laptop = house.laptop("lap-7", "alice").await;
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]);
+    openssl.args(["-keyout", "theirs.key"]).current_dir(house.path());
+    let asked = serde_json::json!({ "csr": run(openssl, "").await.out }).to_string();
+    let keys = house.json(&["device", "show", "lap-7"]).await["keys"].clone();
+
+    // An app, or what somebody got into its pages; and a page of another site, which cannot read the answer.
+    let fetch = |url: &str, mode: &str, kind: &str| {
+        let asked = Value::from(asked.as_str());
+        serde_json::json!([
+            "script",
+            format!(
+                "fetch('{url}', {{ method: 'POST', mode: '{mode}', credentials: 'include', headers: {{ 'content-type': '{kind}' }}, body: {asked} }})\
+             .then(async (answer) => answer.status + ' ' + await answer.text())"
+            )
+        ])
+    };
+    let there = house.url("gate", "/.sekisho/enroll");
+    let steps = [
+        serde_json::json!(["goto", house.url("wiki", "/.sekisho/whoami")]),
+        fetch("/.sekisho/enroll", "same-origin", "application/json"),
+        fetch(&there, "no-cors", "text/plain"),
+        fetch(&there, "no-cors", "text/plain"),
+        serde_json::json!(["goto", house.url("gate", "/.sekisho/whoami")]),
+        fetch(&there, "same-origin", "application/json"),
+    ];
+    let given = Browser::on(&house, Some(&laptop)).await.does(&steps).await;
+    assert!(given[0]["text"].as_str().unwrap().contains("lap-7"), "the browser shows the certificate: {given:?}");
+    for answer in [&given[1], &given[5]] {
+        assert!(
+            answer.as_str().unwrap().starts_with("403") && answer.as_str().unwrap().contains("enrol_from_a_page"),
+            "{answer}"
+        );
+    }
+    assert_eq!(given[2], "0 ", "it is not told");
+    let asked_by_pages: fn(&Value) -> bool = |line| line["reason"] == "enrol_from_a_page" && line["device"] == "lap-7";
+    let lines: Vec<Value> = house.record().access("/.sekisho/enroll").into_iter().filter(asked_by_pages).collect();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert_eq!(lines[0]["origin"], house.url("wiki", ""));
+    assert_eq!(counted(&house, "from_a_page").await, 4.0);
+    let shown = house.json(&["device", "show", "lap-7"]).await;
+    assert_eq!((&shown["status"], &shown["keys"]), (&"active".into(), &keys));
+
+    // By hand, with nothing that browsers add, at the gate; and that at an app's host, which could read the answer.
+    let headers = [("content-type", "application/json"), ("accept", "application/problem+json")];
+    let client = laptop.client(&house);
+    let at_wiki = client.send(Method::POST, &house.url("wiki", "/.sekisho/enroll"), &headers, asked.clone()).await;
+    refused(&at_wiki, 404);
+    assert_eq!(at_wiki.json()["reason"], "enrol_other_host");
+    let form = [("content-type", "text/plain"), ("accept", "application/problem+json")];
+    refused(&client.send(Method::POST, &there, &form, asked.clone()).await, 403);
+    assert_eq!(client.send(Method::POST, &there, &headers, asked).await.status.as_u16(), 201);
 }
 
 #[tokio::test]

@@ -37,6 +37,12 @@ impl Person<'_> {
     }
 
     async fn perform(&self, form: Form, request: &Clean, story: &mut Story) -> Result<Response<Body>, Refusal> {
+        let gate = &self.core.gate;
+        gate.acts.take(&self.user.session.user, gate.clock.now()).map_err(|wait| BelongingsRefusal::Throttled { wait })?;
+        // With a stolen password, any enrolled device gets as far as this page. What was enrolled for its person is not undone from there.
+        if !self.is_on_their_own() && !self.is_harmless(&form.act) {
+            return Err(BelongingsRefusal::OtherDevice.into());
+        }
         // Inviting does the same, once policy was asked.
         let asks = matches!(form.act, Act::Invite | Act::Retire { sure: false, .. });
         if !asks {
@@ -53,9 +59,18 @@ impl Person<'_> {
         }
     }
 
+    /// What a person may do with what is theirs on whichever device they are. Of inviting, policy says where.
+    fn is_harmless(&self, act: &Act) -> bool {
+        match act {
+            Act::Invite => true,
+            Act::EndSession(session) => *session == self.user.session.id,
+            Act::Name { .. } | Act::Retire { .. } | Act::Withdraw(_) => false,
+        }
+    }
+
     async fn name(&self, device: DeviceId, label: String) -> Result<Response<Body>, Refusal> {
         let (registrar, oneself) = (self.core.gate.registrar.clone(), self.oneself());
-        let named = self.core.gate.control.call(async move { registrar.name_device(&oneself, &device, &label, WHY).await });
+        let named = self.control(async move { registrar.name_device(&oneself, &device, &label, WHY).await });
         named.await?.map_err(BelongingsRefusal::from)?;
         Ok(self.done(PAGE))
     }
@@ -63,7 +78,7 @@ impl Person<'_> {
     /// Whether the device is this person's.
     async fn owns(&self, device: &DeviceId) -> Result<(), Refusal> {
         let (registrar, oneself) = (self.core.gate.registrar.clone(), self.oneself());
-        let own = self.core.gate.control.call(async move { registrar.belongings(&oneself).await }).await?;
+        let own = self.control(async move { registrar.belongings(&oneself).await }).await?;
         let own = own.map_err(BelongingsRefusal::from)?;
         let owns = own.devices.iter().any(|own| own.id == *device);
         if owns { Ok(()) } else { Err(BelongingsRefusal::NotYours.into()) }
@@ -80,7 +95,7 @@ impl Person<'_> {
         self.owns(&device).await?;
         let this = device == self.device.device.id;
         let (registrar, by) = (self.core.gate.registrar.clone(), Actor::Person(self.user.session.user.clone()));
-        let retired = self.core.gate.control.call(async move { registrar.retire_device(&device, &by, WHY).await });
+        let retired = self.control(async move { registrar.retire_device(&device, &by, WHY).await });
         retired.await?.map_err(BelongingsRefusal::from)?;
         if !this {
             return Ok(self.done(PAGE));
@@ -96,14 +111,14 @@ impl Person<'_> {
         let _theirs = live.ok_or(BelongingsRefusal::NotYours)?;
         let (registrar, by) = (gate.registrar.clone(), Actor::Person(self.user.session.user.clone()));
         let to = if session == self.user.session.id { "/" } else { PAGE };
-        let ended = gate.control.call(async move { registrar.end_sessions(&SessionsOf::One(session), &by, WHY).await });
+        let ended = self.control(async move { registrar.end_sessions(&SessionsOf::One(session), &by, WHY).await });
         ended.await?.map_err(BelongingsRefusal::from)?;
         Ok(self.done(to))
     }
 
     async fn withdraw(&self, invitation: String) -> Result<Response<Body>, Refusal> {
         let (registrar, user) = (self.core.gate.registrar.clone(), self.user.session.user.clone());
-        let withdrawn = self.core.gate.control.call(async move { registrar.withdraw_invitation(&user, &invitation, WHY).await });
+        let withdrawn = self.control(async move { registrar.withdraw_invitation(&user, &invitation, WHY).await });
         withdrawn.await?.map_err(BelongingsRefusal::from)?;
         Ok(self.done(PAGE))
     }

@@ -38,9 +38,9 @@ impl Person<'_> {
         story.before_app().await?;
         let limits =
             OwnLimits { devices: config.enrolment.devices_per_person, invitations: config.enrolment.invitations_per_person };
-        let (registrar, oneself) = (gate.registrar.clone(), self.oneself());
+        let (registrar, oneself, on) = (gate.registrar.clone(), self.oneself(), self.device.device.id.clone());
         let issued =
-            gate.control.call(async move { registrar.invite_for_oneself(&oneself, authority, limits, LIFETIME, WHY).await });
+            self.control(async move { registrar.invite_for_oneself(&oneself, &on, authority, limits, LIFETIME, WHY).await });
         let issued = issued.await?.map_err(BelongingsRefusal::from)?;
         let code = EnrolmentCode { code: issued.code, pin }.expose();
         let here = address(config.sign_in.host.as_str(), config.listen.public_port);

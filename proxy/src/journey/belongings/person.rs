@@ -9,11 +9,12 @@ use crate::identify_device::KnownDevice;
 use crate::identify_user::KnownUser;
 use crate::journey::body::Body;
 use crate::journey::connection::Client;
+use crate::journey::control::ControlError;
 use crate::journey::finish::own_response;
 use crate::journey::gate::{Core, World};
 use crate::journey::manner::Manner;
 use crate::journey::refusal::Refusal;
-use crate::store::Oneself;
+use crate::store::{Belongings, Oneself};
 
 /// A person at a browser of theirs, and what they work with.
 pub(super) struct Person<'a> {
@@ -31,14 +32,33 @@ impl Person<'_> {
         Oneself { user: session.user.clone(), email: session.email.as_deref().map(str::to_owned) }
     }
 
+    /// Whether the device that they are on is theirs.
+    pub(super) fn is_on_their_own(&self) -> bool {
+        let session = &self.user.session;
+        self.device.device.owner.as_ref().is_some_and(|owner| owner.is(&session.user, session.email.as_deref()))
+    }
+
+    /// Work on the control runtime, of which a device has its share.
+    pub(super) async fn control<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ControlError> {
+        self.core.gate.control.call_for(&self.device.device.id, work).await
+    }
+
     fn token(&self) -> Result<String, Refusal> {
         Ok(self.world.sign_in.page_token(&self.user.session.id).map_err(|_none| BelongingsRefusal::NoRandomness)?)
     }
 
     pub(super) async fn look(&self) -> Result<Response<Body>, Refusal> {
         let gate = &self.core.gate;
-        let (registrar, oneself) = (gate.registrar.clone(), self.oneself());
-        let own = gate.control.call(async move { registrar.belongings(&oneself).await }).await?;
+        let own = if self.is_on_their_own() {
+            let (registrar, oneself) = (gate.registrar.clone(), self.oneself());
+            self.control(async move { registrar.belongings(&oneself).await }).await?
+        } else {
+            // What else is theirs is nobody's business here.
+            Ok(Belongings { sessions: vec![self.user.session.id.clone()], ..Belongings::default() })
+        };
         let config = &self.world.config;
         let looking = view::Looking {
             device: &self.device.device.id,

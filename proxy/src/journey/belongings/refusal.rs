@@ -1,7 +1,10 @@
 //! Why a person could not do with what is theirs what they asked for.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
+use crate::clock::whole_seconds;
 use crate::store::{BelongingError, DeviceError, InvitationError, SessionError, StoreError};
 
 /// Something at `/.sekisho/devices` that was not done. Its words are for the person.
@@ -16,6 +19,15 @@ pub enum BelongingsRefusal {
     /// Not what our pages send.
     #[error("this is not what the page at /.sekisho/devices sends")]
     Malformed,
+    /// It was asked for on a device that is not theirs.
+    #[error("this can be done on a device of your own only, and this one is everybody's, or somebody else's")]
+    OtherDevice,
+    /// They did as much lately as one may.
+    #[error("too much of this was done for you lately; try again in {} s", whole_seconds(*.wait))]
+    Throttled {
+        /// When the next act is heard.
+        wait: Duration,
+    },
     /// Nobody may invite for themselves.
     #[error("at this gate, people do not invite devices for themselves")]
     Off,
@@ -40,7 +52,8 @@ impl BelongingsRefusal {
     /// Status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NeedsSession | Self::StalePage | Self::Off => StatusCode::FORBIDDEN,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::NeedsSession | Self::StalePage | Self::Off | Self::OtherDevice => StatusCode::FORBIDDEN,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::NotYours => StatusCode::NOT_FOUND,
             Self::Limit(_) => StatusCode::CONFLICT,
@@ -55,6 +68,8 @@ impl BelongingsRefusal {
             Self::StalePage => "self_service_stale_page",
             Self::Malformed => "self_service_malformed",
             Self::Off => "self_service_off",
+            Self::OtherDevice => "self_service_other_device",
+            Self::Throttled { .. } => "self_service_throttled",
             Self::NotYours => "self_service_not_yours",
             Self::Limit(_) => "self_service_limit",
             Self::NoPin | Self::NoRandomness | Self::Unavailable(_) => "self_service_unavailable",
@@ -68,6 +83,8 @@ impl BelongingsRefusal {
             Self::StalePage => "Open /.sekisho/devices anew, and do it there.",
             Self::Malformed => "Open /.sekisho/devices, and do it there.",
             Self::Off => "Ask your administrator for a code.",
+            Self::OtherDevice => "Open /.sekisho/devices on a device of yours, or ask an administrator.",
+            Self::Throttled { .. } => "Wait, then do it again.",
             Self::NotYours => "Open /.sekisho/devices anew: it shows what is yours now.",
             Self::Limit(BelongingError::InvitationLimit { .. }) => {
                 "Use an open invitation, wait until it expires, or withdraw it at /.sekisho/devices."

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::inventory::samples::{key, user};
+use crate::inventory::samples::{key, session, user};
 use crate::inventory::{DeviceStatus, KeyProtection, Platform};
 use crate::store::tests::Bench;
-use crate::store::{Enrolment, InviteCode, NewDevice};
+use crate::store::{Enrolment, FromProvider, InviteCode, NewDevice, SessionsOf};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMITS: OwnLimits = OwnLimits { devices: 4, invitations: 2 };
@@ -19,12 +19,16 @@ fn bob() -> Oneself {
 }
 
 async fn give(registrar: &Registrar, name: &str, owner: Owner) -> DeviceId {
+    enter(registrar, name, Some(owner)).await
+}
+
+async fn enter(registrar: &Registrar, name: &str, owner: Option<Owner>) -> DeviceId {
     let id: DeviceId = name.parse().unwrap();
     let new = NewDevice {
         id: id.clone(),
         authority: "mdm".into(),
-        owner: Some(owner),
-        shared: false,
+        shared: owner.is_none(),
+        owner,
         managed: false,
         platform: Platform::Linux,
         keys: Vec::new(),
@@ -33,8 +37,13 @@ async fn give(registrar: &Registrar, name: &str, owner: Owner) -> DeviceId {
     id
 }
 
+/// On a device that does not count among theirs.
 async fn invite(registrar: &Registrar, whose: &Oneself) -> Result<IssuedInvitation, BelongingError> {
-    registrar.invite_for_oneself(whose, "house".into(), LIMITS, HOUR, "test").await
+    let desk = match registrar.inventory().device(&"desk".parse().unwrap()) {
+        Some(desk) => desk.device.id.clone(),
+        None => enter(registrar, "desk", None).await,
+    };
+    registrar.invite_for_oneself(whose, &desk, "house".into(), LIMITS, HOUR, "test").await
 }
 
 async fn enrol(registrar: &Registrar, code: &InviteCode, name: &str) -> Result<(), InvitationError> {
@@ -113,12 +122,59 @@ async fn what_was_withdrawn_expired_or_is_of_the_suspended_opens_nothing() {
     let twice = registrar.withdraw_invitation(&user("ana"), &withdrawn.invitation.id, "").await.unwrap_err();
     assert!(matches!(twice, BelongingError::NotYours), "{twice}");
 
+    // What she invited is gone with her access, and what an administrator invited for her waits until she is back.
     let of_ana = invite(&registrar, &ana()).await.unwrap();
+    let for_ana =
+        Invite { authority: "house".into(), owner: Some(Owner::User(user("ana"))), shared: false, managed: true, device: None };
+    let for_ana = registrar.invite(for_ana, HOUR, &ADMIN, "").await.unwrap();
     registrar.suspend_user(&user("ana"), &ADMIN, "").await.unwrap();
-    assert!(matches!(enrol(&registrar, &of_ana.code, "lap-1").await, Err(InvitationError::Unknown)));
+    for code in [&of_ana.code, &for_ana.code] {
+        assert!(matches!(enrol(&registrar, code, "lap-1").await, Err(InvitationError::Unknown)));
+    }
     registrar.resume_user(&user("ana"), &ADMIN, "").await.unwrap();
-    registrar.invitation(&of_ana.code).await.expect("she is back");
+    assert!(matches!(registrar.invitation(&of_ana.code).await, Err(InvitationError::Unknown)));
+    registrar.invitation(&for_ana.code).await.expect("she is back");
     bench.clock().advance(HOUR);
-    assert!(matches!(registrar.invitation(&of_ana.code).await, Err(InvitationError::Expired { .. })));
+    assert!(matches!(registrar.invitation(&for_ana.code).await, Err(InvitationError::Expired { .. })));
     assert_eq!(registrar.belongings(&ana()).await.unwrap().invitations, []);
+}
+
+#[tokio::test]
+async fn an_invitation_for_an_address_waits_while_whoever_has_it_is_suspended() {
+    let bench = Bench::new();
+    let registrar = bench.open().await;
+    let desk = enter(&registrar, "desk", None).await;
+    let session = session("s-1", "bob", desk.as_str(), bench.clock().now());
+    registrar.start_session(session, FromProvider::default(), "").await.unwrap();
+    let invite = Invite {
+        authority: "house".into(),
+        owner: Some(Owner::Email("bob@Corp.example".to_owned())),
+        shared: false,
+        managed: false,
+        device: None,
+    };
+    let issued = registrar.invite(invite, HOUR, &ADMIN, "").await.unwrap();
+    registrar.suspend_user(&user("bob"), &ADMIN, "").await.unwrap();
+    assert!(matches!(enrol(&registrar, &issued.code, "lap-1").await, Err(InvitationError::Unknown)));
+    registrar.resume_user(&user("bob"), &ADMIN, "").await.unwrap();
+    enrol(&registrar, &issued.code, "lap-1").await.unwrap();
+}
+
+/// Somebody who had her laptop and her password for an hour has nothing of it afterwards.
+#[tokio::test]
+async fn what_was_invited_on_a_device_that_is_stopped_opens_nothing() {
+    let bench = Bench::new();
+    let registrar = bench.open().await;
+    let on_the_desk = invite(&registrar, &ana()).await.unwrap();
+    let desk: DeviceId = "desk".parse().unwrap();
+    registrar.quarantine_device(&desk, &ADMIN, "").await.unwrap();
+    assert!(matches!(registrar.invitation(&on_the_desk.code).await, Err(InvitationError::Unknown)));
+    assert!(matches!(enrol(&registrar, &on_the_desk.code, "lap-1").await, Err(InvitationError::Unknown)));
+    registrar.release_device(&desk, &ADMIN, "").await.unwrap();
+    registrar.invitation(&on_the_desk.code).await.expect("it was a false alarm");
+    // All her sessions were ended: whoever began one of them may have invited it.
+    registrar.end_sessions(&SessionsOf::User(user("bob")), &ADMIN, "").await.unwrap();
+    registrar.invitation(&on_the_desk.code).await.expect("that was somebody else");
+    registrar.end_sessions(&SessionsOf::User(user("ana")), &ADMIN, "").await.unwrap();
+    assert!(matches!(registrar.invitation(&on_the_desk.code).await, Err(InvitationError::Unknown)));
 }

@@ -14,3 +14,17 @@ pub(in crate::store) async fn suspended(db: impl Executor<'_, Database = Sqlite>
         .await?;
     Ok(found.is_some())
 }
+
+/// Whether anybody who signed in with that address is suspended.
+pub(in crate::store) async fn suspended_by_address(
+    db: impl Executor<'_, Database = Sqlite>,
+    address: &str,
+) -> Result<bool, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT at FROM suspensions JOIN people USING (provider, subject) WHERE email = ? COLLATE NOCASE LIMIT 1",
+    )
+    .bind(address)
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some())
+}

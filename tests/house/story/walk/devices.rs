@@ -81,21 +81,21 @@ impl Walk {
             }
             ("device", "retire", "bob-x3f9") => {
                 assert_eq!(reason(&self.old).await.as_deref(), Some("device_retired"));
-                allowed(&self.new().get(&url).await);
+                allowed(&self.on_the_next().get(&url).await);
             }
             ("device", "quarantine", "bob-m4p1") => {
-                assert_eq!(reason(self.new()).await.as_deref(), Some("device_quarantined"));
+                assert_eq!(reason(self.on_the_next()).await.as_deref(), Some("device_quarantined"));
             }
             // He goes on where he was.
-            ("device", "release", "bob-m4p1") => allowed(&self.new().get(&url).await),
+            ("device", "release", "bob-m4p1") => allowed(&self.on_the_next().get(&url).await),
             ("device", "retire", "bob-m4p1") => {
-                assert_eq!(reason(self.new()).await.as_deref(), Some("device_retired"));
+                assert_eq!(reason(self.on_the_next()).await.as_deref(), Some("device_retired"));
             }
             _ => {}
         }
     }
 
-    fn new(&self) -> &Client {
+    fn on_the_next(&self) -> &Client {
         self.new.as_ref().expect("he has signed in on it")
     }
 }
