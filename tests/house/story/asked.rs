@@ -36,7 +36,7 @@ async fn the_page_of_the_record_shows_what_asking_it_says() {
     let page = page("record.md");
     let part = page.split_once("\n## Asking it\n").unwrap().1.split_once("\n## The incident report\n").unwrap().0;
     let blocks = blocks(part);
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 7);
     for (language, block) in blocks {
         assert_eq!(language, "console");
         for (line, shown) in typed(block) {

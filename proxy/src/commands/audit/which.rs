@@ -2,8 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::record::Decision;
 use crate::record::read::{Filter, StatusWanted};
+use crate::record::{Decision, EventKind};
+use crate::store::{did_you_mean, near};
 
 /// The options that say which. Each may be given several times: any of them.
 #[derive(Clone, Debug, Default, Args)]
@@ -39,6 +40,9 @@ pub(in crate::commands) struct WhichArgs {
     /// Answered with this status, or one like `4xx`
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<StatusWanted>,
+    /// Only events, and of this kind, such as `device_approved`
+    #[arg(long, value_name = "KIND", value_parser = event)]
+    event: Vec<EventKind>,
     /// With this id, as pages, answers and `X-Request-Id` show it
     #[arg(long, value_name = "ID")]
     pub(in crate::commands) request: Vec<String>,
@@ -75,6 +79,7 @@ impl WhichArgs {
             statuses: self.status.clone(),
             requests: self.request.clone(),
             policies: self.policy.clone(),
+            events: self.event.clone(),
         }
     }
 }
@@ -92,6 +97,18 @@ impl DecisionWanted {
 /// As lines have paths; another beginning would never be found.
 fn path(text: &str) -> Result<String, String> {
     if text.starts_with('/') || text == "*" { Ok(text.to_owned()) } else { Err(format!("a path begins with a slash: `/{text}`")) }
+}
+
+/// A kind of events that this version knows.
+fn event(text: &str) -> Result<EventKind, String> {
+    let known = EventKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    known.ok_or_else(|| {
+        let words = EventKind::ALL.map(EventKind::as_str);
+        match near(text, words.into_iter()).as_slice() {
+            [] => format!("there is no event `{text}`; there are {}", words.join(", ")),
+            near => format!("there is no event `{text}`{}", did_you_mean(near)),
+        }
+    })
 }
 
 /// `403` or `4xx`.
@@ -115,6 +132,13 @@ mod tests {
         assert_eq!(path("/files"), Ok("/files".to_owned()));
         assert_eq!(path("files"), Err("a path begins with a slash: `/files`".to_owned()));
         assert!(path("").is_err());
+    }
+
+    #[test]
+    fn an_event_is_one_that_there_is() {
+        assert_eq!(event("device_approved"), Ok(EventKind::DeviceApproved));
+        assert!(event("device_aproved").unwrap_err().contains("`device_approved`"));
+        assert!(event("x").unwrap_err().contains("there are gate_started, "));
     }
 
     #[test]

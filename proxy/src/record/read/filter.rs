@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::record::event::EventLine;
+use crate::record::event::{EventKind, EventLine};
 use crate::record::line::{Access, Decision, Start};
 
 /// What must be so of a request or an event. Several of one kind mean any of them; kinds must all fit. Nothing: everything does.
@@ -32,6 +32,8 @@ pub struct Filter {
     pub requests: Vec<String>,
     /// Ids of policies that decided.
     pub policies: Vec<String>,
+    /// Kinds of events. If there are any, only events fit.
+    pub events: Vec<EventKind>,
 }
 
 /// A status, or a class of them.
@@ -63,6 +65,7 @@ impl Filter {
             && one(&self.requests, &access.request)
             && self.fits_target(&access.method, &access.host, &access.path)
             && (self.decisions.is_empty() || self.decisions.contains(&access.decision))
+            && self.is_for_requests()
             && one(&self.reasons, &access.reason)
             && (self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted.is(access.status)))
             && self.fits_policies(&access.policies)
@@ -75,13 +78,15 @@ impl Filter {
             && some_of(&self.sessions, &[&start.session])
             && one(&self.apps, &start.app)
             && one(&self.requests, &start.request)
+            && self.is_for_requests()
             && self.fits_target(&start.method, &start.host, &start.path)
             && self.fits_policies(&start.policies)
     }
 
     /// Whether what was begun and never answered fits: it was allowed, and that is all that is known.
     pub(super) fn fits_unanswered(&self) -> bool {
-        self.statuses.is_empty()
+        self.is_for_requests()
+            && self.statuses.is_empty()
             && self.reasons.is_empty()
             && (self.decisions.is_empty() || self.decisions.contains(&Decision::Allow))
     }
@@ -93,7 +98,13 @@ impl Filter {
             && some_of(&self.sessions, &[&event.session])
             && some_of(&self.apps, &[&event.app])
             && some_of(&self.requests, &[&event.request])
+            && (self.events.is_empty() || self.events.iter().any(|kind| kind.as_str() == event.event))
             && self.is_for_events()
+    }
+
+    /// Whether any request can fit.
+    fn is_for_requests(&self) -> bool {
+        self.events.is_empty()
     }
 
     /// Whether any event can fit.
@@ -138,6 +149,7 @@ impl Sieve {
         needed.push(filter.methods.iter().map(|method| field("method", method)).collect());
         needed.push(filter.paths.iter().map(|prefix| beginning("path", prefix.trim_end_matches('/'))).collect());
         needed.push(filter.policies.iter().map(|policy| quoted(policy)).collect());
+        needed.push(filter.events.iter().map(|kind| field("event", kind.as_str())).collect());
         let early = needed.iter().filter(|words: &&Vec<_>| !words.is_empty()).count();
         needed.push(filter.decisions.iter().map(|decision| field("decision", decision.as_str())).collect());
         needed.push(filter.reasons.iter().map(|reason| field("reason", reason)).collect());
@@ -243,7 +255,9 @@ mod tests {
             keep in prop::collection::vec(any::<bool>(), 12),
         ) -> Filter {
             let [devices, users, sessions, apps, hosts, methods, reasons, requests, policies] = <[Vec<String>; 9]>::try_from(words).unwrap();
-            let mut filter = Filter { devices, users, sessions, apps, paths, hosts, methods, decisions, reasons, statuses, requests, policies };
+            let mut filter = Filter {
+                devices, users, sessions, apps, paths, hosts, methods, decisions, reasons, statuses, requests, policies, events: Vec::new(),
+            };
             // Few kinds at a time, so that lines do fit.
             let mut keep = keep.into_iter().enumerate().map(|(n, keep)| keep && n % 3 == 0);
             let mut thin = |words: &mut Vec<String>| if !keep.next().unwrap_or(false) { words.clear() };
@@ -284,6 +298,28 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_found_by_its_kind_and_by_nothing_that_only_requests_have() {
+        let line =
+            |kind: EventKind| EventLine { event: kind.as_str().into(), device: Some("lap-7".into()), ..EventLine::default() };
+        let written = |event: &EventLine| serde_json::to_vec(event).unwrap();
+        let retired = line(EventKind::DeviceRetired);
+        let wanted =
+            |events: &[EventKind]| Filter { devices: vec!["lap-7".into()], events: events.to_vec(), ..Filter::default() };
+        for (events, fits) in [
+            (vec![], true),
+            (vec![EventKind::DeviceRetired], true),
+            (vec![EventKind::DeviceApproved, EventKind::DeviceRetired], true),
+            (vec![EventKind::DeviceApproved], false),
+        ] {
+            let filter = wanted(&events);
+            assert_eq!(filter.fits_event(&retired), fits, "{events:?}");
+            assert_eq!(Sieve::of(&filter).passes_early(&written(&retired)), fits, "{events:?}");
+        }
+        let with_status = Filter { statuses: vec![StatusWanted::Class(4)], ..wanted(&[EventKind::DeviceRetired]) };
+        assert!(!with_status.fits_event(&retired));
+    }
+
+    #[test]
     fn each_kind_keeps_back_what_is_otherwise() {
         let access = Access {
             device: Some("lap-7".into()),
@@ -314,9 +350,10 @@ mod tests {
             statuses: vec![StatusWanted::Class(4)],
             requests: one("r1"),
             policies: one("p"),
+            events: Vec::new(),
         };
         assert!(fitting.fits(&access) && Sieve::of(&fitting).passes(&written(&access)));
-        let mut others = vec![fitting.clone(); 12];
+        let mut others = vec![fitting.clone(); 13];
         others[0].devices = one("lap-8");
         others[1].users = one("corp/bob");
         others[2].sessions = one("s-2");
@@ -329,6 +366,7 @@ mod tests {
         others[9].statuses = vec![StatusWanted::Exactly(404)];
         others[10].requests = one("r2");
         others[11].policies = one("q");
+        others[12].events = vec![EventKind::DeviceRetired];
         for other in others {
             assert!(!other.fits(&access) && !Sieve::of(&other).passes(&written(&access)), "{other:?}");
         }
