@@ -1,8 +1,10 @@
 // An OpenID provider (npm oidc-provider) with invented people, for the tests.
 //
-// Arrives: settings as JSON in the first argument: { issuer, port, key, chain, root, clients, people, jwks? }.
+// Arrives: settings as JSON in the first argument: { issuer, below, keys, port, key, chain, root, clients, people }.
 // Leaves: `ready` on standard output once it listens, and a line for each grant and each grant that it refuses. People sign in with the
-// password that their entry names. SIGUSR2 has it stop listening (`closed N`), and with the next one listen again (`open N`).
+// password that their entry names. Everything is below the path `below`. SIGUSR2 has it stop listening (`closed N`), and with the next one
+// listen again (`open N`), as an instance that has all that the one before stored, and the keys that the file `keys` names then: it signs
+// with the first of them.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -13,10 +15,17 @@ const people = new Map(settings.people.map((person) => [person.sub, person]));
 const TWO_FACTORS = 'https://refeds.org/profile/mfa';
 const ONE_FACTOR = 'https://refeds.org/profile/sfa';
 
+// By their names in the file.
+const made = new Map();
+
 function signingKeys() {
-  const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = privateKey.export({ format: 'jwk' });
-  return { keys: [{ ...jwk, alg: 'ES256', use: 'sig', kid: crypto.randomUUID() }] };
+  const names = fs.existsSync(settings.keys) ? JSON.parse(fs.readFileSync(settings.keys, 'utf8')) : ['first'];
+  const missing = names.filter((name) => !made.has(name));
+  for (const name of missing) {
+    const { privateKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    made.set(name, { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: `${name}-${crypto.randomUUID()}` });
+  }
+  return { keys: names.map((name) => made.get(name)) };
 }
 
 // Clients are on this machine, under names that browsers know to be here and resolvers may not.
@@ -40,7 +49,57 @@ function toThisMachine(address, { method, headers, body }) {
 const policy = interactionPolicy.base();
 policy.remove('consent');
 
-const provider = new Provider(settings.issuer, {
+// What all instances store, as in a database that outlives them.
+const stored = new Map();
+
+class Stored {
+  constructor(model) {
+    this.model = model;
+  }
+
+  key(id) {
+    return `${this.model} ${id}`;
+  }
+
+  async upsert(id, payload) {
+    stored.set(this.key(id), payload);
+  }
+
+  async find(id) {
+    const payload = stored.get(this.key(id));
+    return payload && payload.exp < Date.now() / 1000 ? undefined : payload;
+  }
+
+  async findWhere(name, value) {
+    const own = [...stored].filter(([key]) => key.startsWith(`${this.model} `));
+    return own.find(([, payload]) => payload[name] === value)?.[1];
+  }
+
+  findByUid(uid) {
+    return this.findWhere('uid', uid);
+  }
+
+  findByUserCode(userCode) {
+    return this.findWhere('userCode', userCode);
+  }
+
+  async consume(id) {
+    stored.get(this.key(id)).consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    stored.delete(this.key(id));
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [key, payload] of stored) if (payload.grantId === grantId) stored.delete(key);
+  }
+}
+
+const cookieKeys = [crypto.randomUUID()];
+const below = settings.below ?? '';
+
+const configuration = () => ({
   clients: settings.clients.map((client) => ({
     response_types: ['code'],
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
@@ -48,8 +107,9 @@ const provider = new Provider(settings.issuer, {
     require_auth_time: true,
     ...client,
   })),
-  jwks: settings.jwks ?? signingKeys(),
-  cookies: { keys: [crypto.randomUUID()] },
+  adapter: Stored,
+  jwks: signingKeys(),
+  cookies: { keys: cookieKeys },
   acrValues: [ONE_FACTOR, TWO_FACTORS],
   scopes: ['openid', 'offline_access'],
   claims: {
@@ -60,7 +120,7 @@ const provider = new Provider(settings.issuer, {
   },
   conformIdTokenClaims: false,
   pkce: { required: () => true },
-  interactions: { policy, url: (_context, interaction) => `/sign-in/${interaction.uid}` },
+  interactions: { policy, url: (_context, interaction) => `${below}/sign-in/${interaction.uid}` },
   // It would drop `offline_access`, since it asks nobody for consent. What it gives in its place ends with the person's sign-in here.
   issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
   rotateRefreshToken: true,
@@ -92,7 +152,7 @@ const provider = new Provider(settings.issuer, {
     return { accountId: sub, claims: async () => ({ email_verified: true, preferred_username: sub, ...claims }) };
   },
   loadExistingGrant: async (context) => {
-    const { client, session } = context.oidc;
+    const { client, session, provider } = context.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
     grant.addOIDCScope('openid email profile groups offline_access');
     await grant.save();
@@ -103,12 +163,6 @@ const provider = new Provider(settings.issuer, {
     context.body = JSON.stringify(out);
   },
 });
-provider.on('grant.success', (context) => console.log(`granted ${context.oidc.params.grant_type}`));
-provider.on('grant.error', (context, error) => console.log(`refused ${context.oidc.params?.grant_type}: ${error.message} ${error.error_detail}`));
-provider.on('grant.revoked', () => console.log('revoked a grant'));
-provider.on('refresh_token.destroyed', () => console.log('forgot a refresh token'));
-provider.on('server_error', (_context, error) => console.error(error));
-provider.on('backchannel.error', (_context, error) => console.error(error));
 
 async function form(request) {
   let text = '';
@@ -117,7 +171,7 @@ async function form(request) {
 }
 
 // For tests: claims of a person that are other ones from now on.
-provider.use(async (context, next) => {
+async function othersClaims(context, next) {
   if (context.path !== '/people' || context.method !== 'POST') return next();
   let text = '';
   for await (const part of context.req) text += part;
@@ -125,15 +179,15 @@ provider.use(async (context, next) => {
   people.set(changed.sub, { ...people.get(changed.sub), ...changed });
   context.status = 204;
   return undefined;
-});
+}
 
 // The sign-in page: one form with login, password and a second factor; and, for tests that cannot wait, how long ago it was.
-provider.use(async (context, next) => {
+async function signInPage(context, next) {
   if (!context.path.startsWith('/sign-in/')) return next();
-  const { prompt } = await provider.interactionDetails(context.req, context.res);
+  const { prompt } = await current.interactionDetails(context.req, context.res);
   if (context.method === 'GET') {
     context.type = 'html';
-    context.body = `<!doctype html><title>Test provider: ${prompt.name}</title><form method="post" action="${context.path}">
+    context.body = `<!doctype html><title>Test provider: ${prompt.name}</title><form method="post" action="${below}${context.path}">
       <input name="login" aria-label="Name"><input name="password" type="password" aria-label="Password">
       <input name="second_factor" type="checkbox" value="yes" aria-label="Second factor">
       <input name="ago" aria-label="Signed in so many seconds ago"><button>Sign in</button></form>`;
@@ -150,8 +204,24 @@ provider.use(async (context, next) => {
   const login = { accountId: person.sub, acr: twice ? TWO_FACTORS : ONE_FACTOR, amr: twice ? ['pwd', 'otp'] : ['pwd'], remember: true };
   const ago = Number(fields.get('ago') ?? 0);
   if (ago > 0) login.ts = Math.floor(Date.now() / 1000) - ago;
-  return provider.interactionFinished(context.req, context.res, { login }, { mergeWithLastSubmission: false });
-});
+  return current.interactionFinished(context.req, context.res, { login }, { mergeWithLastSubmission: false });
+}
+
+function instance() {
+  const provider = new Provider(settings.issuer, configuration());
+  provider.on('grant.success', (context) => console.log(`granted ${context.oidc.params.grant_type}`));
+  provider.on('grant.error', (context, error) => console.log(`refused ${context.oidc.params?.grant_type}: ${error.message} ${error.error_detail}`));
+  provider.on('grant.revoked', () => console.log('revoked a grant'));
+  provider.on('refresh_token.destroyed', () => console.log('forgot a refresh token'));
+  provider.on('server_error', (_context, error) => console.error(error));
+  provider.on('backchannel.error', (_context, error) => console.error(error));
+  provider.use(othersClaims);
+  provider.use(signInPage);
+  return provider;
+}
+
+let current = instance();
+let answer = current.callback();
 
 const tls = {
   key: fs.readFileSync(settings.key),
@@ -159,7 +229,12 @@ const tls = {
   requestCert: true,
   rejectUnauthorized: false,
 };
-const server = https.createServer(tls, provider.callback());
+// The provider finds out where it is mounted by what is left of the address.
+const server = https.createServer(tls, (request, response) => {
+  request.originalUrl = request.url;
+  request.url = request.url.startsWith(`${below}/`) ? request.url.slice(below.length) : request.url;
+  return answer(request, response);
+});
 let toggled = 0;
 // A program that listens nowhere would end.
 setInterval(() => {}, 60_000);
@@ -170,6 +245,8 @@ process.on('SIGUSR2', () => {
     server.close(() => console.log(`closed ${number}`));
     server.closeAllConnections();
   } else {
+    current = instance();
+    answer = current.callback();
     server.listen(settings.port, '127.0.0.1', () => console.log(`open ${number}`));
   }
 });

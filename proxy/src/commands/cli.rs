@@ -142,6 +142,7 @@ mod tests {
         ("posture.md", include_str!("../../../docs/posture.md")),
         ("policy-reference.md", include_str!("../../../docs/policy-reference.md")),
         ("protect-your-app.md", include_str!("../../../docs/protect-your-app.md")),
+        ("providers.md", include_str!("../../../docs/providers.md")),
         ("record.md", include_str!("../../../docs/record.md")),
         ("sign-in.md", include_str!("../../../docs/sign-in.md")),
         ("systemd", include_str!("../../../examples/systemd/sekisho.service")),

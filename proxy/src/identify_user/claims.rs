@@ -62,6 +62,9 @@ pub enum GroupsProblem {
     /// The configured claim is not there.
     #[error("the provider does not say which groups the person is in")]
     Missing,
+    /// It is one text, as many providers give it unless they are told that there are several.
+    #[error("the provider gives the groups as one text, and not as a list")]
+    OneText,
     /// It is not an array of plain strings.
     #[error("the provider's list of groups is malformed")]
     Malformed,
@@ -246,7 +249,8 @@ fn groups(claims: &Members, userinfo: Option<&Members>, claim: Option<&str>) -> 
             return Err(GroupsProblem::Overage);
         }
         if let Some(listed) = source.get(claim) {
-            return plain_texts(listed).ok_or(GroupsProblem::Malformed);
+            let problem = if listed.is_string() { GroupsProblem::OneText } else { GroupsProblem::Malformed };
+            return plain_texts(listed).ok_or(problem);
         }
     }
     Err(GroupsProblem::Missing)

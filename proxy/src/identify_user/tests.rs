@@ -372,7 +372,9 @@ async fn a_subject_is_printable() {
 #[tokio::test]
 async fn groups_that_cannot_be_read_refuse() {
     let gate = Gate::new();
-    for groups in [json!("staff"), json!({"staff": true}), json!([["staff"]]), json!([1]), json!([""]), json!(["a\r\nb"])] {
+    let refusal = gate.claims(json!({"groups": "staff"})).await.unwrap_err();
+    assert_eq!(refusal, UserRefusal::Groups(GroupsProblem::OneText));
+    for groups in [json!({"staff": true}), json!([["staff"]]), json!([1]), json!([""]), json!(["a\r\nb"])] {
         let refusal = gate.claims(json!({"groups": groups})).await.unwrap_err();
         assert_eq!(refusal, UserRefusal::Groups(GroupsProblem::Malformed), "{groups}");
     }

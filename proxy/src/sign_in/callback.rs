@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::id_token::{self, Expected};
 use super::kept::Kept;
+use super::mend;
 use super::metrics::Outcome;
 use super::provider::{Conversation, Exchanged, metadata};
 use super::query::{self, Query};
@@ -41,6 +42,9 @@ impl SignIn {
             let session = finished.as_ref().map(|live| &*live.session);
             self.stepped_up(&goal, &device.device.id, session, visit.now)
         });
+        if let Err(why) = &finished {
+            mend::tell(&attempt.provider, why);
+        }
         let live = finished?;
         self.end_session_before(visit, device, &live.session.id).await;
         let session = &live.session;

@@ -109,6 +109,9 @@ fn check_common(payload: &Members, issuer: &str, client_id: &str, now: Timestamp
 /// It is for this client, and was made for it.
 pub(super) fn check_party(payload: &Members, client_id: &str) -> Result<(), IdTokenProblem> {
     let audience = claims::audience(payload).map_err(IdTokenProblem::Claims)?;
+    if audience.is_empty() {
+        return Err(IdTokenProblem::Nobody);
+    }
     if !audience.contains(&client_id) {
         return Err(IdTokenProblem::Audience);
     }

@@ -16,6 +16,7 @@ mod id_token;
 mod kept;
 mod logout;
 mod logout_token;
+mod mend;
 mod metrics;
 mod page_token;
 mod provider;

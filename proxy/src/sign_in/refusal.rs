@@ -113,6 +113,9 @@ pub enum IdTokenProblem {
     /// `aud`.
     #[error("it is for another client")]
     Audience,
+    /// An empty `aud`, which the standard has no use for and providers give to clients that were made without one.
+    #[error("it is for nobody: its `aud` is empty")]
+    Nobody,
     /// `azp`.
     #[error("it was made for another client")]
     AuthorizedParty,

@@ -26,6 +26,7 @@ use super::record::Record;
 /// How a house is to be.
 pub(crate) struct Plan {
     provider: Kind,
+    issuer_path: &'static str,
     provider_runs: bool,
     apps: Vec<Site>,
     settings: BTreeMap<String, Vec<String>>,
@@ -290,6 +291,13 @@ impl Plan {
         self
     }
 
+    /// The provider's issuer has this after its host; only npm `oidc-provider` can be anywhere.
+    #[must_use]
+    pub(crate) fn issuer_at(mut self, path: &'static str) -> Self {
+        self.issuer_path = path;
+        self
+    }
+
     /// The provider is down when the gate starts.
     #[must_use]
     pub(crate) fn provider_down(mut self) -> Self {
@@ -365,7 +373,7 @@ impl Plan {
         let folder = tempfile::Builder::new().prefix("house-").tempdir().unwrap();
         let authority = Authority::new("Root of the house");
         let https = ReservedPort::new();
-        let idp = Idp::new(self.provider, &authority, &format!("https://gate.localhost:{}", https.number));
+        let idp = Idp::new(self.provider, self.issuer_path, &authority, &format!("https://gate.localhost:{}", https.number));
         let gate = Program::start("nothing", Command::new("true"));
         let mut house =
             House { folder, authority, idp, wiki: App::open().await, gate, plan: self, https, metrics: ReservedPort::new() };
@@ -396,6 +404,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             provider: Kind::Demo,
+            issuer_path: "",
             provider_runs: true,
             apps: vec![Site {
                 name: "wiki".to_owned(),

@@ -28,7 +28,7 @@ pub(crate) use client::{Client, NAVIGATION, Reply};
 pub(crate) use form::plain;
 pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private, refused, run};
 pub(crate) use hand::{Attempt, Hand, Over, openssl, openssl_get};
-pub(crate) use idp::{HOST as IDP_HOST, Kind, people};
+pub(crate) use idp::{BY_HAND, HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
 pub(crate) use liar::{ACCESS_TOKEN, CONFIDENTIAL, Liar, Page, now};
 pub(crate) use port::ReservedPort;

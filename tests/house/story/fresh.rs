@@ -15,7 +15,7 @@ use super::cuts::Flow;
 use crate::harness::{Client, House, Kind, Laptop, Plan, allowed, eventually, refused};
 
 /// A house whose people are asked about every second.
-fn every_second(kind: Kind) -> Plan {
+pub(super) fn every_second(kind: Kind) -> Plan {
     House::plan().provider(kind).set("identity_provider", "refresh = \"1s\"")
 }
 
@@ -43,12 +43,12 @@ async fn sessions_of(house: &House, email: &str) -> Vec<Value> {
     listed.as_array().unwrap().iter().filter(|session| session["email"] == email).cloned().collect()
 }
 
-async fn refreshes(house: &House, outcome: &str) -> f64 {
+pub(super) async fn refreshes(house: &House, outcome: &str) -> f64 {
     house.metrics().await.sum("sekisho_refreshes_total", &[("provider", "corp"), ("outcome", outcome)])
 }
 
 /// What the gate keeps with the only session, opened as whoever has taken the state folder would.
-async fn refresh_token(house: &House) -> String {
+pub(super) async fn refresh_token(house: &House) -> String {
     let state = house.path().join("state");
     let options = SqliteConnectOptions::new().filename(state.join("sekisho.db")).read_only(true);
     let mut db = SqliteConnection::connect_with(&options).await.unwrap();
@@ -59,7 +59,7 @@ async fn refresh_token(house: &House) -> String {
 }
 
 /// Shows a refresh token at the provider, as the gate would.
-async fn redeem(house: &House, token: &str) -> (u16, Value) {
+pub(super) async fn redeem(house: &House, token: &str) -> (u16, Value) {
     let secret = STANDARD.encode(format!("{}:{}", house.idp.client_id, house.idp.client_secret));
     let headers = [
         ("content-type", "application/x-www-form-urlencoded"),
@@ -67,7 +67,7 @@ async fn redeem(house: &House, token: &str) -> (u16, Value) {
         ("accept", "application/json"),
     ];
     let body = format!("grant_type=refresh_token&refresh_token={token}");
-    let reply = house.stranger().send(Method::POST, &format!("{}/token", house.idp.issuer), &headers, body).await;
+    let reply = house.stranger().send(Method::POST, &house.idp.at("/token"), &headers, body).await;
     (reply.status.as_u16(), reply.json())
 }
 

@@ -202,7 +202,14 @@ fn every_link_of_the_manual_leads_somewhere() {
         "performance.md",
         "policies.md",
     ];
-    let pages = pages.into_iter().chain(["record.md", "policy-reference.md", "protect-your-app.md", "sign-in.md", "threats.md"]);
+    let pages = pages.into_iter().chain([
+        "record.md",
+        "policy-reference.md",
+        "protect-your-app.md",
+        "providers.md",
+        "sign-in.md",
+        "threats.md",
+    ]);
     let mut followed = 0;
     for name in pages {
         let text = page(name);

@@ -24,6 +24,7 @@ mod operations;
 mod past;
 mod policy_claims;
 mod policy_tests;
+mod providers;
 mod recorded;
 mod refusals;
 mod renewals;

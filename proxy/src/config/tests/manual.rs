@@ -16,6 +16,7 @@ const PAGES: &[(&str, usize)] = &[
     (include_str!("../../../../docs/sign-in.md"), 4),
     (include_str!("../../../../docs/protect-your-app.md"), 4),
     (include_str!("../../../../docs/people.md"), 1),
+    (include_str!("../../../../docs/providers.md"), 7),
     (include_str!("../../../../docs/record.md"), 3),
     (include_str!("../../../../README.md"), 1),
 ];

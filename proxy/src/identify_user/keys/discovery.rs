@@ -51,6 +51,9 @@ pub enum MetadataError {
     /// It speaks for another issuer.
     #[error("the discovery document is of the issuer {0}, which is not the configured one")]
     OtherIssuer(String),
+    /// The same but for a slash at the end. Tokens carry the issuer letter by letter, so that it is not the same.
+    #[error("the provider calls itself {0}: the configured `issuer` differs by the slash at its end")]
+    OtherBySlash(String),
     /// It leads to a place that the gate does not call.
     #[error("`{0}` of the discovery document is not an https address")]
     NotHttps(&'static str),
@@ -97,7 +100,9 @@ impl Metadata {
         let document = serde_json::from_value::<Document>(members.into());
         let document = document.map_err(|error| MetadataError::Malformed(error.to_string()))?;
         if document.issuer != issuer {
-            return Err(MetadataError::OtherIssuer(document.issuer));
+            let by_slash = document.issuer.trim_end_matches('/') == issuer.trim_end_matches('/');
+            let problem = if by_slash { MetadataError::OtherBySlash } else { MetadataError::OtherIssuer };
+            return Err(problem(document.issuer));
         }
         let own: Option<Uri> = issuer.parse().ok();
         let called = |uri: &str, member| {
@@ -194,10 +199,16 @@ mod tests {
 
     #[test]
     fn another_issuer_is_refused_even_by_a_slash() {
-        for issuer in ["https://idp.example/tenant", "https://evil.example/", "HTTPS://idp.example/tenant/"] {
+        let told = |issuer: &str| {
             let mut document = document();
             document["issuer"] = issuer.into();
-            assert_eq!(parse(&document), Err(MetadataError::OtherIssuer(issuer.to_owned())));
+            parse(&document)
+        };
+        for issuer in ["https://evil.example/", "HTTPS://idp.example/tenant/"] {
+            assert_eq!(told(issuer), Err(MetadataError::OtherIssuer(issuer.to_owned())));
+        }
+        for issuer in ["https://idp.example/tenant", "https://idp.example/tenant//"] {
+            assert_eq!(told(issuer), Err(MetadataError::OtherBySlash(issuer.to_owned())));
         }
     }
 

@@ -32,6 +32,10 @@ pub(super) enum NotRefreshed {
     /// `invalid_grant`: it is used up, revoked, or its person is gone. The one answer that ends a session.
     #[error("the identity provider does not take the refresh token any more")]
     Refused,
+    /// Status 400, and not a word about the reason: some providers say so that they do not take the token. Not enough to end a session,
+    /// and nothing that would be wrong with the provider.
+    #[error("the identity provider refuses the refresh token with status 400, and does not say why")]
+    Unexplained,
     /// No answer, or one that says that something is wrong with the provider.
     #[error("the identity provider cannot be reached: {0}")]
     Unreachable(String),
@@ -102,6 +106,7 @@ fn read(answer: &Response<Bytes>) -> Result<Refreshed, NotRefreshed> {
             Some("invalid_grant") if status.is_client_error() => NotRefreshed::Refused,
             // The word is the provider's and may be anything: Debug escapes it.
             Some(error) => NotRefreshed::Unusable(format!("it answered with the error {error:?}")),
+            None if status == StatusCode::BAD_REQUEST && answer.body().is_empty() => NotRefreshed::Unexplained,
             None => NotRefreshed::Unusable(format!("it answered with status {}", status.as_u16())),
         });
     }
@@ -140,9 +145,13 @@ mod tests {
             (400, r#"{"error":"invalid_grant","error":"x"}"#),
             (400, "invalid_grant"),
             (404, "<html>"),
+            (400, "<html>"),
+            (401, ""),
+            (404, ""),
         ] {
             assert!(matches!(answer(status, body), Err(NotRefreshed::Unusable(_))), "{status} {body}");
         }
+        assert_eq!(answer(400, "").unwrap_err(), NotRefreshed::Unexplained);
         for status in [429, 500, 502, 503] {
             let refused = answer(status, r#"{"error":"invalid_grant"}"#);
             assert!(matches!(refused, Err(NotRefreshed::Unreachable(_))), "{status}");

@@ -23,6 +23,8 @@ pub enum RefreshOutcome {
     Refused,
     /// What it says cannot be of this person any more: the session ended.
     Unfit,
+    /// It does not take the refresh token and does not say why: it is not shown again, and the facts age.
+    Unexplained,
     /// It cannot be reached, or says that something is wrong with itself.
     Unreachable,
     /// Its answer is of no use.
@@ -50,8 +52,17 @@ impl GivenBack {
 }
 
 impl RefreshOutcome {
-    const ALL: [Self; 8] =
-        [Self::Confirmed, Self::Changed, Self::Refused, Self::Unfit, Self::Unreachable, Self::Failed, Self::NotKept, Self::Gone];
+    const ALL: [Self; 9] = [
+        Self::Confirmed,
+        Self::Changed,
+        Self::Refused,
+        Self::Unfit,
+        Self::Unexplained,
+        Self::Unreachable,
+        Self::Failed,
+        Self::NotKept,
+        Self::Gone,
+    ];
 
     /// Label in metrics.
     pub fn as_str(self) -> &'static str {
@@ -60,6 +71,7 @@ impl RefreshOutcome {
             Self::Changed => "changed",
             Self::Refused => "refused",
             Self::Unfit => "unfit",
+            Self::Unexplained => "unexplained",
             Self::Unreachable => "unreachable",
             Self::Failed => "failed",
             Self::NotKept => "not_kept",
@@ -69,7 +81,7 @@ impl RefreshOutcome {
 
     /// The provider answered in a way that can be worked with.
     pub(super) fn is_an_answer(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Changed | Self::Refused | Self::Unfit)
+        matches!(self, Self::Confirmed | Self::Changed | Self::Refused | Self::Unfit | Self::Unexplained)
     }
 }
 

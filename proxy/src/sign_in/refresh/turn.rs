@@ -41,6 +41,11 @@ impl SignIn {
                 let session = &live.session;
                 tracing::warn!(session = %session.id, provider = %session.user.provider, %why, "a session was not refreshed");
                 match why {
+                    Stopped::NotRefreshed(NotRefreshed::Unexplained) => {
+                        // As if it had given none: what is known serves until it is too old, and then the person goes there.
+                        live.set_refreshable(false);
+                        RefreshOutcome::Unexplained
+                    }
                     Stopped::NotRefreshed(NotRefreshed::Unreachable(_))
                     | Stopped::NoConversation(SignInRefusal::ProviderDown)
                     | Stopped::Unusable(SignInRefusal::ProviderDown) => RefreshOutcome::Unreachable,

@@ -30,7 +30,7 @@ async fn an_id_token_is_for_this_attempt_this_client_and_of_this_issuer() {
         (json!({"iss": "https://evil.example"}), IdTokenProblem::Issuer),
         (json!({"iss": null}), IdTokenProblem::Issuer),
         (json!({"aud": "other"}), IdTokenProblem::Audience),
-        (json!({"aud": []}), IdTokenProblem::Audience),
+        (json!({"aud": []}), IdTokenProblem::Nobody),
         (json!({"aud": ["sekisho", "other"]}), IdTokenProblem::AuthorizedParty),
         (json!({"aud": ["sekisho", "other"], "azp": "other"}), IdTokenProblem::AuthorizedParty),
         (json!({"azp": "other"}), IdTokenProblem::AuthorizedParty),
@@ -121,8 +121,9 @@ async fn groups_come_from_the_id_token_or_else_from_userinfo_or_nobody_signs_in(
 
     for (claims, userinfo, expected) in [
         (json!({"groups": null}), json!({"groups": null}), GroupsProblem::Missing),
-        (json!({"groups": null}), json!({"groups": "staff"}), GroupsProblem::Malformed),
-        (json!({"groups": "staff"}), json!({}), GroupsProblem::Malformed),
+        (json!({"groups": null}), json!({"groups": "staff"}), GroupsProblem::OneText),
+        (json!({"groups": "staff"}), json!({}), GroupsProblem::OneText),
+        (json!({"groups": {"staff": true}}), json!({}), GroupsProblem::Malformed),
         (json!({"groups": null, "hasgroups": true}), json!({}), GroupsProblem::Overage),
         (json!({"groups": null, "_claim_names": {"groups": "src1"}}), json!({}), GroupsProblem::Overage),
     ] {

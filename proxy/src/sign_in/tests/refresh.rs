@@ -210,6 +210,33 @@ async fn no_other_answer_ends_a_session_or_confirms_it() {
 }
 
 #[tokio::test]
+async fn a_refusal_without_a_reason_ends_nothing_and_is_not_asked_for_again() {
+    let signed = Signed::in_().await;
+    signed.house.liar.lies().refresh_answer = Some((400, String::new()));
+    let mut other = signed.house.browser("lap-1");
+    signed.house.whole_way(&mut other, "/").await.unwrap();
+    let mut third = signed.house.browser("lap-1");
+    signed.house.whole_way(&mut third, "/").await.unwrap();
+    signed.refresh().await;
+    for browser in [&other, &third] {
+        signed.house.sign_in.freshen(&signed.house.session(browser, WIKI).unwrap()).await;
+    }
+    assert_eq!((signed.live().confirmed_at(), signed.counted(RefreshOutcome::Unexplained)), (NOW, 3));
+    assert!(signed.known().is_ok(), "what is known serves");
+    let provider = Arc::clone(&signed.live().session.user.provider);
+    assert!(!signed.house.sign_in.under_way.paces.of(&provider).is_lost(), "it does answer, and is asked about others");
+    // A good answer would not be heard: the token is not shown twice.
+    signed.house.liar.lies().saw_refresh_tokens.clear();
+    signed.house.liar.lies().refresh_answer = None;
+    signed.refresh().await;
+    assert!(signed.house.liar.lies().saw_refresh_tokens.is_empty());
+    // Signing in helps, unlike with a provider that does not answer.
+    signed.later(TOO_OLD);
+    signed.live().touch(signed.house.clock.now());
+    assert_eq!(signed.known().unwrap_err(), UserRefusal::FactsExpired);
+}
+
+#[tokio::test]
 async fn an_id_token_that_cannot_be_believed_confirms_nothing_and_its_refresh_token_is_kept() {
     let now = NOW.as_secs() + 900;
     let lies = [

@@ -1,18 +1,18 @@
-//! Identity providers: the demo one in this process, and two real ones of different origin.
+//! Identity providers: the demo one in this process, and three real ones of different origin.
 
-use std::path::Path;
+mod canaille;
+mod demo;
+mod glewlwyd;
+mod node;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sekisho_examples::idp::{Client as Registered, Mint, Person, Provider, Settings, demo_people};
+use rustls::pki_types::CertificateDer;
+use sekisho_examples::idp::{Mint, Person, Provider, demo_people};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -21,7 +21,10 @@ use super::authority::{Authority, Identity};
 use super::client::{Client, NAVIGATION, Reply};
 use super::form::Form;
 use super::port::ReservedPort;
-use super::program::{Program, tool};
+use super::program::Program;
+use glewlwyd::Desk;
+
+pub(crate) use canaille::BY_HAND;
 
 /// Which provider a house has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) enum Kind {
     OidcProvider,
     /// PyPI `canaille`.
     Canaille,
+    /// Debian `glewlwyd`.
+    Glewlwyd,
 }
 
 /// A provider that knows the demo people, and Dora, who is in no group that it would name.
@@ -40,6 +45,8 @@ pub(crate) struct Idp {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     kind: Kind,
+    /// Below which path of its host everything of it is: empty, or with a slash in front.
+    below: &'static str,
     port: ReservedPort,
     back: [String; 3],
     identity: Identity,
@@ -47,6 +54,10 @@ pub(crate) struct Idp {
     running: Running,
     /// How often it was stopped and went on.
     toggled: usize,
+    /// Its folder, once it runs.
+    folder: PathBuf,
+    /// Where glewlwyd is told things.
+    desk: Option<Desk>,
 }
 
 enum Running {
@@ -70,14 +81,17 @@ pub(crate) fn people() -> Vec<Person> {
 }
 
 impl Idp {
-    /// A provider whose port is known, but which does not run yet. `gate` is the origin of the sign-in host.
-    pub(crate) fn new(kind: Kind, authority: &Authority, gate: &str) -> Self {
+    /// A provider whose port is known, but which does not run yet. `gate` is the origin of the sign-in host. What the issuer has after
+    /// its host is `path`; only npm `oidc-provider` has a choice.
+    pub(crate) fn new(kind: Kind, path: &'static str, authority: &Authority, gate: &str) -> Self {
         let port = ReservedPort::new();
+        let path = if kind == Kind::Glewlwyd { "/api/oidc" } else { path };
         Self {
-            issuer: format!("https://{HOST}:{}", port.number),
+            issuer: format!("https://{HOST}:{}{path}", port.number),
             client_id: "sekisho".to_owned(),
             client_secret: "a-secret-that-must-never-be-recorded".to_owned(),
             kind,
+            below: path.trim_end_matches('/'),
             port,
             back: [
                 format!("{gate}/.sekisho/callback"),
@@ -88,6 +102,8 @@ impl Idp {
             roots: vec![authority.der()],
             running: Running::Nothing,
             toggled: 0,
+            folder: PathBuf::new(),
+            desk: None,
         }
     }
 
@@ -97,12 +113,19 @@ impl Idp {
         let key = folder.join("idp.key");
         std::fs::write(&chain, &self.identity.chain).unwrap();
         std::fs::write(&key, &self.identity.key).unwrap();
+        folder.clone_into(&mut self.folder);
         let client = Client::new(roots, None);
         match self.kind {
             Kind::Demo => self.start_demo().await,
             Kind::OidcProvider => self.start_oidc_provider(&chain, &key, &roots[0]).await,
             Kind::Canaille => self.start_canaille(&chain, &key, &client).await,
+            Kind::Glewlwyd => self.start_glewlwyd(&chain, &key, &client).await,
         }
+    }
+
+    /// An address of it.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("https://{HOST}:{}{}{path}", self.port.number, self.below)
     }
 
     /// Stops it: from now on nobody listens at its address. Npm `oidc-provider` forgets nothing meanwhile: see [`Idp::goes_on`].
@@ -116,33 +139,10 @@ impl Idp {
         }
     }
 
-    /// It listens again, and knows all that it knew. Only npm `oidc-provider`, after [`Idp::stop`].
-    pub(crate) async fn goes_on(&mut self) {
-        self.toggle("open").await;
-    }
-
-    async fn toggle(&mut self, told: &str) {
-        assert_eq!(self.kind, Kind::OidcProvider, "only npm oidc-provider stops and goes on");
-        let Running::Beside(program) = &mut self.running else { panic!("it does not run") };
-        self.toggled += 1;
-        program.signal("USR2").await;
-        program.says(&format!("{told} {}", self.toggled)).await;
-    }
-
     /// What a provider beside this process has said.
     pub(crate) fn said(&self) -> String {
         let Running::Beside(program) = &self.running else { panic!("it does not run beside") };
         program.said()
-    }
-
-    /// From now on it says something else about a person. Only npm `oidc-provider`.
-    pub(crate) async fn tells_of(&self, person: &str, claims: Value) {
-        let mut told = json!({ "sub": person });
-        told.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        let client = Client::new(&self.roots, None);
-        let kind = ("content-type", "application/json");
-        let reply = client.send(Method::POST, &format!("{}/people", self.issuer), &[kind], told.to_string()).await;
-        assert_eq!(reply.status, 204, "{}", reply.shown());
     }
 
     /// An access token as an API client would hold it; only the demo provider mints them.
@@ -175,6 +175,10 @@ impl Idp {
                 reply = client.click(&to).await;
                 continue;
             }
+            if let Some(to) = self.signed_in_by_script(client, &reply.url, &person).await {
+                reply = client.click(&to).await;
+                continue;
+            }
             let form = Form::find(std::str::from_utf8(&reply.body).unwrap_or_default());
             match form.filter(|_| reply.url.host_str() == Some(HOST) && reply.status.is_success()) {
                 None => return reply,
@@ -182,98 +186,6 @@ impl Idp {
             }
         }
         panic!("signing in does not end; the last page was {}: {}", reply.url, String::from_utf8_lossy(&reply.body));
-    }
-
-    /// Signs out at the provider itself, whoever is signed in there with this client. Only npm `oidc-provider` has a page for it.
-    pub(crate) async fn sign_out(&self, client: &Client) {
-        let page = client.click(&format!("{}/session/end", self.issuer)).await;
-        let mut form = Form::find(page.text()).unwrap_or_else(|| panic!("no form: {}", page.shown()));
-        form.fields.insert("logout".to_owned(), "yes".to_owned());
-        let to = page.url.join(&form.action).unwrap();
-        let mut headers = NAVIGATION.to_vec();
-        headers.push(("content-type", "application/x-www-form-urlencoded"));
-        let left = client.send(Method::POST, to.as_str(), &headers, form.encoded()).await;
-        assert!(left.status.is_redirection() || left.status.is_success(), "{}", left.shown());
-    }
-
-    async fn start_demo(&mut self) {
-        let chain = CertificateDer::pem_slice_iter(self.identity.chain.as_bytes()).map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_slice(self.identity.key.as_bytes()).unwrap();
-        let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        let client = Registered {
-            id: self.client_id.clone(),
-            secret: self.client_secret.clone(),
-            redirect_uris: vec![self.back[0].clone()],
-            post_logout_redirect_uris: vec![self.back[1].clone()],
-        };
-        let settings = Settings { issuer: self.issuer.clone(), clients: vec![client], people: people(), tls: Arc::new(tls) };
-        let provider = Provider::new(settings).unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", self.port.number)).await.unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = Arc::clone(&provider).serve(listener, async move { drop(stopped.await) });
-        let ended = tokio::spawn(async move { serving.await.unwrap() });
-        self.running = Running::Demo { provider, stop, ended };
-    }
-
-    async fn start_oidc_provider(&mut self, chain: &Path, key: &Path, root: &CertificateDer<'static>) {
-        let common = json!({ "client_secret": self.client_secret, "redirect_uris": [self.back[0]], "post_logout_redirect_uris": [self.back[1]] });
-        let with = |more: Value| {
-            let mut client = common.clone();
-            client.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            client
-        };
-        let settings = json!({
-            "issuer": self.issuer, "port": self.port.number, "chain": chain, "key": key, "people": people_as_json(),
-            "root": STANDARD.encode(root),
-            "clients": [
-                with(json!({
-                    "client_id": self.client_id, "backchannel_logout_uri": self.back[2], "backchannel_logout_session_required": true,
-                })),
-                with(json!({ "client_id": "robot", "tls_client_certificate_bound_access_tokens": true })),
-                with(json!({ "client_id": "loose-robot" })),
-            ],
-        });
-        let mut command = Command::new(tool("bin/node"));
-        command
-            .args(["--preserve-symlinks", "--preserve-symlinks-main"])
-            .arg(tool("node/scripts/provider.mjs"))
-            .arg(settings.to_string());
-        let mut program = Program::start("oidc-provider", command);
-        program.says("ready").await;
-        self.running = Running::Beside(Box::new(program));
-    }
-
-    async fn start_canaille(&mut self, chain: &Path, key: &Path, client: &Client) {
-        let settings = json!({
-            "port": self.port.number, "host": HOST, "chain": chain, "key": key, "people": people_as_json(),
-        });
-        let mut command = Command::new(tool("python/bin/python"));
-        command
-            .arg("-W")
-            .arg("ignore")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/canaille/provider.py"))
-            .arg(settings.to_string());
-        let mut program = Program::start("canaille", command);
-        program.says("Running on").await;
-        // RFC 7591; clients that were made in other ways get tokens for nobody.
-        let asked = json!({
-            "client_name": "sekisho", "redirect_uris": [self.back[0]], "post_logout_redirect_uris": [self.back[1]],
-            "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
-            "scope": "openid profile email groups", "token_endpoint_auth_method": "client_secret_basic",
-            "id_token_signed_response_alg": "ES256",
-        });
-        let reply = client
-            .send(
-                Method::POST,
-                &format!("{}/oauth/register", self.issuer),
-                &[("content-type", "application/json")],
-                asked.to_string(),
-            )
-            .await;
-        let registered = reply.json();
-        let text = |name: &str| registered[name].as_str().unwrap_or_else(|| panic!("no {name}: {registered}")).to_owned();
-        (self.client_id, self.client_secret) = (text("client_id"), text("client_secret"));
-        self.running = Running::Beside(Box::new(program));
     }
 }
 
