@@ -54,9 +54,14 @@ impl DeviceKey {
         Zeroizing::new(self.0.serialize_der())
     }
 
+    /// The public key (DER `SubjectPublicKeyInfo`).
+    pub fn spki(&self) -> Vec<u8> {
+        self.0.subject_public_key_info()
+    }
+
     /// SHA-256 of the public key (DER `SubjectPublicKeyInfo`): the same that the gate computes from the certificate.
     pub fn fingerprint(&self) -> [u8; 32] {
-        fingerprint::spki(&self.0.subject_public_key_info())
+        fingerprint::spki(&self.spki())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod local_root;
 pub mod pem;
 pub mod pkcs12;
 pub mod server;
+pub mod tpm;
 pub mod trust;
 
 mod entropy;

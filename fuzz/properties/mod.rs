@@ -49,6 +49,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("request_http2", request::way_of_http2, 50),
     target("segment", record::segment, 20),
     target("summary", record::summary, 200),
+    target("tpm_public", papers::public_area, 500),
 ];
 
 const fn target(name: &'static str, property: fn(&[u8]), beginnings: usize) -> Target {

@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use sekisho::enrol::Enrolment;
 use sekisho_certs::authority::Authority;
 use sekisho_certs::server::ServerCertificate;
+use sekisho_certs::tpm::PublicArea;
 use sekisho_certs::trust::{DeviceTrust, IdSource};
 use sekisho_certs::{fingerprint, pem};
 
@@ -80,6 +81,20 @@ pub(crate) fn certificate(bytes: &[u8]) {
         assert_eq!(pem::certificates(text.as_bytes()).ok(), Some(certificates));
     }
     assert!(ServerCertificate::from_pem(bytes, bytes, NOW).is_err() || bytes.windows(11).any(|window| window == b"PRIVATE KEY"));
+}
+
+/// A public area that is taken is of a key that cannot leave its TPM, and that has one name.
+pub(crate) fn public_area(bytes: &[u8]) {
+    let Ok(area) = PublicArea::read(bytes) else { return };
+    let attributes = u32::from_be_bytes(bytes[4..8].try_into().expect("it was read"));
+    // fixedTPM, fixedParent, sensitiveDataOrigin and sign, without restricted and decrypt.
+    assert_eq!(attributes & 0x0007_0032, 0x0004_0032);
+    assert_eq!(area.name().as_ref().len(), 34);
+    assert!(PublicArea::read(&[bytes, &[0]].concat()).is_err(), "nothing may follow");
+    let mut other = bytes.to_vec();
+    *other.last_mut().expect("it was read") ^= 1;
+    let other = PublicArea::read(&other).expect("another point");
+    assert!(other.name() != area.name() && other.fingerprint() != area.fingerprint());
 }
 
 /// A list that is not our authority's never lets our devices in: with one, each certificate has to be covered.

@@ -9,7 +9,7 @@ mod leaf;
 mod refusal;
 mod root;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub use refusal::CertificateRefusal;
 use crate::fingerprint;
 use crate::x509::{Validity, parse, serial_hex};
 use crl::Crls;
-use root::Root;
+pub(crate) use root::{Root, chain_end};
 
 /// An authority that vouches for devices: its roots, its revocation lists, and where its certificates name the device.
 /// Immutable; new lists make a new one.
@@ -112,7 +112,7 @@ impl DeviceTrust {
             return Err(TrustError::NoRoots);
         }
         let roots = roots.iter().enumerate().map(|(at, der)| Root::read(at + 1, der)).collect::<Result<Vec<_>, _>>()?;
-        let anchors = roots.iter().map(|root| root.anchor.clone()).collect();
+        let anchors = roots.iter().map(|root| root.anchor().clone()).collect();
         Ok(Self { name: name.into(), roots, anchors, crls: Crls::new(crls)?, id })
     }
 
@@ -171,7 +171,7 @@ impl DeviceTrust {
             Err(refusal) => return Err(self.explain(refusal, &end_entity, above, validity)),
         };
         leaf::is_for_clients(&parsed)?;
-        let chain_end = self.chain_end(&path, now)?;
+        let chain_end = chain_end(&self.roots, &path, now)?;
         // webpki has looked at these as of `at`, which may lie before their end.
         if chain_end < now {
             return Err(CertificateRefusal::AuthorityNotValid);
@@ -224,25 +224,6 @@ impl DeviceTrust {
             Err(foreign @ (CertificateRefusal::UnknownAuthority | CertificateRefusal::BadSignature)) => foreign,
             _ => refusal,
         }
-    }
-
-    /// What webpki leaves out: the root's own dates and path length, and `keyCertSign` of the certificates between. Returns the
-    /// earliest end.
-    fn chain_end(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<UnixTime, CertificateRefusal> {
-        let roots = self.roots.iter().filter(|root| root.is(path.anchor()) && root.is_valid(now));
-        let root = roots.max_by_key(|root| root.not_after()).ok_or(CertificateRefusal::AuthorityNotValid)?;
-        let mut end = root.not_after();
-        let mut between = 0;
-        for authority in path.intermediate_certificates() {
-            between += 1;
-            let der = authority.der();
-            let parsed = parse(&der).map_err(|_unreadable| CertificateRefusal::Malformed)?;
-            if !leaf::may_sign_certificates(&parsed) {
-                return Err(CertificateRefusal::ChainNotAllowed);
-            }
-            end = end.min(Validity::of(&parsed).not_after);
-        }
-        if root.allows(between) { Ok(end) } else { Err(CertificateRefusal::ChainNotAllowed) }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::console::admin::wire::{
     WhyRequest,
 };
 use crate::inventory::{DeviceId, DeviceStatus, KeyFingerprint, Owner, Platform};
+use crate::store::Attestation;
 
 /// Devices: let them in, look at them, stop them.
 #[derive(Debug, Args)]
@@ -287,7 +288,10 @@ fn described(details: &DeviceDetails) -> String {
         format!("enrolled        {}", time(device.enrolled_at)),
         format!("sessions        {}", details.view.sessions),
     ];
-    lines.extend(device.keys.iter().map(|key| format!("key             {}", fingerprint::for_people(&key.0))));
+    for key in &device.keys {
+        lines.push(format!("key             {}", fingerprint::for_people(&key.0)));
+        lines.extend(details.attestations.iter().filter(|proved| proved.key == *key).map(in_tpm));
+    }
     let usage = used(&details.usage);
     lines.extend(device_facts::posture(details));
     let said = device_facts::said(details);
@@ -304,6 +308,13 @@ fn described(details: &DeviceDetails) -> String {
     let mut text: String = lines.iter().map(|line| plain(line) + "\n").collect();
     text.push_str(&table.text("  nothing is kept"));
     text + &said + &usage
+}
+
+/// In which TPM a key is, and who else is in it.
+fn in_tpm(Attestation { endorsement, at, also, .. }: &Attestation) -> String {
+    let also: Vec<&str> = also.iter().map(DeviceId::as_str).collect();
+    let also = if also.is_empty() { String::new() } else { format!("; the same TPM is that of {}", also.join(", ")) };
+    format!("  in the TPM    {}, proved {}{also}", endorsement.short(), time(*at))
 }
 
 /// What people have had on a device, if they had something.

@@ -20,7 +20,7 @@ use crate::console::admin::{self, AdminState, CaCertificate, ReloadReport};
 use crate::contain::{Usage, UsageMetrics};
 use crate::decide::KnownFacts;
 use crate::inventory::samples::{self, key, user};
-use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, Platform};
+use crate::inventory::{DeviceId, DeviceStatus, Platform};
 use crate::secret::{Digest, Sealer};
 use crate::store::{Enrolment, FromProvider, InviteCode, Registrar};
 
@@ -241,7 +241,7 @@ async fn a_device_is_invited_enrols_and_is_let_in() {
         id: "ana-laptop".parse().unwrap(),
         key: key("k"),
         platform: Platform::Linux,
-        key_protection: KeyProtection::Software,
+        tpm: None,
         status: DeviceStatus::Pending,
     };
     gate.registrar.enrol(&code, enrolment, "").await.unwrap();

@@ -316,6 +316,8 @@ pub enum DeviceAuthorityKind {
         renewal_grace: Duration,
         /// For how long a renewed key is good beside the new one. Default 7 d.
         renewal_overlap: Duration,
+        /// Makers of TPMs who are believed (`tpm_roots`): each of these certificates by itself. Empty: none.
+        tpm_roots: Vec<CertificateDer<'static>>,
     },
     /// A CA that exists already.
     External {

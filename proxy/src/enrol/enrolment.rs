@@ -8,14 +8,16 @@ use arc_swap::ArcSwap;
 use rustls_pki_types::UnixTime;
 use sekisho_certs::authority::{Authority, IssueError, Issued};
 use sekisho_certs::fingerprint;
+use sekisho_certs::tpm::EndorsementTrust;
 
+use super::attestation::{Asker, AttestationRefusal, Attestations, Shown};
 use super::metrics::{EnrolMetrics, EnrolOutcome};
 use super::refusal::EnrolRefusal;
-use super::wire::{EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
+use super::wire::{EnrolReply, EnrolRequest, Enrolled, MAX_REQUEST_BYTES};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Approval;
 use crate::contain::{Pace, Rate, Throttle, Turns};
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice};
+use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, LiveDevice};
 use crate::secret::Digest;
 use crate::store::{self, DeviceError, Invitation, InvitationError, InviteCode, Registrar, ShownAgain};
 
@@ -29,11 +31,12 @@ pub struct Enrolment {
     throttle: Throttle,
     turns: Turns,
     pub(super) pace: Pace<DeviceId>,
+    pub(super) attestations: Attestations,
     pub(super) metrics: EnrolMetrics,
 }
 
 /// What the configuration says of the built-in authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EnrolSettings {
     /// Its `name`.
     pub authority: Arc<str>,
@@ -45,6 +48,8 @@ pub struct EnrolSettings {
     pub renewal_grace: Duration,
     /// `renewal_overlap`.
     pub renewal_overlap: Duration,
+    /// `tpm_roots`: who is believed that a key is in a TPM.
+    pub tpm: Option<Arc<EndorsementTrust>>,
 }
 
 /// A request whose turn it is.
@@ -78,7 +83,8 @@ impl Enrolment {
     ) -> Self {
         let (throttle, turns) = (Throttle::new(EACH), Turns::new(PACE, WAIT));
         let (settings, pace) = (ArcSwap::from_pointee(settings), Pace::new(RENEWALS, HOUR));
-        Self { registrar, authority, settings, clock, throttle, turns, pace, metrics }
+        let attestations = Attestations::default();
+        Self { registrar, authority, settings, clock, throttle, turns, pace, attestations, metrics }
     }
 
     /// Takes over new settings. Invitations that name another authority than the new one open nothing.
@@ -112,21 +118,24 @@ impl Enrolment {
         admitted.inspect_err(|refusal| self.refused(refusal, client))
     }
 
-    /// Uses the code up, enters the device and signs its certificate: all of it, or nothing. To be called on the control runtime.
+    /// Uses the code up, enters the device and signs its certificate: all of it, or nothing. A key that is said to be in a TPM has to be
+    /// proved first: then the first request is answered with a challenge. To be called on the control runtime.
     ///
     /// A device that lost the answer may ask again with the same code and key for [`REPEAT`] after it was entered. That gives
     /// nothing to anybody else: the request is signed with the key that was entered.
     ///
     /// # Errors
     /// [`EnrolRefusal`].
-    pub async fn enrol(&self, admitted: Admitted) -> Result<Enrolled, EnrolRefusal> {
+    pub async fn enrol(&self, admitted: Admitted) -> Result<EnrolReply, EnrolRefusal> {
         let client = admitted.client;
         match self.attempt(&admitted).await {
-            Ok((enrolled, outcome)) => {
+            Ok((reply, outcome)) => {
                 self.metrics.ended(outcome);
-                let device = enrolled.device.as_str();
-                tracing::info!(device, %client, status = enrolled.status.as_str(), outcome = outcome.as_str(), "device enrolled");
-                Ok(enrolled)
+                if let EnrolReply::Enrolled(Enrolled { device, status, key_in_tpm, .. }) = &reply {
+                    let (device, status, outcome) = (device.as_str(), status.as_str(), outcome.as_str());
+                    tracing::info!(device, %client, status, key_in_tpm, outcome, "device enrolled");
+                }
+                Ok(reply)
             }
             Err(refusal) => {
                 self.refused(&refusal, client);
@@ -151,7 +160,7 @@ impl Enrolment {
         Ok(Admitted { request, code, client })
     }
 
-    async fn attempt(&self, admitted: &Admitted) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+    async fn attempt(&self, admitted: &Admitted) -> Result<(EnrolReply, EnrolOutcome), EnrolRefusal> {
         let Admitted { request, code, client } = admitted;
         // The code first: checking a signature is for those who were invited.
         let entered = match self.registrar.invitation(code).await {
@@ -174,11 +183,16 @@ impl Enrolment {
         code: &InviteCode,
         invitation: &Invitation,
         request: &EnrolRequest,
-    ) -> Result<(Enrolled, EnrolOutcome), Unentered> {
+    ) -> Result<(EnrolReply, EnrolOutcome), Unentered> {
         let settings = self.settings.load_full();
         if invitation.invite.authority != settings.authority {
             return Err(EnrolRefusal::AuthorityGone.into());
         }
+        let tpm = match self.shown(request, Asker::with_code(code.digest()), &settings)? {
+            Some(Shown::Evidence(challenge)) => return Ok((EnrolReply::Challenge(challenge), EnrolOutcome::Challenged)),
+            Some(Shown::Proof(endorsement)) => Some(endorsement),
+            None => None,
+        };
         let (status, outcome) = match settings.approval {
             Approval::Administrator => (DeviceStatus::Pending, EnrolOutcome::Pending),
             Approval::Code => (DeviceStatus::Active, EnrolOutcome::Active),
@@ -188,15 +202,9 @@ impl Enrolment {
             attempts += 1;
             let id = self.registrar.name_for(&invitation.invite).map_err(|_none| EnrolRefusal::NoRandomness)?;
             let issued = self.sign(request, &id, settings.certificate_lifetime)?;
-            let entry = store::Enrolment {
-                id,
-                key: Digest(issued.key_fingerprint),
-                platform: request.platform(),
-                key_protection: KeyProtection::Software,
-                status,
-            };
+            let entry = store::Enrolment { id, key: Digest(issued.key_fingerprint), platform: request.platform(), tpm, status };
             match self.registrar.enrol(code, entry, &request.note()).await {
-                Ok(live) => return Ok((self.answer(&live, &issued), outcome)),
+                Ok(live) => return Ok((self.answer(&live, &issued, tpm.is_some()), outcome)),
                 // A name that we made up was made up for another device at the same time.
                 Err(InvitationError::Device(DeviceError::IdTaken { .. }))
                     if invitation.invite.device.is_none() && attempts < ATTEMPTS => {}
@@ -207,7 +215,7 @@ impl Enrolment {
 
     /// The code is used up. If this is the device that used it, a moment ago, it did not get the answer. If it is another key, one of
     /// the two intercepted the code.
-    async fn repeat(&self, device: &DeviceId, admitted: &Admitted) -> Result<(Enrolled, EnrolOutcome), EnrolRefusal> {
+    async fn repeat(&self, device: &DeviceId, admitted: &Admitted) -> Result<(EnrolReply, EnrolOutcome), EnrolRefusal> {
         let Admitted { request, code, client } = admitted;
         // Whatever is wrong with the request, the words are those for a used code.
         let key = Authority::key_of_request(request.csr.as_bytes()).map_err(|_refused| EnrolRefusal::CodeRefused)?;
@@ -221,8 +229,36 @@ impl Enrolment {
         if !may_repeat(&live.device, self.clock.now()) {
             return Err(EnrolRefusal::CodeRefused);
         }
+        let in_tpm = self.proved_before(request, device, Digest(key)).await?;
         let issued = self.sign(request, device, self.settings.load().certificate_lifetime)?;
-        Ok((self.answer(&live, &issued), EnrolOutcome::Repeated))
+        Ok((self.answer(&live, &issued, in_tpm), EnrolOutcome::Repeated))
+    }
+
+    /// What was shown of the request's key if it is said to be in a TPM.
+    pub(super) fn shown(
+        &self,
+        request: &EnrolRequest,
+        asker: Asker,
+        settings: &EnrolSettings,
+    ) -> Result<Option<Shown>, EnrolRefusal> {
+        let Some(evidence) = &request.tpm else { return Ok(None) };
+        let key = Authority::key_of_request(request.csr.as_bytes())?;
+        self.attestations.look(settings.tpm.as_ref(), asker, key, evidence, self.clock.now()).map(Some)
+    }
+
+    /// Whether a key that a device has was proved to be in a TPM.
+    ///
+    /// # Errors
+    /// [`AttestationRefusal::EnrolledWithout`] if it was not, and the request asks for it.
+    pub(super) async fn proved_before(
+        &self,
+        request: &EnrolRequest,
+        device: &DeviceId,
+        key: KeyFingerprint,
+    ) -> Result<bool, EnrolRefusal> {
+        let proved = self.registrar.attestations(device).await.map_err(EnrolRefusal::Unavailable)?;
+        let proved = proved.iter().any(|attestation| attestation.key == key);
+        if request.tpm.is_some() && !proved { Err(AttestationRefusal::EnrolledWithout.into()) } else { Ok(proved) }
     }
 
     async fn shown_again(&self, code: &InviteCode, key: KeyFingerprint, client: IpAddr) -> EnrolRefusal {
@@ -246,14 +282,15 @@ impl Enrolment {
         })
     }
 
-    pub(super) fn answer(&self, live: &LiveDevice, issued: &Issued) -> Enrolled {
-        Enrolled {
+    pub(super) fn answer(&self, live: &LiveDevice, issued: &Issued, key_in_tpm: bool) -> EnrolReply {
+        EnrolReply::Enrolled(Enrolled {
             device: live.device.id.clone(),
             status: live.device.status,
             certificate_chain: format!("{}{}", issued.certificate_pem, self.authority.certificate_pem()),
             key_fingerprint: fingerprint::for_people(&issued.key_fingerprint),
             not_after: issued.not_after.as_secs(),
-        }
+            key_in_tpm,
+        })
     }
 }
 

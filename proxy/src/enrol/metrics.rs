@@ -33,6 +33,10 @@ pub enum EnrolOutcome {
     FromAPage,
     /// The code was good, the rest was not.
     RequestRefused,
+    /// A device that says that its key is in a TPM was asked to prove it.
+    Challenged,
+    /// A key was not proved to be in a TPM.
+    AttestationRefused,
     /// Too many attempts.
     Throttled,
     /// Ours.
@@ -40,7 +44,7 @@ pub enum EnrolOutcome {
 }
 
 impl EnrolOutcome {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Pending,
         Self::Active,
         Self::Repeated,
@@ -52,6 +56,8 @@ impl EnrolOutcome {
         Self::CodeRefused,
         Self::FromAPage,
         Self::RequestRefused,
+        Self::Challenged,
+        Self::AttestationRefused,
         Self::Throttled,
         Self::Failed,
     ];
@@ -70,6 +76,8 @@ impl EnrolOutcome {
             Self::CodeRefused => "code_refused",
             Self::FromAPage => "from_a_page",
             Self::RequestRefused => "request_refused",
+            Self::Challenged => "challenged",
+            Self::AttestationRefused => "attestation_refused",
             Self::Throttled => "throttled",
             Self::Failed => "failed",
         }

@@ -6,6 +6,9 @@
 
 pub mod client;
 
+mod attestation;
+#[cfg(test)]
+mod attestation_tests;
 mod code;
 mod enrolment;
 mod metrics;
@@ -17,8 +20,11 @@ mod renewal_tests;
 mod tests;
 mod wire;
 
+pub use attestation::AttestationRefusal;
 pub use code::{EnrolmentCode, InvalidEnrolmentCode, pin_of};
 pub use enrolment::{Admitted, EnrolSettings, Enrolment};
 pub use metrics::{EnrolMetrics, EnrolOutcome};
 pub use refusal::{EnrolRefusal, RenewRefusal};
-pub use wire::{EnrolRequest, Enrolled, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, PATH};
+pub use wire::{
+    EnrolReply, EnrolRequest, Enrolled, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, PATH, TpmAnswer, TpmChallenge, TpmEvidence,
+};

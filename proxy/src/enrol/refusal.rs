@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use sekisho_certs::authority::{IssueError, RequestError};
 
+use super::attestation::AttestationRefusal;
 use super::metrics::EnrolOutcome;
 use crate::clock::whole_seconds;
 use crate::config::Host;
@@ -49,6 +50,9 @@ pub enum EnrolRefusal {
     /// The signing request is not acceptable.
     #[error("{0}")]
     Request(#[from] RequestError),
+    /// It asked for a key in a TPM, and that was not proved.
+    #[error("{0}")]
+    Attestation(#[from] AttestationRefusal),
     /// The key is another device's.
     #[error("this key is enrolled already; a new enrolment needs a new key")]
     KeyTaken,
@@ -88,6 +92,8 @@ impl EnrolRefusal {
             Self::OtherHost(_) => StatusCode::NOT_FOUND,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) | Self::FromAPage => StatusCode::FORBIDDEN,
+            Self::Attestation(AttestationRefusal::Unknown | AttestationRefusal::Unavailable) => StatusCode::CONFLICT,
+            Self::Attestation(_) => StatusCode::FORBIDDEN,
             Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone | Self::OtherAuthority(_) => StatusCode::CONFLICT,
             Self::CannotSign(_) | Self::Unavailable(_) | Self::NoRandomness => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -104,6 +110,10 @@ impl EnrolRefusal {
             Self::CertificateCopied(_) => "enrol_certificate_copied",
             Self::OtherAuthority(_) => "enrol_other_authority",
             Self::Request(_) => "enrol_request_refused",
+            Self::Attestation(AttestationRefusal::Endorsement(_)) => "enrol_endorsement_untrusted",
+            Self::Attestation(AttestationRefusal::Unknown) => "enrol_attestation_unknown",
+            Self::Attestation(AttestationRefusal::Unavailable) => "enrol_attestation_unavailable",
+            Self::Attestation(_) => "enrol_attestation_refused",
             Self::KeyTaken => "enrol_key_taken",
             Self::IdTaken(_) => "enrol_id_taken",
             Self::AuthorityGone => "enrol_authority_gone",
@@ -128,6 +138,7 @@ impl EnrolRefusal {
             Self::CodeShownAgain => EnrolOutcome::CodeShownAgain,
             Self::CertificateCopied(_) => EnrolOutcome::Copied,
             Self::OtherAuthority(_) => EnrolOutcome::NotRenewable,
+            Self::Attestation(_) => EnrolOutcome::AttestationRefused,
             Self::FromAPage => EnrolOutcome::FromAPage,
             Self::Malformed | Self::OtherHost(_) | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {
                 EnrolOutcome::RequestRefused

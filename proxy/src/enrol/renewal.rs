@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sekisho_certs::authority::Authority;
 
+use super::attestation::{Asker, Shown};
 use super::enrolment::Enrolment;
 use super::metrics::EnrolOutcome;
 use super::refusal::{EnrolRefusal, RenewRefusal};
-use super::wire::{EnrolRequest, Enrolled};
+use super::wire::{EnrolReply, EnrolRequest, Enrolled};
 use crate::identify_device::{DeviceRefusal, Renewable};
-use crate::inventory::{DeviceId, DeviceStatus, KeyProtection};
+use crate::inventory::{DeviceId, DeviceStatus};
 use crate::secret::Digest;
 use crate::store::{DeviceError, Renewal, RenewalError, Renewed};
 
@@ -22,17 +23,21 @@ impl Enrolment {
 
     /// Makes the key of the request the device's newest, and signs a certificate for it. To be called on the control runtime.
     ///
+    /// A new key that is said to be in a TPM has to be proved first, as at enrolment; otherwise it is one in a file.
+    ///
     /// A device that lost the answer may ask again with the same keys. Who asks with a second new key has the device isolated.
     ///
     /// # Errors
     /// [`RenewRefusal`].
-    pub async fn renew(&self, request: EnrolRequest, renewable: Renewable, client: IpAddr) -> Result<Enrolled, RenewRefusal> {
+    pub async fn renew(&self, request: EnrolRequest, renewable: Renewable, client: IpAddr) -> Result<EnrolReply, RenewRefusal> {
         let device = renewable.device.clone();
         match self.attempt_renewal(&request, renewable, client).await {
-            Ok((enrolled, outcome)) => {
+            Ok((reply, outcome)) => {
                 self.metrics.ended(outcome);
-                tracing::info!(%device, %client, outcome = outcome.as_str(), "certificate renewed");
-                Ok(enrolled)
+                if let EnrolReply::Enrolled(Enrolled { key_in_tpm, .. }) = &reply {
+                    tracing::info!(%device, %client, key_in_tpm, outcome = outcome.as_str(), "certificate renewed");
+                }
+                Ok(reply)
             }
             Err(RenewRefusal::Enrol(refusal)) => {
                 if let EnrolRefusal::CertificateCopied(_) = refusal {
@@ -57,23 +62,31 @@ impl Enrolment {
         request: &EnrolRequest,
         renewable: Renewable,
         client: IpAddr,
-    ) -> Result<(Enrolled, EnrolOutcome), RenewRefusal> {
+    ) -> Result<(EnrolReply, EnrolOutcome), RenewRefusal> {
         let settings = self.settings.load_full();
         let Renewable { device, authority, key } = renewable;
         if authority != settings.authority {
             return Err(EnrolRefusal::OtherAuthority(authority).into());
         }
         let successor = Authority::key_of_request(request.csr.as_bytes()).map_err(EnrolRefusal::Request)?;
+        let shown = self.shown(request, Asker::with_key(key), &settings);
+        let tpm = match &shown {
+            Ok(Some(Shown::Proof(endorsement))) => Some(*endorsement),
+            _ => None,
+        };
         let renewal = Renewal {
             device: device.clone(),
             authority,
             key,
             successor: Digest(successor),
-            key_protection: KeyProtection::Software,
+            tpm,
             overlap: settings.renewal_overlap,
             from: client,
         };
-        if let Err(retry_after) = self.pace.take(&device, self.clock.now()) {
+        // A proof was counted when its challenge was made.
+        if tpm.is_none()
+            && let Err(retry_after) = self.pace.take(&device, self.clock.now())
+        {
             // Whoever has a copy does not keep its person from being heard by asking often.
             return match self.registrar.isolate_if_copied(renewal).await {
                 Ok(true) => Err(EnrolRefusal::CertificateCopied(device).into()),
@@ -81,11 +94,17 @@ impl Enrolment {
                 Err(refused) => Err(refusal(refused, device)),
             };
         }
+        if let Some(Shown::Evidence(challenge)) = shown? {
+            return Ok((EnrolReply::Challenge(challenge), EnrolOutcome::Challenged));
+        }
         // Signed first, as for a device that is new: nothing is entered that cannot be answered.
         let issued = self.sign(request, &device, settings.certificate_lifetime)?;
         match self.registrar.renew_key(renewal).await {
-            Ok(Renewed::First(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::Renewed)),
-            Ok(Renewed::Again(live)) => Ok((self.answer(&live, &issued), EnrolOutcome::RenewedAgain)),
+            Ok(Renewed::First(live)) => Ok((self.answer(&live, &issued, tpm.is_some()), EnrolOutcome::Renewed)),
+            Ok(Renewed::Again(live)) => {
+                let in_tpm = self.proved_before(request, &device, Digest(issued.key_fingerprint)).await?;
+                Ok((self.answer(&live, &issued, in_tpm), EnrolOutcome::RenewedAgain))
+            }
             Ok(Renewed::Copied) => Err(EnrolRefusal::CertificateCopied(device).into()),
             Err(refused) => Err(refusal(refused, device)),
         }

@@ -38,10 +38,13 @@ fn without_code(csr: &str) -> EnrolRequest {
 
 async fn renew(bench: &Bench, device: &DeviceId, old: &DeviceKey, new: &DeviceKey) -> Result<Enrolled, RenewRefusal> {
     let asked = without_code(&new.csr_pem("x").unwrap());
-    bench.enrolment.renew(asked, renewable(device, old), from()).await
+    match bench.enrolment.renew(asked, renewable(device, old), from()).await? {
+        EnrolReply::Enrolled(enrolled) => Ok(enrolled),
+        EnrolReply::Challenge(_) => panic!("a challenge"),
+    }
 }
 
-fn word(refused: Result<Enrolled, RenewRefusal>) -> &'static str {
+fn word<T: std::fmt::Debug>(refused: Result<T, RenewRefusal>) -> &'static str {
     match refused.unwrap_err() {
         RenewRefusal::Enrol(refusal) => refusal.as_str(),
         RenewRefusal::Device(refusal) => panic!("{refusal}"),

@@ -60,6 +60,13 @@ impl Bench {
     }
 
     pub(super) async fn ask(&self, request: EnrolRequest) -> Result<Enrolled, EnrolRefusal> {
+        match self.reply(request).await? {
+            EnrolReply::Enrolled(enrolled) => Ok(enrolled),
+            EnrolReply::Challenge(_) => panic!("a challenge"),
+        }
+    }
+
+    pub(super) async fn reply(&self, request: EnrolRequest) -> Result<EnrolReply, EnrolRefusal> {
         self.enrolment.enrol(self.enrolment.admit(request, client()).await?).await
     }
 
@@ -71,13 +78,14 @@ impl Bench {
     }
 }
 
-fn settings(approval: Approval) -> EnrolSettings {
+pub(super) fn settings(approval: Approval) -> EnrolSettings {
     EnrolSettings {
         authority: "house".into(),
         certificate_lifetime: 90 * 24 * HOUR,
         approval,
         renewal_grace: 30 * 24 * HOUR,
         renewal_overlap: 7 * 24 * HOUR,
+        tpm: None,
     }
 }
 
@@ -91,6 +99,7 @@ pub(super) fn request(code: &str, csr: &str) -> EnrolRequest {
         csr: csr.to_owned(),
         name: Some("my laptop".to_owned()),
         platform: "linux".to_owned(),
+        tpm: None,
     }
 }
 
@@ -244,7 +253,8 @@ async fn however_many_strangers_guess_who_was_invited_gets_in() {
     };
     let (guessed, enrolled) = futures_util::future::join(futures_util::future::join_all(guesses), mine).await;
     assert!(guessed.iter().all(Result::is_ok), "each has its turn");
-    assert_eq!(enrolled.unwrap().status, DeviceStatus::Pending);
+    let EnrolReply::Enrolled(enrolled) = enrolled.unwrap() else { panic!("a challenge") };
+    assert_eq!(enrolled.status, DeviceStatus::Pending);
     // What is no code at all waits for nobody's turn.
     assert!(matches!(bench.enrolment.admit(request("x", "x"), client()).await, Err(EnrolRefusal::CodeRefused)));
 }

@@ -22,6 +22,55 @@ pub struct EnrolRequest {
     /// What it runs, on its own word: `linux`, `macos`, `windows`, `android`, `ios`.
     #[serde(default)]
     pub platform: String,
+    /// If its key is in a TPM and that should count: the evidence, and in a second request the answer to the gate's challenge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<TpmEvidence>,
+}
+
+/// That a key is in a TPM, as far as the device can say it alone. Octets are in base64.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct TpmEvidence {
+    /// The certificate of the TPM's endorsement key, DER.
+    pub ek_certificate: String,
+    /// Those of authorities between that one and a root, if the device has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ek_chain: Vec<String>,
+    /// The key's public area (`TPMT_PUBLIC`).
+    pub public: String,
+    /// In the second request, all else being the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<TpmAnswer>,
+}
+
+/// The answer to a challenge.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct TpmAnswer {
+    /// The challenge's.
+    pub ticket: String,
+    /// The secret that was in it.
+    pub proof: String,
+}
+
+/// What only the TPM can open (`TPM2_ActivateCredential`). Octets are in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TpmChallenge {
+    /// The contents of a `TPM2B_ID_OBJECT`.
+    pub blob: String,
+    /// The contents of a `TPM2B_ENCRYPTED_SECRET`.
+    pub secret: String,
+    /// To be sent back with the answer.
+    pub ticket: String,
+}
+
+/// What the gate says to a request that it does not refuse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EnrolReply {
+    /// 202: to be answered within two minutes. Nothing has changed.
+    Challenge(TpmChallenge),
+    /// 201: it is done.
+    Enrolled(Enrolled),
 }
 
 /// What it gets.
@@ -37,6 +86,9 @@ pub struct Enrolled {
     pub key_fingerprint: String,
     /// The certificate's last second, in seconds since the Unix epoch.
     pub not_after: u64,
+    /// Its key was proved to be in a TPM.
+    #[serde(default)]
+    pub key_in_tpm: bool,
 }
 
 impl EnrolRequest {
@@ -52,6 +104,18 @@ impl EnrolRequest {
             Some(name) if !name.is_empty() => format!("enrolled with a code; its person calls it \"{name}\""),
             _ => "enrolled with a code".to_owned(),
         }
+    }
+}
+
+impl fmt::Debug for TpmEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TpmEvidence").field("answered", &self.answer.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TpmAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TpmAnswer([redacted])")
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sekisho_certs::tpm::{EndorsementRefusal, PublicAreaRefusal};
 use sekisho_certs::trust::CertificateRefusal;
 use sekisho_policy::DenyReason;
 
@@ -17,7 +18,7 @@ use super::refusal::Refusal;
 use crate::clock::ClockUnsure;
 use crate::contain::Crowded;
 use crate::decide::{Budget, DecideRefusal};
-use crate::enrol::EnrolRefusal;
+use crate::enrol::{AttestationRefusal, EnrolRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
@@ -235,6 +236,11 @@ fn all() -> Vec<Refusal> {
             EnrolRefusal::OtherAuthority("mdm".into()),
             EnrolRefusal::FromAPage,
             EnrolRefusal::OtherHost("gate.corp.example".parse().unwrap()),
+            AttestationRefusal::WrongProof.into(),
+            AttestationRefusal::PublicArea(PublicAreaRefusal::Movable).into(),
+            AttestationRefusal::Endorsement(EndorsementRefusal::Untrusted(CertificateRefusal::UnknownAuthority)).into(),
+            AttestationRefusal::Unknown.into(),
+            AttestationRefusal::Unavailable.into(),
         ]
         .map(Refusal::Enrol),
     );

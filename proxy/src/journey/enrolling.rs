@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::story::Story;
 use crate::config::Approval;
 use crate::console::EnrolPage;
-use crate::enrol::{EnrolRefusal, EnrolRequest, Enrolled, Enrolment};
+use crate::enrol::{EnrolRefusal, EnrolReply, EnrolRequest, Enrolment};
 use crate::identify_device::DeviceRefusal;
 use crate::read::Clean;
 
@@ -39,11 +39,11 @@ pub(super) async fn answer(
                 enrolment.refused(refusal, client.secure.client.ip());
             })?;
             let asked = Enrolment::read(&small_body(request).await?)?;
-            let enrolled = match asked.code {
+            let reply = match asked.code {
                 Some(_) => enrol(core, client, enrolment, asked, story).await?,
                 None => renew(core, client, world, enrolment, asked, visitor, story).await?,
             };
-            in_json(&enrolled)
+            in_json(&reply)
         }
         _ => Err(Refusal::WrongMethod),
     }
@@ -75,7 +75,7 @@ async fn enrol(
     enrolment: Arc<Enrolment>,
     asked: EnrolRequest,
     story: &Story,
-) -> Result<Enrolled, Refusal> {
+) -> Result<EnrolReply, Refusal> {
     let admitted = enrolment.admit(asked, client.secure.client.ip()).await?;
     // Whom it lets in is in the record before.
     story.before_app().await?;
@@ -91,7 +91,7 @@ async fn renew(
     asked: EnrolRequest,
     visitor: &Visitor,
     story: &mut Story,
-) -> Result<Enrolled, Refusal> {
+) -> Result<EnrolReply, Refusal> {
     let from = client.secure.client.ip();
     let renewable = match (&visitor.device, &client.secure.leaf) {
         (Ok(known), _) => Ok(known.renewable()),
@@ -116,12 +116,16 @@ async fn renew(
     Ok(core.gate.control.call_for(&device, async move { enrolment.renew(asked, renewable, from).await }).await??)
 }
 
-fn in_json(enrolled: &Enrolled) -> Result<Response<Body>, Refusal> {
-    let json = serde_json::to_vec(enrolled).map_err(|error| {
+fn in_json(reply: &EnrolReply) -> Result<Response<Body>, Refusal> {
+    let status = match reply {
+        EnrolReply::Challenge(_) => StatusCode::ACCEPTED,
+        EnrolReply::Enrolled(_) => StatusCode::CREATED,
+    };
+    let json = serde_json::to_vec(reply).map_err(|error| {
         tracing::error!(%error, "an enrolment could not be put into words");
         Refusal::Panicked
     })?;
-    Ok(own_response(StatusCode::CREATED, "application/json", json))
+    Ok(own_response(status, "application/json", json))
 }
 
 /// How the names of the headers begin by which browsers say what a request is for.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use prometheus::Registry;
 use sekisho_certs::authority::Authority;
+use sekisho_certs::tpm::EndorsementTrust;
 use tokio::runtime::Handle;
 
 use super::candidate;
@@ -156,10 +157,12 @@ impl Parts {
 
 /// What `config` says of its built-in authority.
 pub(super) fn enrol_settings(config: &Config) -> Option<EnrolSettings> {
-    config.device_authorities.iter().find_map(|authority| match authority.kind {
-        DeviceAuthorityKind::Builtin { certificate_lifetime, approval, renewal_grace, renewal_overlap } => {
+    config.device_authorities.iter().find_map(|authority| match &authority.kind {
+        &DeviceAuthorityKind::Builtin { certificate_lifetime, approval, renewal_grace, renewal_overlap, ref tpm_roots } => {
             let authority = Arc::clone(&authority.name);
-            Some(EnrolSettings { authority, certificate_lifetime, approval, renewal_grace, renewal_overlap })
+            // Its only error is that there are none: each was read when the configuration was checked.
+            let tpm = EndorsementTrust::new(tpm_roots).ok().map(Arc::new);
+            Some(EnrolSettings { authority, certificate_lifetime, approval, renewal_grace, renewal_overlap, tpm })
         }
         DeviceAuthorityKind::External { .. } => None,
     })

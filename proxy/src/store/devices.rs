@@ -259,7 +259,13 @@ fn may_retire(status: DeviceStatus) -> Option<&'static str> {
 }
 
 /// Enters a device whose id and keys are new.
-pub(super) async fn enter(w: &mut Writing, device: &Device, what: &'static str) -> Result<(), DeviceError> {
+async fn enter(w: &mut Writing, device: &Device, what: &'static str) -> Result<(), DeviceError> {
+    put_new(w, device).await?;
+    Ok(w.changed(&Subject::Device(device.id.clone()), what).await?)
+}
+
+/// Writes a device whose id and keys are new. That it was changed is for the caller to say.
+pub(super) async fn put_new(w: &mut Writing, device: &Device) -> Result<(), DeviceError> {
     if let Some(known) = rows::device(w.db(), device.id.as_str()).await? {
         return Err(DeviceError::IdTaken { id: known.id, status: known.status });
     }
@@ -268,8 +274,7 @@ pub(super) async fn enter(w: &mut Writing, device: &Device, what: &'static str) 
             return Err(DeviceError::KeyTaken { holder });
         }
     }
-    rows::put_device(w.db(), device).await?;
-    Ok(w.changed(&Subject::Device(device.id.clone()), what).await?)
+    Ok(rows::put_device(w.db(), device).await?)
 }
 
 const RETIRED: &str = "that is for good; enrol it again under a new id";

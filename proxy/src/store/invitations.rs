@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqliteConnection};
 
 use super::actor::{Actor, Note};
+use super::attestations::attested;
 use super::code::{InviteCode, symbol};
-use super::devices::{DeviceError, enter};
+use super::devices::{DeviceError, put_new};
 use super::error::{StoreError, bad_row};
 use super::feed::{Subject, Writing};
 use super::registrar::Registrar;
@@ -62,8 +63,8 @@ pub struct Enrolment {
     pub key: KeyFingerprint,
     /// What it runs, on its own word.
     pub platform: Platform,
-    /// Where its key is. What was not proved is [`KeyProtection::Software`].
-    pub key_protection: KeyProtection,
+    /// The endorsement key of the TPM that its key was proved to be in. What was not proved is [`KeyProtection::Software`].
+    pub tpm: Option<KeyFingerprint>,
     /// [`DeviceStatus::Pending`], or [`DeviceStatus::Active`] where the code is enough.
     pub status: DeviceStatus,
 }
@@ -161,14 +162,20 @@ impl Registrar {
     /// As [`Registrar::invitation`]; [`DeviceError::IdTaken`] and [`DeviceError::KeyTaken`], which leave the code as it was.
     pub async fn enrol(&self, code: &InviteCode, enrolment: Enrolment, why: &str) -> Result<Arc<LiveDevice>, InvitationError> {
         let (me, code) = (self.clone(), code.clone());
-        let note = Note::new(&Actor::Device(enrolment.id.clone()), why);
+        let (actor, why) = (Actor::Device(enrolment.id.clone()), why.to_owned());
         self.run(async move {
-            let mut turn = me.begin(note).await?;
+            let mut turn = me.begin(Note::new(&actor, &why)).await?;
             let w = &mut turn.writing;
             let now = w.now;
             let invitation = redeemable(w.db(), &code, now).await?;
+            let (key, tpm) = (enrolment.key, enrolment.tpm);
             let device = enrolment.into_device(invitation.invite, now);
-            enter(w, &device, "enrolled").await?;
+            put_new(w, &device).await?;
+            if let Some(endorsement) = tpm {
+                let words = attested(w, &device, &key, &endorsement).await?;
+                w.note(Note::new(&actor, &format!("{why}; {words}")));
+            }
+            w.changed(&Subject::Device(device.id.clone()), "enrolled").await?;
             sqlx::query("UPDATE invitations SET used_at = ?, device = ? WHERE id = ? AND used_at IS NULL")
                 .bind(now.0)
                 .bind(device.id.as_str())
@@ -223,7 +230,7 @@ impl Enrolment {
             shared: invite.shared,
             managed: invite.managed,
             platform: self.platform,
-            key_protection: self.key_protection,
+            key_protection: self.tpm.map_or(KeyProtection::Software, |_tpm| KeyProtection::Tpm),
             keys: vec![self.key],
             enrolled_at: now,
             posture: BTreeMap::new(),

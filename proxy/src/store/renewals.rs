@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::actor::{Actor, Note};
+use super::attestations::attested;
 use super::devices::DeviceError;
 use super::error::StoreError;
 use super::feed::Subject;
@@ -16,7 +17,7 @@ use super::registrar::{Registrar, Turn};
 use super::rows;
 use super::upkeep::upkeep;
 use crate::clock::Timestamp;
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, KeyProtection, LiveDevice};
+use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, LiveDevice};
 
 /// What a device that proved one key asks for.
 #[derive(Clone, Debug)]
@@ -29,8 +30,8 @@ pub struct Renewal {
     pub key: KeyFingerprint,
     /// The key that comes after it.
     pub successor: KeyFingerprint,
-    /// Where the new key is. What was not proved is [`KeyProtection::Software`].
-    pub key_protection: KeyProtection,
+    /// The endorsement key of the TPM that the new key was proved to be in.
+    pub tpm: Option<KeyFingerprint>,
     /// For how long the old key is good beside the new one.
     pub overlap: Duration,
     /// From where it asks.
@@ -146,14 +147,15 @@ impl Registrar {
         let leaves_at = now.plus(renewal.overlap);
         rows::put_renewal(w.db(), &device, [&renewal.key, &renewal.successor], [now, leaves_at]).await?;
         device.keys = vec![renewal.successor, renewal.key];
-        // Of two keys in use, the weaker one counts.
-        if device.key_protection != renewal.key_protection {
-            device.key_protection = KeyProtection::Software;
-        }
         rows::put_device(w.db(), &device).await?;
+        if let Some(endorsement) = &renewal.tpm {
+            let words = attested(w, &device, &renewal.successor, endorsement).await?;
+            w.note(Note::new(&Actor::Device(device.id.clone()), &format!("from {}; {words}", renewal.from)));
+        }
         if leaves_at <= now {
             rows::keys_left(w.db(), &device.id, now).await?;
         }
+        rows::settle_protection(w.db(), &device.id).await?;
         w.changed(&Subject::Device(device.id.clone()), "renewed").await?;
         self.commit(turn).await?;
         self.inner.next_leave.fetch_min(leaves_at.0, Ordering::AcqRel);
@@ -225,6 +227,8 @@ impl Registrar {
                 }
                 for id in devices {
                     rows::keys_left(turn.writing.db(), &id, now).await?;
+                    // What was the weaker one may be gone.
+                    rows::settle_protection(turn.writing.db(), &id).await?;
                     turn.writing.changed(&Subject::Device(id), "old key left").await?;
                 }
                 me.commit(turn).await?;

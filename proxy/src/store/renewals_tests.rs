@@ -37,7 +37,7 @@ fn renewal(old: KeyFingerprint, new: KeyFingerprint) -> Renewal {
         authority: "house".into(),
         key: old,
         successor: new,
-        key_protection: KeyProtection::Software,
+        tpm: None,
         overlap: OVERLAP,
         from: "192.0.2.7".parse().unwrap(),
     }
@@ -178,7 +178,7 @@ async fn a_key_that_nobody_has_proved_to_be_in_a_tpm_is_not_said_to_be() {
     let registrar = bench.open().await;
     device(&registrar).await;
     renew(&registrar, "k0", "k1").await.unwrap();
-    let in_tpm = Renewal { key_protection: KeyProtection::Tpm, ..renewal(key("k1"), key("k2")) };
+    let in_tpm = Renewal { tpm: Some(key("ek")), ..renewal(key("k1"), key("k2")) };
     let Ok(Renewed::First(live)) = registrar.renew_key(in_tpm).await else { panic!("first") };
     assert_eq!(live.device.key_protection, KeyProtection::Software, "the old one is in use beside it, and is not");
 }
@@ -311,8 +311,7 @@ mod used_codes {
     async fn used(registrar: &Registrar, status: DeviceStatus) -> InviteCode {
         let invite = Invite { authority: "house".into(), owner: None, shared: true, managed: false, device: None };
         let code = registrar.invite(invite, HOUR, &ADMIN, "").await.unwrap().code;
-        let enrolment =
-            Enrolment { id: lap(), key: key("k0"), platform: Platform::Linux, key_protection: KeyProtection::Software, status };
+        let enrolment = Enrolment { id: lap(), key: key("k0"), platform: Platform::Linux, tpm: None, status };
         registrar.enrol(&code, enrolment, "").await.unwrap();
         code
     }

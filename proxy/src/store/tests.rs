@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Host;
 use crate::inventory::samples::{self, key, user};
-use crate::inventory::{DeviceId, DeviceStatus, KeyProtection, LiveSession, Owner, Platform, SessionId, SessionOver};
+use crate::inventory::{DeviceId, DeviceStatus, LiveSession, Owner, Platform, SessionId, SessionOver};
 use crate::secret::{Digest, Sealer, Secret};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
@@ -83,13 +83,7 @@ fn invite() -> Invite {
 }
 
 fn enrolment(name: &str) -> Enrolment {
-    Enrolment {
-        id: id(name),
-        key: key(name),
-        platform: Platform::Linux,
-        key_protection: KeyProtection::Software,
-        status: DeviceStatus::Pending,
-    }
+    Enrolment { id: id(name), key: key(name), platform: Platform::Linux, tpm: None, status: DeviceStatus::Pending }
 }
 
 async fn device_in_use(registrar: &Registrar, name: &str) {

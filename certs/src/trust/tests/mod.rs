@@ -1,7 +1,7 @@
 //! Every accepted case has twins in which one fact is different and which are refused.
 
 mod identities;
-mod pki;
+pub(crate) mod pki;
 mod renewal;
 mod revocation;
 

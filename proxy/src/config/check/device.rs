@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
+use sekisho_certs::tpm::EndorsementTrust;
 use sekisho_certs::trust::{DeviceTrust, IdSource};
 
 use super::checker::Checker;
@@ -55,11 +56,12 @@ fn builtin(raw: &raw::DeviceAuthority, checker: &mut Checker) -> DeviceAuthority
         approval: checker.choice(raw.approval.as_ref(), Approval::Administrator, &approvals),
         renewal_grace: checker.duration(raw.renewal_grace.as_ref(), 30 * DAY, Duration::ZERO..=90 * DAY),
         renewal_overlap: checker.duration(raw.renewal_overlap.as_ref(), 7 * DAY, Duration::ZERO..=90 * DAY),
+        tpm_roots: raw.tpm_roots.as_ref().and_then(|roots| makers(roots, checker)).unwrap_or_default(),
     }
 }
 
 fn external(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceAuthorityKind> {
-    for given in [&raw.certificate_lifetime, &raw.approval, &raw.renewal_grace, &raw.renewal_overlap] {
+    for given in [&raw.certificate_lifetime, &raw.approval, &raw.renewal_grace, &raw.renewal_overlap, &raw.tpm_roots] {
         checker.useless(given.as_ref(), "without `builtin = true`");
     }
     let sources = [
@@ -87,6 +89,18 @@ fn trusted(text: &Text, checker: &mut Checker) -> Option<Vec<CertificateDer<'sta
     let roots = files::certificates(text, checker)?;
     match DeviceTrust::new("", &roots, &[], IdSource::SanUri) {
         Ok(_) => Some(roots),
+        Err(error) => {
+            checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)));
+            None
+        }
+    }
+}
+
+/// Makers of TPMs, each of them a CA.
+fn makers(text: &Text, checker: &mut Checker) -> Option<Vec<CertificateDer<'static>>> {
+    let makers = files::certificates(text, checker)?;
+    match EndorsementTrust::new(&makers) {
+        Ok(_) => Some(makers),
         Err(error) => {
             checker.report(Problem::new(&text.at, format!("{:?}: {error}", text.value)));
             None

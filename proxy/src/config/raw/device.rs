@@ -11,6 +11,7 @@ sections! {
         approval: Text,
         renewal_grace: Text,
         renewal_overlap: Text,
+        tpm_roots: Text,
         roots: Text,
         crl: OneOrMore,
         device_id: Text,

@@ -136,13 +136,18 @@ fn who_vouches_is_as_written() {
     assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
     assert!(robots.client.is_none());
     let [house, mdm] = &config.device_authorities[..] else { panic!("two authorities") };
-    let DeviceAuthorityKind::Builtin { approval: Approval::Code, certificate_lifetime, renewal_grace, renewal_overlap } =
-        house.kind
+    let &DeviceAuthorityKind::Builtin {
+        approval: Approval::Code,
+        certificate_lifetime,
+        renewal_grace,
+        renewal_overlap,
+        ref tpm_roots,
+    } = &house.kind
     else {
         panic!("ours")
     };
     let days = [certificate_lifetime, renewal_grace, renewal_overlap].map(|duration| duration.as_secs() / 86_400);
-    assert_eq!(days, [30, 10, 2]);
+    assert_eq!((days, tpm_roots.len()), ([30, 10, 2], 1));
     let DeviceAuthorityKind::External { roots, crl, device_id, admit } = &mdm.kind else { panic!("not ours") };
     assert_eq!((roots.len(), crl.len(), *device_id, *admit), (1, 2, DeviceIdSource::SubjectCn, Admit::Any));
 }
@@ -249,6 +254,7 @@ fn what_is_not_written_has_its_default() {
         certificate_lifetime: 90 * 1440 * MINUTE,
         renewal_grace: 30 * 1440 * MINUTE,
         renewal_overlap: 7 * 1440 * MINUTE,
+        tpm_roots: Vec::new(),
     };
     assert_eq!(config.device_authorities[0].kind, builtin);
     let own = config.enrolment;

@@ -12,7 +12,7 @@ const PAGE: &str = include_str!("../../../../docs/configuration.md");
 /// Pages with configuration in them, and how many blocks they have at least.
 const PAGES: &[(&str, usize)] = &[
     (PAGE, 4),
-    (include_str!("../../../../docs/devices.md"), 2),
+    (include_str!("../../../../docs/devices.md"), 3),
     (include_str!("../../../../docs/sign-in.md"), 4),
     (include_str!("../../../../docs/protect-your-app.md"), 4),
     (include_str!("../../../../docs/people.md"), 1),
@@ -55,7 +55,13 @@ path = '/'
 fn every_example_loads() {
     let folder = folder();
     let base = folder.path();
-    for (from, to) in [("ca.pem", "mdm-ca.pem"), ("ca.crl", "mdm.crl"), ("ca.crl", "issuing.crl"), ("ca.pem", "app-ca.pem")] {
+    for (from, to) in [
+        ("ca.pem", "mdm-ca.pem"),
+        ("ca.crl", "mdm.crl"),
+        ("ca.crl", "issuing.crl"),
+        ("ca.pem", "app-ca.pem"),
+        ("ca.pem", "tpm-makers.pem"),
+    ] {
         std::fs::copy(base.join(from), base.join(to)).unwrap();
     }
     for kind in ["pem", "key"] {

@@ -63,7 +63,8 @@ pub(super) async fn show(state: &AdminState, id: &str) -> Result<DeviceDetails, 
     let history = state.registrar.device_history(id, HISTORY).await?;
     let usage = state.usage.of_device(id, state.clock.now()).into_iter().map(usage_view).collect();
     let (reported, aliases) = device_facts::known(state, id).await?;
-    Ok(DeviceDetails { view: view_with_sessions(state, &live), reported, aliases, usage, history })
+    let attestations = state.registrar.attestations(id).await?;
+    Ok(DeviceDetails { view: view_with_sessions(state, &live), reported, aliases, usage, attestations, history })
 }
 
 fn usage_view(used: Used) -> UsageView {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
 use crate::secret::Digest;
-use crate::store::{Change, DeviceAlias, DeviceFact};
+use crate::store::{Attestation, Change, DeviceAlias, DeviceFact};
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -144,6 +144,9 @@ pub struct DeviceDetails {
     /// What people have had on it, of each app.
     #[serde(default)]
     pub usage: Vec<UsageView>,
+    /// Which of its keys were proved to be in a TPM.
+    #[serde(default)]
+    pub attestations: Vec<Attestation>,
     /// What happened to it, newest first.
     pub history: Vec<Change>,
 }

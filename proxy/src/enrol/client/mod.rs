@@ -71,6 +71,7 @@ pub async fn enrol(ask: Ask<'_>, clock: &Clock) -> Result<Certificate, ClientErr
         csr: ask.key.csr_pem(ask.name.as_deref().unwrap_or("device"))?,
         name: ask.name,
         platform: std::env::consts::OS.to_owned(),
+        tpm: None,
     };
     let exchange = exchange::post(ask.gate, ask.trust, None, &request, clock);
     let body = match tokio::time::timeout(DEADLINE, exchange).await {

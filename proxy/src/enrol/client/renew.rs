@@ -154,6 +154,7 @@ async fn ask(gate: &KnownGate, current: &Current, key: &DeviceKey, clock: &Clock
         csr: key.csr_pem(current.kept.device.as_str()).map_err(FolderError::from)?,
         name: None,
         platform: std::env::consts::OS.to_owned(),
+        tpm: None,
     };
     let ways = match (&gate.roots, gate.pin) {
         (Some(roots), _) => vec![GateTrust::Roots(roots.clone())],

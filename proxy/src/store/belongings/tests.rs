@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::inventory::samples::{key, session, user};
-use crate::inventory::{DeviceStatus, KeyProtection, Platform};
+use crate::inventory::{DeviceStatus, Platform};
 use crate::store::tests::Bench;
 use crate::store::{Enrolment, FromProvider, InviteCode, NewDevice, SessionsOf};
 
@@ -51,7 +51,7 @@ async fn enrol(registrar: &Registrar, code: &InviteCode, name: &str) -> Result<(
         id: name.parse().unwrap(),
         key: key(name),
         platform: Platform::Linux,
-        key_protection: KeyProtection::Software,
+        tpm: None,
         status: DeviceStatus::Active,
     };
     registrar.enrol(code, enrolment, "").await.map(drop)

@@ -1,5 +1,6 @@
 //! Rows as types, and types as rows.
 
+mod attestation;
 mod cookie;
 mod device;
 mod fact;
@@ -8,6 +9,7 @@ mod renewal;
 mod session;
 mod text;
 
+pub(super) use attestation::{attestations, others_in_tpm, put_attestation, settle_protection};
 pub(super) use cookie::{COOKIES, CookieRow, cookie};
 pub(super) use device::{DEVICES, DeviceRow, device, put_device};
 pub(super) use fact::{

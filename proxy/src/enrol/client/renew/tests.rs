@@ -21,7 +21,7 @@ use crate::config::Approval;
 use crate::enrol::client::folder::{FILES, PAIRS, PASSWORD, PKCS12};
 use crate::enrol::client::{Ask, crash, enrol};
 use crate::enrol::tests::Bench;
-use crate::enrol::{Enrolled, Enrolment, EnrolmentCode, pin_of};
+use crate::enrol::{EnrolReply, Enrolment, EnrolmentCode, pin_of};
 use crate::identify_device::Renewable;
 use crate::secret::Digest;
 
@@ -133,7 +133,7 @@ async fn answer(request: Request<Incoming>, gate: Arc<Gate>, shown: Option<Renew
     gate.requests.fetch_add(1, Ordering::SeqCst);
     let asked = Enrolment::read(&request.into_body().collect().await.map_err(|_broken| Lost)?.to_bytes()).unwrap();
     let from = "192.0.2.7".parse().unwrap();
-    let enrolled: Result<Enrolled, String> = match (&asked.code, shown) {
+    let enrolled: Result<EnrolReply, String> = match (&asked.code, shown) {
         (Some(_), _) => {
             let admitted = gate.bench.enrolment.admit(asked, from).await.unwrap();
             gate.bench.enrolment.enrol(admitted).await.map_err(|refusal| refusal.to_string())
