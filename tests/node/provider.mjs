@@ -92,7 +92,8 @@ class Stored {
   }
 
   async revokeByGrantId(grantId) {
-    for (const [key, payload] of stored) if (payload.grantId === grantId) stored.delete(key);
+    // Asked of each kind of tokens by itself; an interaction has a grant, too, and goes on with another person's.
+    for (const [key, payload] of stored) if (key.startsWith(`${this.model} `) && payload.grantId === grantId) stored.delete(key);
   }
 }
 
