@@ -52,6 +52,7 @@ async fn first_of_each(registrar: &Registrar) {
     let session = Session {
         id: SessionId("session-0000".into()),
         user,
+        service: false,
         device: device.device.id.clone(),
         email: Some("person-0000@corp.example".into()),
         name: Some("Somebody at work".into()),

@@ -100,8 +100,18 @@ class Stored {
 const cookieKeys = [crypto.randomUUID()];
 const below = settings.below ?? '';
 
+// Programs at a terminal, which keep no secret: one whose tokens are bound to the certificate that it shows, one whose are not.
+const terminal = (client_id, bound) => ({
+  client_id,
+  token_endpoint_auth_method: 'none',
+  application_type: 'native',
+  redirect_uris: ['http://127.0.0.1/callback'],
+  grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+  tls_client_certificate_bound_access_tokens: bound,
+});
+
 const configuration = () => ({
-  clients: settings.clients.map((client) => ({
+  clients: [...settings.clients, terminal('cli', true), terminal('loose-cli', false)].map((client) => ({
     response_types: ['code'],
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     id_token_signed_response_alg: 'ES256',
@@ -132,6 +142,7 @@ const configuration = () => ({
     revocation: { enabled: true },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: (context) => (context.oidc.params?.grant_type === 'client_credentials' ? 'urn:sekisho:api' : undefined),
@@ -144,7 +155,11 @@ const configuration = () => ({
     },
   },
   fetch: toThisMachine,
-  extraTokenClaims: () => ({ groups: ['machines'] }),
+  // Also of a program's own token, though a program is in no group.
+  extraTokenClaims: (_context, token) => {
+    const person = people.get(token.accountId);
+    return person ? { groups: person.groups, email: person.email, email_verified: true, name: person.name } : { groups: ['machines'] };
+  },
   ttl: { AccessToken: 600, ClientCredentials: 600, IdToken: 300, RefreshToken: 86400, Session: 86400, Grant: 86400, Interaction: 600 },
   findAccount: async (_context, sub) => {
     const person = people.get(sub);

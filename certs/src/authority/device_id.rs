@@ -19,8 +19,8 @@ pub fn device_of_uri<'u>(trust_domain: &str, uri: &'u str) -> Option<&'u str> {
     (is_trust_domain(trust_domain) && is_device_id(device_id)).then_some(device_id)
 }
 
-/// SPIFFE-ID 2.1; shorter, to leave room for the rest.
-pub(super) fn is_trust_domain(text: &str) -> bool {
+/// Whether the text can be a trust domain. SPIFFE-ID 2.1; shorter, to leave room for the rest.
+pub fn is_trust_domain(text: &str) -> bool {
     (1..=200).contains(&text.len()) && text.bytes().all(|byte| is_plain(byte) || b".-_".contains(&byte))
 }
 

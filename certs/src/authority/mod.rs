@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 pub use create::CreateError;
 pub(crate) use create::date;
-pub use device_id::{InvalidTrustDomain, device_of_uri, uri_of_device};
+pub use device_id::{InvalidTrustDomain, device_of_uri, is_trust_domain, uri_of_device};
 pub use folder::{CERTIFICATE, FolderError, KEY};
 pub use issue::{IssueError, Issued};
 pub use request::RequestError;

@@ -6,6 +6,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use super::refusal::CertificateRefusal;
+use super::spiffe;
 use crate::authority;
 use crate::x509::serial_hex;
 
@@ -27,6 +28,11 @@ pub enum IdSource {
     SubjectCn,
     /// The serial number, lower-case hex without leading zero octets.
     Serial,
+    /// A service's SPIFFE id: the only URI in the subject alternative name, whole, of this trust domain.
+    Spiffe {
+        /// Whose services the authority names.
+        trust_domain: Arc<str>,
+    },
 }
 
 impl IdSource {
@@ -44,6 +50,11 @@ impl IdSource {
             Self::SanDns => only(dns_names(leaf)?)?.to_ascii_lowercase(),
             Self::SubjectCn => only(common_names(leaf)?)?.to_owned(),
             Self::Serial => serial(leaf)?,
+            Self::Spiffe { trust_domain } => {
+                let id = only(uris(leaf)?)?;
+                spiffe::check(trust_domain, id)?;
+                id.to_owned()
+            }
         };
         if is_plain(&id) { Ok(id) } else { Err(CertificateRefusal::ForeignIdentity) }
     }

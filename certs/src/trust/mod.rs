@@ -8,6 +8,7 @@ mod identity;
 mod leaf;
 mod refusal;
 mod root;
+mod spiffe;
 #[cfg(test)]
 pub(crate) mod tests;
 

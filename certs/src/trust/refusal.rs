@@ -56,6 +56,15 @@ pub enum CertificateRefusal {
     /// The name in it is not one that this authority gives, or has characters that no device id has.
     #[error("the name in the certificate is not a device's")]
     ForeignIdentity,
+    /// Its authority names services, and the URI in it is not a SPIFFE id.
+    #[error("the name in the certificate is not a service's: it does not begin with spiffe://")]
+    NotSpiffe,
+    /// Its authority names services of one trust domain, and the name in it is of another.
+    #[error("the service in the certificate is of another trust domain than its authority speaks for")]
+    OtherTrustDomain,
+    /// Its authority names services, and what follows the trust domain is not a path in its one spelling.
+    #[error("the service's name in the certificate has no path, or one that could be read in two ways")]
+    SpiffePath,
     /// It cannot be read.
     #[error("the certificate cannot be read")]
     Malformed,
@@ -83,6 +92,9 @@ impl CertificateRefusal {
             Self::NoIdentity => "certificate_no_identity",
             Self::SeveralIdentities => "certificate_several_identities",
             Self::ForeignIdentity => "certificate_foreign_identity",
+            Self::NotSpiffe => "certificate_not_spiffe",
+            Self::OtherTrustDomain => "certificate_other_trust_domain",
+            Self::SpiffePath => "certificate_spiffe_path",
             Self::Malformed => "certificate_malformed",
             Self::WeakAlgorithm => "certificate_weak_algorithm",
         }
@@ -158,6 +170,9 @@ mod tests {
             CertificateRefusal::NoIdentity,
             CertificateRefusal::SeveralIdentities,
             CertificateRefusal::ForeignIdentity,
+            CertificateRefusal::NotSpiffe,
+            CertificateRefusal::OtherTrustDomain,
+            CertificateRefusal::SpiffePath,
             CertificateRefusal::Malformed,
             CertificateRefusal::WeakAlgorithm,
         ] {

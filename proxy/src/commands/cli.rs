@@ -145,6 +145,7 @@ mod tests {
         ("providers.md", include_str!("../../../docs/providers.md")),
         ("record.md", include_str!("../../../docs/record.md")),
         ("sign-in.md", include_str!("../../../docs/sign-in.md")),
+        ("terminal.md", include_str!("../../../docs/terminal.md")),
         ("systemd", include_str!("../../../examples/systemd/sekisho.service")),
         ("systemd of a user", include_str!("../../../examples/systemd/sekisho-renew.service")),
         ("Containerfile", include_str!("../../../examples/Containerfile")),

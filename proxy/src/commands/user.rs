@@ -9,7 +9,7 @@ use super::session::told;
 use crate::console::admin::wire::{Status, UserAnswer, UserRequest};
 use crate::store::did_you_mean;
 
-/// People: take access away, give it back.
+/// People and services: take access away, give it back.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sekisho user suspend ana@corp.example")]
 pub struct UserCommand {
@@ -24,17 +24,17 @@ pub struct UserCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List people whose access was taken away
+    /// List people and services whose access was taken away
     #[command(after_help = "Example:\n  sekisho user list")]
     List,
-    /// Take a person's access away on every device, now, and end their sessions
+    /// Take a person's or a service's access away on every device, now, and end their sessions
     #[command(
-        after_help = "Examples:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"\n  sekisho user suspend corp/build-server --stranger"
+        after_help = "Examples:\n  sekisho user suspend ana@corp.example --reason \"password stolen\"\n  sekisho user suspend corp/build-server --stranger\n  sekisho user suspend services/spiffe://corp.example/ci/runner --stranger"
     )]
     Suspend {
         #[command(flatten)]
         whom: Whom,
-        /// Also somebody who has never signed in, such as one who only uses bearer tokens: by provider/subject, which nothing checks for typing errors
+        /// Also somebody who has never signed in, such as a service, or one who only uses bearer tokens: by provider/subject, which nothing checks for typing errors
         #[arg(long)]
         stranger: bool,
     },
@@ -45,7 +45,7 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Whom {
-    /// provider/subject, or the e-mail address of somebody who has signed in
+    /// provider/subject (of a service: provider/client, or authority/name), or the e-mail address of somebody who has signed in
     user: String,
     /// Why; recorded with the change
     #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
@@ -73,7 +73,7 @@ impl UserCommand {
         }
         let user = plain(&answer.user);
         print(&match path {
-            "/v1/users/resume" => format!("{user} may sign in again\n"),
+            "/v1/users/resume" => format!("{user} has access again; a person signs in anew\n"),
             _ if !answer.known => {
                 format!("{user} is suspended; nobody of that name has signed in here{}\n", plain(&did_you_mean(&answer.near)))
             }

@@ -245,6 +245,8 @@ pub struct IdentityProvider {
     pub known_groups: Option<BTreeSet<String>>,
     /// Further claims to keep as tags of the principal.
     pub claims: Vec<String>,
+    /// Clients whose tokens for themselves are a service's, though their `sub` is not the client's id.
+    pub service_clients: BTreeSet<String>,
     /// `acr` values that mean more than one factor, beside `amr` (`mfa_acr`).
     pub mfa_acr: BTreeSet<String>,
     /// `acr` values to ask for when a second factor is missing, the most wanted first (`mfa_acr_values`).
@@ -342,7 +344,7 @@ pub enum Approval {
 }
 
 /// The part of a foreign certificate that names the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceIdSource {
     /// The only URI in the subject alternative name: its last path segment if it has one, else the whole.
     SanUri,
@@ -352,6 +354,11 @@ pub enum DeviceIdSource {
     SubjectCn,
     /// The certificate's serial number, lower-case hex.
     Serial,
+    /// The authority names services (`names = "services"`): the only URI in the subject alternative name, whole.
+    Spiffe {
+        /// The only trust domain whose services it may name.
+        trust_domain: Arc<str>,
+    },
 }
 
 /// Which devices of a foreign authority are let in.

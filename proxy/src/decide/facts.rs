@@ -21,13 +21,7 @@ use crate::tls::SecureConnection;
 pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identity {
     let session = &*user.session;
     policy::Identity {
-        principal: policy::Principal::User(policy::UserFacts {
-            id: session.user.to_string(),
-            email: session.email.as_deref().map(str::to_owned),
-            name: session.name.as_deref().map(str::to_owned),
-            groups: session.groups.iter().map(str::to_owned).collect(),
-            claims: session.claims.iter().map(|(name, value)| (name.to_owned(), texts(value))).collect(),
-        }),
+        principal: principal(session),
         device: device_facts(&device.device, session),
         session: policy::SessionFacts {
             authenticated_at_ms: Some(session.authenticated_at.0),
@@ -38,6 +32,22 @@ pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identi
             binding: user.binding.as_str().to_owned(),
         },
     }
+}
+
+fn principal(session: &Session) -> policy::Principal {
+    let id = session.user.to_string();
+    let name = session.name.as_deref().map(str::to_owned);
+    let claims = session.claims.iter().map(|(name, value)| (name.to_owned(), texts(value))).collect();
+    if session.service {
+        return policy::Principal::Service(policy::ServiceFacts { id, name, claims });
+    }
+    policy::Principal::User(policy::UserFacts {
+        id,
+        email: session.email.as_deref().map(str::to_owned),
+        name,
+        groups: session.groups.iter().map(str::to_owned).collect(),
+        claims,
+    })
 }
 
 /// What another sign-in has to bring.
@@ -124,6 +134,7 @@ fn device_facts(device: &Device, session: &Session) -> policy::DeviceFacts {
 
 fn owner_id(owner: &Owner, session: &Session) -> Option<String> {
     match owner {
+        // A person of the same name as a service: policies compare kinds too.
         Owner::User(user) => Some(user.to_string()),
         Owner::Email(_) => owner.is(&session.user, session.email.as_deref()).then(|| session.user.to_string()),
     }

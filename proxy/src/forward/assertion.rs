@@ -68,6 +68,9 @@ struct Claims<'a> {
     aud: &'a str,
     /// `provider/subject`: subjects alone are unique only within one provider.
     sub: String,
+    /// `service`; nothing of a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     groups: &'a Texts,
@@ -134,6 +137,7 @@ impl Issuer {
             iss: &self.name,
             aud: app,
             sub: session.user.to_string(),
+            kind: session.service.then_some("service"),
             email: session.email.as_deref(),
             groups: &session.groups,
             device: device.as_str(),

@@ -9,6 +9,7 @@ use sekisho_certs::trust::{CertificateRefusal, DeviceTrust, VerifiedDevice, veri
 
 use super::known::KnownDevice;
 use super::refusal::DeviceRefusal;
+use super::service::CertifiedService;
 use crate::clock::Timestamp;
 use crate::config::Admit;
 use crate::inventory::{DeviceId, DeviceStatus, Inventory, LiveDevice, foreign_device_id};
@@ -28,6 +29,8 @@ pub struct Authority {
     pub trust: DeviceTrust,
     /// Which of its devices are let in; `None` for the built-in one, which enters them itself.
     pub admit: Option<Admit>,
+    /// Its certificates name services.
+    pub services: bool,
 }
 
 /// What an authority said of a certificate.
@@ -36,6 +39,7 @@ pub(super) struct Vouched {
     device: VerifiedDevice,
     admit: Option<Admit>,
     id: DeviceId,
+    service: Option<Arc<CertifiedService>>,
 }
 
 impl Identifier {
@@ -60,14 +64,18 @@ impl Identifier {
             None => device.id.parse().map_err(|_foreign| CertificateRefusal::ForeignIdentity)?,
             Some(_) => foreign_device_id(&device.authority, &device.id),
         };
-        Ok(Vouched { device, admit: authority.admit, id })
+        let service = authority.services.then(|| {
+            let ends = at_time(device.not_after);
+            Arc::new(CertifiedService::new(&device.authority, &device.id, &id, &leaf.certificate, now, ends))
+        });
+        Ok(Vouched { device, admit: authority.admit, id, service })
     }
 }
 
 impl Vouched {
     /// The last moment for which it may be remembered.
     pub(super) fn valid_until(&self) -> Timestamp {
-        at(self.device.valid_until)
+        at_time(self.device.valid_until)
     }
 
     /// What the inventory says of the device now, and the device. `held` is the latter as it was before.
@@ -110,7 +118,8 @@ impl Vouched {
                     facts: live.facts(),
                     certificate: leaf.certificate,
                     key,
-                    not_after: at(self.device.not_after),
+                    not_after: at_time(self.device.not_after),
+                    service: self.service.clone(),
                 };
                 Ok((known, live))
             }
@@ -121,6 +130,6 @@ impl Vouched {
     }
 }
 
-fn at(time: UnixTime) -> Timestamp {
+fn at_time(time: UnixTime) -> Timestamp {
     Timestamp::from_secs(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::service::CertifiedService;
 use crate::clock::Timestamp;
 use crate::inventory::{Device, DeviceId, KeyFingerprint};
 use crate::secret::Digest;
@@ -30,6 +31,8 @@ pub struct KnownDevice {
     pub key: KeyFingerprint,
     /// When the certificate ends.
     pub not_after: Timestamp,
+    /// The service that the certificate names, if its authority is one that names services.
+    pub service: Option<Arc<CertifiedService>>,
 }
 
 impl KnownDevice {

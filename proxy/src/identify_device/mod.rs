@@ -7,6 +7,7 @@ mod known;
 mod memory;
 mod refusal;
 mod renewal;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -14,3 +15,4 @@ pub use identifier::{Authority, Identifier};
 pub use known::{KnownDevice, Renewable};
 pub use memory::Memory;
 pub use refusal::DeviceRefusal;
+pub use service::CertifiedService;

@@ -70,7 +70,7 @@ fn story() -> Story {
     let leaf = leaf_of(&authority, "lap-7");
     let inventory = Inventory::default();
     inventory.put_device(device("lap-7", "house", &leaf));
-    let identifier = Identifier::new(vec![Authority { trust: authority.trust("house").unwrap(), admit: None }]);
+    let identifier = Identifier::new(vec![Authority { trust: authority.trust("house").unwrap(), admit: None, services: false }]);
     Story { identifier, generation: 1, inventory, leaf, memory: Memory::default(), now: NOW }
 }
 
@@ -170,7 +170,7 @@ fn a_certificate_that_ends_while_the_connection_is_open_is_refused() {
 fn an_authority_that_is_taken_out_vouches_no_more() {
     let mut story = story();
     story.identify().unwrap();
-    story.identifier = Identifier::new(vec![Authority { trust: house().trust("house").unwrap(), admit: None }]);
+    story.identifier = Identifier::new(vec![Authority { trust: house().trust("house").unwrap(), admit: None, services: false }]);
     story.generation = 2;
     assert!(matches!(story.identify(), Err(DeviceRefusal::Certificate(_))));
 }
@@ -213,7 +213,7 @@ fn foreign_devices_are_listed_or_entered_at_first_sight() {
         (Admit::Listed, DeviceRefusal::Unlisted(id.clone())),
         (Admit::Any, DeviceRefusal::FirstSight { id: id.clone(), authority: "mdm".into() }),
     ] {
-        let identifier = Identifier::new(vec![Authority { trust: trust(), admit: Some(admit) }]);
+        let identifier = Identifier::new(vec![Authority { trust: trust(), admit: Some(admit), services: false }]);
         let inventory = Inventory::default();
         let memory = Memory::default();
         let ask = || memory.identify(Some(&leaf), &identifier, 1, None, &inventory, NOW);
@@ -256,7 +256,7 @@ fn within_its_grace_an_ended_certificate_of_a_device_in_use_can_be_renewed_and_i
 #[test]
 fn only_our_own_authority_renews() {
     let story = story();
-    let foreign = Identifier::new(vec![Authority { trust: house().trust("mdm").unwrap(), admit: Some(Admit::Listed) }]);
+    let foreign = Identifier::new(vec![Authority { trust: house().trust("mdm").unwrap(), admit: Some(Admit::Listed), services: false }]);
     let refused = foreign.for_renewal(&story.leaf, &story.inventory, story.now, Duration::ZERO);
     assert_eq!(refused, Err(DeviceRefusal::Certificate(CertificateRefusal::UnknownAuthority)));
     story.inventory.set_behind(true);

@@ -39,6 +39,10 @@ impl Identifier {
     /// # Errors
     /// [`UserRefusal`].
     pub fn again(&self, ask: Again<'_>) -> Result<KnownUser, UserRefusal> {
+        if ask.user.by_certificate {
+            let same = |user: &KnownUser| user.session.user == ask.user.session.user;
+            return self.by_certificate(ask.device).and_then(|user| if same(&user) { Ok(user) } else { Err(UserRefusal::NoCredential) });
+        }
         if ask.user.binding != Binding::Session {
             let Some(Authorization::Bearer(presented)) = ask.authorization.map(Authorization::of_value) else {
                 return Err(UserRefusal::MalformedAuthorization);

@@ -13,11 +13,13 @@ use crate::config::IdentityProvider;
 use crate::inventory::ClaimValue;
 use crate::secret::Digest;
 
-/// What a provider says about a person, checked.
+/// What a provider says about a person, or about a service in their place, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Person {
-    /// `sub`.
+    /// `sub`; of a service, the client's id.
     pub subject: String,
+    /// It is a service. Only a bearer token says so.
+    pub service: bool,
     /// Verified e-mail address with a lower-case domain.
     pub email: Option<String>,
     /// `name`.
@@ -157,16 +159,40 @@ impl Person {
         let email_source = if complete { Some(claims) } else { userinfo };
         Ok(Self {
             subject: subject(claims)?.to_owned(),
+            service: false,
             email: email_source.and_then(email),
             name: get("name").and_then(plain_text),
             groups: groups(claims, userinfo, settings.groups_claim.as_deref())?,
-            claims: settings.claims.iter().filter_map(|name| Some((name.clone(), further(get(name)?)?))).collect(),
+            claims: kept(get, settings),
             authenticated_at: authenticated_at.unwrap_or_default(),
             mfa: mfa(&amr) || acr.as_ref().is_some_and(|acr| settings.mfa_acr.contains(acr)),
             acr,
             amr,
         })
     }
+}
+
+impl Person {
+    /// The service that `client` is. It is in no group, nobody vouches for an address of it, and nobody signed in, whatever the token says.
+    pub fn service(client: &str, claims: &Members, settings: &IdentityProvider) -> Self {
+        Self {
+            subject: client.to_owned(),
+            service: true,
+            email: None,
+            name: claims.get("name").and_then(plain_text),
+            groups: BTreeSet::new(),
+            claims: kept(|name| claims.get(name), settings),
+            authenticated_at: Timestamp::default(),
+            acr: None,
+            amr: BTreeSet::new(),
+            mfa: false,
+        }
+    }
+}
+
+/// The further claims that the settings keep.
+fn kept<'a>(get: impl Fn(&str) -> Option<&'a Value>, settings: &IdentityProvider) -> BTreeMap<String, ClaimValue> {
+    settings.claims.iter().filter_map(|name| Some((name.clone(), further(get(name)?)?))).collect()
 }
 
 /// `sub`: 1 to 255 printable ASCII characters (OpenID Connect Core 1.0, section 2).
@@ -180,7 +206,8 @@ pub fn subject(claims: &Members) -> Result<&str, ClaimProblem> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether it can name somebody.
+pub fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::bearer::{Authorization, Bearer, StolenToken};
 use super::cookie::{Cookie, Sent};
 use super::keys::Providers;
-use super::known::KnownUser;
+use super::known::{Binding, KnownUser};
 use super::refusal::UserRefusal;
 use super::session::{self, Judge};
 use crate::clock::Timestamp;
@@ -78,7 +78,7 @@ impl Identifier {
     }
 
     /// Who asks. Our cookie names the user wherever there is one, whatever it is worth: `Authorization` is then the app's
-    /// business. Without it, a bearer token does.
+    /// business. Without it, a bearer token does; and without that, the device's own certificate, if it is a service's.
     ///
     /// # Errors
     /// [`UserRefusal`].
@@ -94,8 +94,24 @@ impl Identifier {
                     self.bearer.identify(presented, ask.providers, &self.inventory, ask.device, ask.now).await
                 }
                 Authorization::Malformed => Err(UserRefusal::MalformedAuthorization),
-                Authorization::NotOurs => Err(UserRefusal::NoCredential),
+                Authorization::NotOurs => self.by_certificate(ask.device),
             },
         }
+    }
+
+    /// The service that the device's certificate names, where nothing else names anybody.
+    pub(super) fn by_certificate(&self, device: &KnownDevice) -> Result<KnownUser, UserRefusal> {
+        let service = device.service.as_ref().ok_or(UserRefusal::NoCredential)?;
+        if self.inventory.is_suspended(&service.session.user) {
+            return Err(UserRefusal::Suspended);
+        }
+        Ok(KnownUser {
+            session: Arc::clone(&service.session),
+            binding: Binding::Certificate,
+            facts: service.facts,
+            facts_until: Timestamp(i64::MAX),
+            due: false,
+            by_certificate: true,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! A person who is known.
+//! Who is known: a person, or a service.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::inventory::Session;
 use crate::secret::Digest;
 
-/// A person with a valid session or token on this device.
+/// A person with a valid session or token on this device; or a service, by its token or by the device's certificate.
 #[derive(Clone, Debug)]
 pub struct KnownUser {
     /// The session; for a bearer token, the facts that the token states in the same form.
@@ -20,6 +20,15 @@ pub struct KnownUser {
     pub facts_until: Timestamp,
     /// It is time to have the session's facts confirmed.
     pub due: bool,
+    /// Nothing was shown but the device's certificate, which names a service.
+    pub by_certificate: bool,
+}
+
+impl KnownUser {
+    /// What names them is sent by browsers of themselves, whichever page makes them ask.
+    pub fn is_ambient(&self) -> bool {
+        self.binding == Binding::Session || self.by_certificate
+    }
 }
 
 /// What ties a credential to the device (`context.session.binding`).
@@ -27,7 +36,7 @@ pub struct KnownUser {
 pub enum Binding {
     /// A session of ours, made on this device.
     Session,
-    /// A token bound to the certificate of this connection (RFC 8705).
+    /// A token bound to the certificate of this connection (RFC 8705), or that certificate itself.
     Certificate,
     /// A token that anybody could show who has it.
     None,

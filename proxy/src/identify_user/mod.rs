@@ -1,4 +1,4 @@
-//! Arrives: a request's cookie or bearer token, and the device. Leaves: a [`KnownUser`]. Refused: no credential, one that is
+//! Arrives: a request's cookie or bearer token, and the device. Leaves: a [`KnownUser`], a person or a service. Refused: no credential, one that is
 //! not valid now, one that belongs to another device. Nothing here waits, except a token signed with a key that is not known
 //! yet: for the next attempt to fetch it. If the client goes away, that wait is given up.
 
@@ -14,6 +14,7 @@ pub mod jws;
 pub mod keys;
 mod known;
 mod refusal;
+mod service;
 pub mod session;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -39,6 +39,7 @@ impl<'a> Judge<'a> {
             facts: live.facts,
             facts_until: confirmed_at.plus(self.rules.max_fact_age),
             due,
+            by_certificate: false,
         })
     }
 

@@ -106,6 +106,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         groups_claim: Some("groups".to_owned()),
         known_groups: None,
         claims: vec!["department".to_owned()],
+        service_clients: BTreeSet::new(),
         mfa_acr: BTreeSet::from(["gold".to_owned()]),
         mfa_acr_values: Vec::new(),
         ca: Vec::new(),
@@ -126,5 +127,6 @@ pub(crate) fn device(name: &str) -> KnownDevice {
         device: Arc::new(device),
         certificate: Digest::of(format!("certificate of {name}").as_bytes()),
         not_after: Timestamp(i64::MAX),
+        service: None,
     }
 }

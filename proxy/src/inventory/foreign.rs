@@ -8,7 +8,9 @@ use crate::secret::Digest;
 pub fn foreign_device_id(authority: &str, name: &str) -> DeviceId {
     let digest = Digest::of(format!("{authority}\n{name}").as_bytes());
     let plain = format!("{authority}.{name}");
-    let readable: String = plain
+    // Of names that all begin so, what follows is what people look for. The digest is of the whole.
+    let telling = name.strip_prefix("spiffe://").map_or_else(|| plain.clone(), |rest| format!("{authority}.{rest}"));
+    let readable: String = telling
         .chars()
         .take(40)
         .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' })
@@ -33,5 +35,8 @@ mod tests {
         let long = foreign_device_id("mdm", &"x".repeat(200));
         assert!(long.as_str().len() <= 64);
         assert_ne!(long, foreign_device_id("mdm", &"x".repeat(201)));
+        let service = foreign_device_id("services", "spiffe://corp.example/ci");
+        assert!(service.as_str().starts_with("services.corp.example-ci-"), "{service}");
+        assert_ne!(foreign_device_id("services", "spiffe://ci"), foreign_device_id("services", "ci"));
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn session(id: &str, subject: &str, device: &str, at: Timestamp) -> S
     Session {
         id: SessionId(id.into()),
         user: user(subject),
+        service: false,
         device: device.parse().unwrap(),
         email: Some(format!("{subject}@corp.example").into()),
         name: None,

@@ -22,6 +22,9 @@ pub struct Session {
     pub id: SessionId,
     /// Who signed in.
     pub user: UserId,
+    /// It is a program, of which a token or a certificate says so: nobody signed in, and no store keeps it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub service: bool,
     /// On which device; of no use on any other.
     pub device: DeviceId,
     /// The verified e-mail address, lower-cased domain; `None` if the provider gives none or does not vouch for it.
@@ -44,6 +47,11 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl fmt::Display for SessionId {

@@ -73,7 +73,7 @@ impl Access {
     pub(super) fn begin(core: &Rc<Core>, client: &Rc<Client>, call: &Rc<Call>, world: &World, allowed: &Allowed) -> Held {
         let (routed, permit) = (allowed.request(), allowed.permit());
         let user = permit.user.clone();
-        let bearer = user.as_ref().is_some_and(|user| user.binding != Binding::Session);
+        let bearer = user.as_ref().is_some_and(|user| user.binding != Binding::Session && !user.by_certificate);
         let authorization = if bearer { routed.request.headers.get(AUTHORIZATION).cloned() } else { None };
         let terms = Terms {
             device: permit.device.as_ref().map_or(Mark::NOBODY, |device| Mark::of(device.device.id.as_str())),

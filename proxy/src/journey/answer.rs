@@ -209,6 +209,9 @@ fn certificate(why: sekisho_certs::trust::CertificateRefusal) -> Answer {
         Why::NoIdentity => ("certificate_no_identity", OTHER_CERTIFICATE),
         Why::SeveralIdentities => ("certificate_several_identities", OTHER_CERTIFICATE),
         Why::ForeignIdentity => ("certificate_foreign_identity", OTHER_CERTIFICATE),
+        Why::NotSpiffe => ("certificate_not_spiffe", OTHER_CERTIFICATE),
+        Why::OtherTrustDomain => ("certificate_other_trust_domain", OTHER_CERTIFICATE),
+        Why::SpiffePath => ("certificate_spiffe_path", OTHER_CERTIFICATE),
         Why::Malformed => ("certificate_malformed", OTHER_CERTIFICATE),
         Why::WeakAlgorithm => ("certificate_weak_algorithm", OTHER_CERTIFICATE),
     };
@@ -263,6 +266,7 @@ fn sign_in(why: &SignInRefusal) -> Answer {
                 ..row(StatusCode::FORBIDDEN, why.as_str(), "This device is not known", sentence(&why.to_string()), ENROL)
             };
         }
+        SignInRefusal::Service => (StatusCode::FORBIDDEN, NOT_A_PERSON),
         SignInRefusal::Session(why) => return user(*why),
         SignInRefusal::Suspended(_) => return user(UserRefusal::Suspended),
         SignInRefusal::StepUp { problem, form } => {
@@ -483,6 +487,7 @@ const ASK_FOR_IT: &str = "If you need it for your work, ask an administrator and
 const THEN_TRY_AGAIN: &str = "Then try again. What you change on a device takes some time until the gate hears of it.";
 const SIGN_IN: &str = "Sign in, then try again.";
 const FACTS_REFUSED: &str = "Sign in again. If nobody changed your account, and it happens again, tell your security team.";
+const NOT_A_PERSON: &str = "Use a device of yours, and choose its certificate; a service asks with its own certificate or token.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
 const STEP_UP_FAILED: &str = "Signing in again did not help";
 const STEP_UP_AGAIN: &str = "Try again in a minute. If it goes on, tell an administrator the request id.";

@@ -99,6 +99,9 @@ fn all() -> Vec<Refusal> {
             CertificateRefusal::NoIdentity,
             CertificateRefusal::SeveralIdentities,
             CertificateRefusal::ForeignIdentity,
+            CertificateRefusal::NotSpiffe,
+            CertificateRefusal::OtherTrustDomain,
+            CertificateRefusal::SpiffePath,
             CertificateRefusal::Malformed,
             CertificateRefusal::WeakAlgorithm,
         ]
@@ -189,6 +192,7 @@ fn all() -> Vec<Refusal> {
     all.extend(
         [
             SignInRefusal::NoDevice,
+            SignInRefusal::Service,
             SignInRefusal::NoProvider,
             SignInRefusal::UnknownProvider,
             SignInRefusal::UnknownAttempt,
@@ -261,6 +265,7 @@ fn all() -> Vec<Refusal> {
     all.extend(
         [
             BelongingsRefusal::NeedsSession,
+            BelongingsRefusal::Service,
             BelongingsRefusal::StalePage,
             BelongingsRefusal::Malformed,
             BelongingsRefusal::Off,

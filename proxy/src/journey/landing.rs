@@ -32,13 +32,16 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
         .zip(&addresses)
         .map(|(app, address)| AppLink { name: &app.name, host: app.host.as_str(), target: Target::new(address) })
         .collect();
-    let action = match (&visitor.device, session) {
-        (_, Some(_)) => Action::link("Sign out", "/.sekisho/sign-out"),
-        (Ok(_), None) => Action::link("Sign in", "/.sekisho/sign-in"),
-        (Err(_), None) => Action::link("Enrol this device", "/.sekisho/enroll"),
+    let actions: Vec<Action<'_>> = match (&visitor.device, session) {
+        // It has nothing to sign out of.
+        (_, Some(session)) if session.service => Vec::new(),
+        (_, Some(_)) => vec![
+            Action::link("Sign out", "/.sekisho/sign-out"),
+            Action::link("Your devices and sessions", "/.sekisho/devices"),
+        ],
+        (Ok(_), None) => vec![Action::link("Sign in", "/.sekisho/sign-in")],
+        (Err(_), None) => vec![Action::link("Enrol this device", "/.sekisho/enroll")],
     };
-    let own = session.map(|_| Action::link("Your devices and sessions", "/.sekisho/devices"));
-    let actions: Vec<Action<'_>> = std::iter::once(action).chain(own).collect();
     page(
         LandingPage {
             host: world.config.sign_in.host.as_str(),
@@ -53,7 +56,7 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
                 status: device.status.as_str(),
                 owner: owner.as_deref(),
             }),
-            session: session.map(|session| SessionLine { id: &session.id.0, since: &since, until: &until }),
+            session: session.filter(|session| !session.service).map(|session| SessionLine { id: &session.id.0, since: &since, until: &until }),
             apps: &apps,
             actions: &actions,
         }

@@ -155,6 +155,10 @@ async fn visit(
         Err(refusal) if endpoint != Endpoint::SignOut => return Err(refusal.into()),
         Err(_) => None,
     };
+    let is_service = visitor.user.is_ok_and(|user| user.session.service) || device.as_ref().is_some_and(|it| it.service.is_some());
+    if is_service && endpoint != Endpoint::SignOut {
+        return Err(SignInRefusal::Service.into());
+    }
     let request = own.request;
     if device.is_none()
         && let Some(shown) = core.users.shown(&request.headers)
@@ -225,6 +229,7 @@ fn whoami(visitor: &Visitor) -> Response<Body> {
             let session = &known.session;
             let user = json!({
                 "id": session.user.to_string(),
+                "kind": if session.service { "service" } else { "person" },
                 "email": session.email,
                 "name": session.name,
                 "groups": session.groups,

@@ -18,10 +18,12 @@ pub(super) fn notice(
     why: UserRefusal,
     story: &mut Story,
 ) {
-    if why == UserRefusal::Suspended
-        && let Some(shown) = core.users.shown(headers)
-    {
-        story.refused_user(shown.session());
+    if why == UserRefusal::Suspended {
+        match (core.users.shown(headers), &device.service) {
+            (Some(shown), _) => story.refused_user(shown.session()),
+            (None, Some(service)) => story.refused_user(&service.session),
+            (None, None) => {}
+        }
     }
     if !why.is_theft() {
         return;

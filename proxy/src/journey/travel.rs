@@ -32,7 +32,7 @@ use crate::contain::{Cause, Crowded, StreamId, Whose};
 use crate::decide::{Allowed, Permit, Who};
 use crate::forward;
 use crate::identify_device::KnownDevice;
-use crate::identify_user::{Ask, Binding, KnownUser};
+use crate::identify_user::{Ask, KnownUser};
 use crate::read::{GuardHandle, Head, Kind, Leftover, ReadRefusal, Reader, RequestId, Turn};
 use crate::route::{RouteOutcome, RouteRefusal, Routed};
 use crate::sign_in::Reply;
@@ -168,7 +168,7 @@ async fn pass(
             Ok(user) => {
                 call.count(|place| place.is_of(&user.session.user))?;
                 // A bearer token is not sent by browsers of themselves: whoever shows it means it.
-                check_page(world, &routed, user.binding == Binding::Session, story)?;
+                check_page(world, &routed, user.is_ambient(), story)?;
                 resent = step_up::resent(world, &mut routed, &device, &user, core).await?;
                 let now = core.gate.clock.now();
                 let whose = Whose { user: &user.session.user, device: &device.device.id, app: &routed.app.name };

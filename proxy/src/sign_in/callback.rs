@@ -144,6 +144,7 @@ impl SignIn {
         Ok(Session {
             id: SessionId(format!("s-{id}").into()),
             user: UserId { provider: Arc::clone(&provider.settings.name), subject: person.subject.into() },
+            service: false,
             device: device.device.id.clone(),
             email: person.email.map(Into::into),
             name: person.name.map(Into::into),

@@ -16,6 +16,9 @@ pub enum SignInRefusal {
     /// Sessions are bound to devices.
     #[error("signing in needs a device that the gate knows")]
     NoDevice,
+    /// A service asks, or somebody on its certificate.
+    #[error("a service does not sign in, and nobody signs in with a service's certificate")]
+    Service,
     /// The address does not take this method.
     #[error("this address does not take the method")]
     Method,
@@ -138,6 +141,7 @@ impl SignInRefusal {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoDevice => "sign_in_no_device",
+            Self::Service => "sign_in_service",
             Self::Method => "sign_in_method",
             Self::Malformed | Self::Query(_) => "sign_in_malformed",
             Self::NoProvider => "sign_in_no_provider",

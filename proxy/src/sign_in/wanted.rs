@@ -111,6 +111,7 @@ mod tests {
     fn person(age: u64, mfa: bool, acr: Option<&str>) -> Person {
         Person {
             subject: "ana".to_owned(),
+            service: false,
             email: None,
             name: None,
             groups: BTreeSet::new(),

@@ -43,13 +43,15 @@ pub(super) fn device_authorities(
         let made = match &configured.kind {
             DeviceAuthorityKind::Builtin { .. } => match builtin {
                 Some(house) => {
-                    house.trust(&configured.name).map(|trust| Authority { trust, admit: None }).map_err(|e| e.to_string())
+                    let trust = house.trust(&configured.name).map_err(|e| e.to_string());
+                    trust.map(|trust| Authority { trust, admit: None, services: false })
                 }
                 None => Err("it has not been made".to_owned()),
             },
             DeviceAuthorityKind::External { roots, crl, device_id, admit } => read_lists(crl).and_then(|lists| {
-                DeviceTrust::new(&configured.name, roots, &lists, id_source(*device_id))
-                    .map(|trust| Authority { trust, admit: Some(*admit) })
+                let services = matches!(device_id, DeviceIdSource::Spiffe { .. });
+                DeviceTrust::new(&configured.name, roots, &lists, id_source(device_id))
+                    .map(|trust| Authority { trust, admit: Some(*admit), services })
                     .map_err(|error| error.to_string())
             }),
         };
@@ -61,7 +63,9 @@ pub(super) fn device_authorities(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let hints = authorities.iter().flat_map(|authority| authority.trust.root_subjects()).collect();
+    // Programs know which certificate is theirs; a person's browser would only be led to offer one of these.
+    let of_people = authorities.iter().filter(|authority| !authority.services);
+    let hints = of_people.flat_map(|authority| authority.trust.root_subjects()).collect();
     Ok((Identifier::new(authorities), hints))
 }
 
@@ -85,11 +89,12 @@ fn read_lists(paths: &[std::path::PathBuf]) -> Result<Vec<rustls_pki_types::Cert
     Ok(lists)
 }
 
-fn id_source(source: DeviceIdSource) -> IdSource {
+fn id_source(source: &DeviceIdSource) -> IdSource {
     match source {
         DeviceIdSource::SanUri => IdSource::SanUri,
         DeviceIdSource::SanDns => IdSource::SanDns,
         DeviceIdSource::SubjectCn => IdSource::SubjectCn,
         DeviceIdSource::Serial => IdSource::Serial,
+        DeviceIdSource::Spiffe { trust_domain } => IdSource::Spiffe { trust_domain: Arc::clone(trust_domain) },
     }
 }

@@ -208,6 +208,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "protect-your-app.md",
         "providers.md",
         "sign-in.md",
+        "terminal.md",
         "threats.md",
     ]);
     let mut followed = 0;

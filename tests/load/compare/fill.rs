@@ -54,6 +54,7 @@ async fn first_ones(state: &Path) -> Session {
     let session = Session {
         id: SessionId("session-000000".into()),
         user: person(0),
+        service: false,
         device: device(0),
         email: Some(format!("{}@corp.example", user(0)).into()),
         name: Some("Somebody at work".into()),

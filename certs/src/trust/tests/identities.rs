@@ -84,3 +84,18 @@ fn a_serial_number_is_hex_without_leading_zeros() {
     assert_eq!(of(&[0x0a, 0xff]), Ok("0aff".to_owned()));
     assert_eq!(of(&[0xff, 0x01]), Ok("ff01".to_owned()), "DER puts a zero in front of it");
 }
+
+#[test]
+fn a_service_is_the_only_uri_whole() {
+    let source = || IdSource::Spiffe { trust_domain: "corp.example".into() };
+    let of = |names: Vec<rcgen::SanType>| id(source(), |p| p.subject_alt_names = names);
+    let ci = "spiffe://corp.example/ci/runner";
+    assert_eq!(of(vec![uri(ci)]), Ok(ci.to_owned()));
+    assert_eq!(of(vec![uri(ci), dns("runner-1.corp.example")]), Ok(ci.to_owned()), "a name of another kind names nobody");
+    assert_eq!(of(vec![uri(ci), uri("spiffe://corp.example/ci/boss")]), Err(Refusal::SeveralIdentities));
+    assert_eq!(of(vec![uri(ci), uri(ci)]), Err(Refusal::SeveralIdentities));
+    assert_eq!(of(vec![dns("runner-1.corp.example")]), Err(Refusal::NoIdentity));
+    assert_eq!(of(vec![uri("spiffe://other.example/ci/runner")]), Err(Refusal::OtherTrustDomain));
+    assert_eq!(of(vec![uri("http://corp.example/ci/runner")]), Err(Refusal::NotSpiffe));
+    assert_eq!(of(vec![uri("spiffe://corp.example/ci/../boss")]), Err(Refusal::SpiffePath));
+}

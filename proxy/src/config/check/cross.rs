@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::addresses;
 use super::checker::Checker;
 use super::gate::CheckedCertificate;
-use crate::config::checked::{App, DeviceAuthority, IdentityProvider, Listen, SignIn, Upstream};
+use crate::config::checked::{
+    App, DeviceAuthority, DeviceAuthorityKind, DeviceIdSource, IdentityProvider, Listen, SignIn, Upstream,
+};
 use crate::config::host::Host;
 use crate::config::problem::{At, Problem};
 use crate::config::raw;
@@ -36,6 +38,7 @@ pub(super) fn check(parts: &Parts<'_>, checker: &mut Checker) {
         upstreams(raw, app, parts, checker);
     }
     fact_ages(parts, checker);
+    services(parts, checker);
 }
 
 /// Browsers would turn away from a host that no certificate names.
@@ -110,6 +113,32 @@ fn fact_ages(parts: &Parts<'_>, checker: &mut Checker) {
             units::show_duration(parts.max_fact_age),
         );
         checker.wrong(&raw.key("refresh"), what, "write at most `max_fact_age`");
+    }
+}
+
+/// Services are named by authority and name, and by provider and client: the two must not meet. And no certificate may be a service's by
+/// one authority and a device's by another.
+fn services(parts: &Parts<'_>, checker: &mut Checker) {
+    let roots = |authority: &DeviceAuthority| match &authority.kind {
+        DeviceAuthorityKind::External { roots, .. } => roots.clone(),
+        DeviceAuthorityKind::Builtin { .. } => Vec::new(),
+    };
+    for (position, (raw, authority)) in parts.authorities.iter().enumerate() {
+        let DeviceAuthorityKind::External { device_id: DeviceIdSource::Spiffe { .. }, roots: of_services, .. } = &authority.kind
+        else {
+            continue;
+        };
+        if parts.providers.iter().any(|(_, provider)| provider.name == authority.name) {
+            let what = format!("{:?} is an identity provider, too, and services of the two could have one name", authority.name);
+            checker.wrong(&raw.key("name"), what, "choose another name, such as \"services\"");
+        }
+        let others = parts.authorities.iter().enumerate().filter(|(other, _)| *other != position);
+        for (_, (_, other)) in others {
+            if roots(other).iter().any(|root| of_services.contains(root)) {
+                let what = format!("a root in it is one of {:?}, too, so that it is not clear what its certificates name", other.name);
+                checker.wrong(&raw.key("roots"), what, "let services have an authority of their own, or name the intermediate that signs them");
+            }
+        }
     }
 }
 

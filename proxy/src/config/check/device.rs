@@ -40,7 +40,7 @@ fn one(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceAuthor
 }
 
 fn builtin(raw: &raw::DeviceAuthority, checker: &mut Checker) -> DeviceAuthorityKind {
-    for given in [&raw.roots, &raw.device_id, &raw.admit] {
+    for given in [&raw.roots, &raw.device_id, &raw.names, &raw.trust_domain, &raw.admit] {
         checker.useless(given.as_ref(), "beside `builtin = true`");
     }
     if let Some(crl) = &raw.crl {
@@ -64,16 +64,8 @@ fn external(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceA
     for given in [&raw.certificate_lifetime, &raw.approval, &raw.renewal_grace, &raw.renewal_overlap, &raw.tpm_roots] {
         checker.useless(given.as_ref(), "without `builtin = true`");
     }
-    let sources = [
-        ("san-uri", DeviceIdSource::SanUri),
-        ("san-dns", DeviceIdSource::SanDns),
-        ("subject-cn", DeviceIdSource::SubjectCn),
-        ("serial", DeviceIdSource::Serial),
-    ];
-    if raw.device_id.is_none() && raw.roots.is_some() {
-        checker.missing(raw, "device_id", "device_id = \"san-uri\"");
-    }
-    let device_id = checker.choice(raw.device_id.as_ref(), DeviceIdSource::SanUri, &sources);
+    let services = checker.choice(raw.names.as_ref(), false, &[("devices", false), ("services", true)]);
+    let device_id = if services { service_id(raw, checker) } else { Some(device_id(raw, checker)) };
     let admit = checker.choice(raw.admit.as_ref(), Admit::Listed, &[("listed", Admit::Listed), ("any", Admit::Any)]);
     let Some(roots) = &raw.roots else {
         checker.missing_unless(raw, "roots", "write `roots = \"mdm-ca.pem\"` for an authority that exists, or `builtin = true`");
@@ -81,7 +73,38 @@ fn external(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceA
     };
     let anchors = trusted(roots, checker);
     let crl = revocation_lists(raw.crl.as_ref(), anchors.as_deref(), checker);
-    Some(DeviceAuthorityKind::External { roots: anchors?, crl, device_id, admit })
+    Some(DeviceAuthorityKind::External { roots: anchors?, crl, device_id: device_id?, admit })
+}
+
+fn device_id(raw: &raw::DeviceAuthority, checker: &mut Checker) -> DeviceIdSource {
+    checker.useless(raw.trust_domain.as_ref(), "without `names = \"services\"`");
+    if raw.device_id.is_none() && raw.roots.is_some() {
+        checker.missing(raw, "device_id", "device_id = \"san-uri\"");
+    }
+    let sources = [
+        ("san-uri", &DeviceIdSource::SanUri),
+        ("san-dns", &DeviceIdSource::SanDns),
+        ("subject-cn", &DeviceIdSource::SubjectCn),
+        ("serial", &DeviceIdSource::Serial),
+    ];
+    checker.choice(raw.device_id.as_ref(), &DeviceIdSource::SanUri, &sources).clone()
+}
+
+/// Services are named in one way, and nobody of another trust domain by this authority.
+fn service_id(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceIdSource> {
+    checker.useless(raw.device_id.as_ref(), "beside `names = \"services\"`, whose names are SPIFFE ids");
+    checker.not_reserved(raw.name.as_ref());
+    let Some(domain) = &raw.trust_domain else {
+        checker.missing(raw, "trust_domain", "trust_domain = \"corp.example\"");
+        return None;
+    };
+    if !sekisho_certs::authority::is_trust_domain(&domain.value) {
+        let what = format!("{:?} is not a trust domain", domain.value);
+        let instead = "write what stands between `spiffe://` and the next `/` in your services' certificates, such as \"corp.example\"";
+        checker.wrong(&domain.at, what, instead);
+        return None;
+    }
+    Some(DeviceIdSource::Spiffe { trust_domain: domain.value.as_str().into() })
 }
 
 /// The roots of an authority, each of them a CA's.

@@ -50,6 +50,7 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
         groups_claim: checker.text(raw.groups_claim.as_ref()),
         known_groups: raw.known_groups.as_ref().map(|groups| checker.texts(Some(groups))),
         claims: checker.texts(raw.claims.as_ref()),
+        service_clients: checker.texts(raw.service_clients.as_ref()),
         mfa_acr,
         mfa_acr_values,
         ca,

@@ -15,6 +15,8 @@ sections! {
         roots: Text,
         crl: OneOrMore,
         device_id: Text,
+        names: Text,
+        trust_domain: Text,
         admit: Text,
     }
 }

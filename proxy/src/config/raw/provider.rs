@@ -17,6 +17,7 @@ sections! {
         groups_claim: Text,
         known_groups: List<Text>,
         claims: List<Text>,
+        service_clients: List<Text>,
         mfa_acr: List<Text>,
         mfa_acr_values: List<Text>,
         ca: Text,

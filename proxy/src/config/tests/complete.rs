@@ -135,7 +135,8 @@ fn who_vouches_is_as_written() {
     assert!(matches!(corp.keys, KeySource::Discovery));
     assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
     assert!(robots.client.is_none());
-    let [house, mdm] = &config.device_authorities[..] else { panic!("two authorities") };
+    assert_eq!((corp.service_clients.len(), robots.service_clients.len()), (1, 0));
+    let [house, mdm, services] = &config.device_authorities[..] else { panic!("three authorities") };
     let &DeviceAuthorityKind::Builtin {
         approval: Approval::Code,
         certificate_lifetime,
@@ -149,7 +150,9 @@ fn who_vouches_is_as_written() {
     let days = [certificate_lifetime, renewal_grace, renewal_overlap].map(|duration| duration.as_secs() / 86_400);
     assert_eq!((days, tpm_roots.len()), ([30, 10, 2], 1));
     let DeviceAuthorityKind::External { roots, crl, device_id, admit } = &mdm.kind else { panic!("not ours") };
-    assert_eq!((roots.len(), crl.len(), *device_id, *admit), (1, 2, DeviceIdSource::SubjectCn, Admit::Any));
+    assert_eq!((roots.len(), crl.len(), device_id, *admit), (1, 2, &DeviceIdSource::SubjectCn, Admit::Any));
+    let DeviceAuthorityKind::External { device_id, .. } = &services.kind else { panic!("not ours") };
+    assert_eq!(device_id, &DeviceIdSource::Spiffe { trust_domain: "corp.example".into() });
 }
 
 #[test]

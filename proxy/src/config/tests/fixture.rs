@@ -24,6 +24,7 @@ pub(super) fn folder() -> tempfile::TempDir {
     certificate(base, "other", &["other.example"]);
     certificate(base, "old", &["*.corp.example"]);
     authority(base);
+    root_of_services(base);
     private(base, "oidc-secret", b"tell nobody\n");
     write(base, "open-secret", b"tell nobody\n");
     write(base, "tls/anybodys.key", b"not read");
@@ -65,6 +66,13 @@ fn authority(base: &Path) {
     let crl = crl.signed_by(&issuer).unwrap();
     write(base, "ca.crl", crl.pem().unwrap().as_bytes());
     write(base, "ca.crl.der", crl.der());
+}
+
+fn root_of_services(base: &Path) {
+    let mut params = CertificateParams::default();
+    validity(&mut params);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    write(base, "services-ca.pem", params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem().as_bytes());
 }
 
 fn validity(params: &mut CertificateParams) {

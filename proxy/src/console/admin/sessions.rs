@@ -8,7 +8,7 @@ use super::answer::Refused;
 use super::devices::find;
 use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
-use crate::config::Config;
+use crate::config::{Config, DeviceAuthority, DeviceAuthorityKind, DeviceIdSource};
 use crate::inventory::{Owner, UserId};
 use crate::store::{Actor, PersonError, SessionsOf, did_you_mean, near};
 
@@ -85,6 +85,16 @@ pub(super) fn has_provider(config: &Config, user: &UserId) -> Result<(), Refused
     Err(Refused::wrong(format!("no identity provider is called `{}`{}", user.provider, did_you_mean(&near))))
 }
 
+/// # Errors
+/// If neither a provider nor an authority of services could name them so.
+fn is_from_here(config: &Config, user: &UserId) -> Result<(), Refused> {
+    let names_services = |authority: &DeviceAuthority| {
+        matches!(&authority.kind, DeviceAuthorityKind::External { device_id: DeviceIdSource::Spiffe { .. }, .. })
+    };
+    let mut authorities = config.device_authorities.iter().filter(|authority| names_services(authority));
+    if authorities.any(|authority| authority.name == user.provider) { Ok(()) } else { has_provider(config, user) }
+}
+
 /// Whose address it is, nobody can tell before they sign in.
 fn no_address(config: &Config, error: &PersonError) -> Refused {
     let providers =
@@ -98,14 +108,14 @@ pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest
         Err(error @ PersonError::Unknown { .. }) if request.stranger => return Err(no_address(&(state.config)(), &error)),
         found => found?,
     };
-    has_provider(&(state.config)(), &user)?;
+    is_from_here(&(state.config)(), &user)?;
     let known = state.registrar.has_signed_in(&user).await?;
     let near = if known { Vec::new() } else { near_names(state, &user).await? };
     if !known && !request.stranger {
         let near = did_you_mean(&near);
         let words = format!(
-            "nobody called `{user}` has signed in here, so nobody was suspended{near}; with --stranger they are, as is right for who \
-             only uses bearer tokens"
+            "nobody called `{user}` has signed in here, so nobody was suspended{near}; with --stranger they are, as is right for a \
+             service, and for who only uses bearer tokens"
         );
         return Err(Refused::new(StatusCode::NOT_FOUND, words));
     }

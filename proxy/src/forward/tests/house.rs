@@ -196,6 +196,7 @@ pub(super) fn permit_of_ana() -> Permit {
         binding: Binding::Session,
         facts_until: Timestamp(i64::MAX),
         due: false,
+        by_certificate: false,
     };
     let device = KnownDevice {
         device: Arc::new(samples::device("lap-7", DeviceStatus::Active)),
@@ -203,6 +204,7 @@ pub(super) fn permit_of_ana() -> Permit {
         key: samples::key("lap-7"),
         facts: Digest::of(b"device facts"),
         not_after: at,
+        service: None,
     };
     Permit { user: Some(user), device: Some(device), usage: None, policies: Arc::new(["permit-staff".into()]), basis: None }
 }

@@ -10,6 +10,7 @@ use super::super::jws::{Jws, JwsProblem};
 use super::super::keys::{Provider, Providers};
 use super::super::known::{Binding, KnownUser};
 use super::super::refusal::UserRefusal;
+use super::super::service;
 use crate::clock::Timestamp;
 use crate::identify_device::KnownDevice;
 use crate::inventory::{DeviceId, Inventory, Session, SessionId, UserId};
@@ -64,7 +65,10 @@ impl Verified {
         validity.check(now)?;
         validity.check_length(provider.settings.max_token_lifetime, now)?;
         let certificate = confirmation(payload)?;
-        let person = Person::read(payload, None, &provider.settings, now)?;
+        let person = match service::client(payload, &provider.settings)? {
+            Some(client) => Person::service(client, payload, &provider.settings),
+            None => Person::read(payload, None, &provider.settings, now)?,
+        };
         // Without the token's own name and times: a decision rests on the person alone, and is made ready once for all their tokens.
         let facts = person.digest(&provider.settings.name).unwrap_or(*digest);
         let session = Arc::new(session(person, provider, device, validity, digest, now));
@@ -105,6 +109,7 @@ impl Verified {
             facts: self.facts,
             facts_until: Timestamp(i64::MAX),
             due: false,
+            by_certificate: false,
         })
     }
 }
@@ -168,6 +173,7 @@ fn session(
     Session {
         id: SessionId(format!("token-{}", digest.short()).into()),
         user: UserId { provider: Arc::clone(&provider.settings.name), subject: person.subject.into() },
+        service: person.service,
         device: device.device.id.clone(),
         email: person.email.map(Into::into),
         name: person.name.map(Into::into),

@@ -51,6 +51,9 @@ pub(super) async fn answer(
         }
         Err(why) => return Err(why.into()),
     };
+    if user.session.service {
+        return Err(BelongingsRefusal::Service.into());
+    }
     if user.binding != Binding::Session {
         return Err(BelongingsRefusal::NeedsSession.into());
     }

@@ -13,6 +13,9 @@ pub enum BelongingsRefusal {
     /// Only a browser that signed in here: a token that somebody shows is no person at a page.
     #[error("this is for people who signed in with a browser; a token does not open it")]
     NeedsSession,
+    /// A service has nothing here.
+    #[error("this is for people; a service has no devices and no sessions of its own")]
+    Service,
     /// The page was made for another session.
     #[error("the page that this was sent from is of another session, or was open for too long")]
     StalePage,
@@ -53,7 +56,7 @@ impl BelongingsRefusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NeedsSession | Self::StalePage | Self::Off | Self::OtherDevice => StatusCode::FORBIDDEN,
+            Self::NeedsSession | Self::Service | Self::StalePage | Self::Off | Self::OtherDevice => StatusCode::FORBIDDEN,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::NotYours => StatusCode::NOT_FOUND,
             Self::Limit(_) => StatusCode::CONFLICT,
@@ -65,6 +68,7 @@ impl BelongingsRefusal {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NeedsSession => "self_service_needs_session",
+            Self::Service => "self_service_not_a_person",
             Self::StalePage => "self_service_stale_page",
             Self::Malformed => "self_service_malformed",
             Self::Off => "self_service_off",
@@ -80,6 +84,7 @@ impl BelongingsRefusal {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::NeedsSession => "Open the page in a browser and sign in.",
+            Self::Service => "Ask an administrator, or open it as a person: in a browser, on a device of yours.",
             Self::StalePage => "Open /.sekisho/devices anew, and do it there.",
             Self::Malformed => "Open /.sekisho/devices, and do it there.",
             Self::Off => "Ask your administrator for a code.",

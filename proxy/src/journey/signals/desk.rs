@@ -69,6 +69,9 @@ impl Desk {
     }
 
     fn active(&mut self, sighting: &Sighting) -> Option<Event> {
+        if sighting.is_service {
+            return None;
+        }
         let [one, other] = self.networks.see(sighting)?;
         self.metrics.two_networks.inc();
         tracing::warn!(device = %sighting.device, %one, %other, "a device is active from two networks at once");

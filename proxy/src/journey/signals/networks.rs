@@ -108,6 +108,7 @@ mod tests {
             device: "lap-1".parse().unwrap(),
             certificate: Digest::of(b"c"),
             client: client.parse().unwrap(),
+            is_service: false,
             opened: Timestamp::from_secs(opened),
             at: Timestamp::from_secs(at),
         };

@@ -81,6 +81,8 @@ pub(super) struct Sighting {
     pub(super) device: DeviceId,
     pub(super) certificate: Digest,
     pub(super) client: IpAddr,
+    /// It is a service, which runs in as many places as it likes, with a key in each.
+    pub(super) is_service: bool,
     /// When the connection was first active.
     pub(super) opened: Timestamp,
     pub(super) at: Timestamp,
@@ -123,7 +125,9 @@ impl Signals {
         sighted.opened.set(Some(opened));
         sighted.told.set(at);
         let (certificate, client) = (device.certificate, connection.client.ip());
-        self.note(Note::Active(Sighting { device: device.device.id.clone(), certificate, client, opened, at }));
+        let is_service = device.service.is_some();
+        let device = device.device.id.clone();
+        self.note(Note::Active(Sighting { device, certificate, client, is_service, opened, at }));
     }
 
     /// A known device was refused.
