@@ -10,6 +10,7 @@ use super::ca::CaCommand;
 use super::device::DeviceCommand;
 use super::enroll::EnrollCommand;
 use super::error::CommandError;
+use super::login::LoginCommand;
 use super::policy::PolicyCommand;
 #[cfg(feature = "quickstart")]
 use super::quickstart::QuickstartCommand;
@@ -49,6 +50,7 @@ enum Command {
     Audit(AuditCommand),
     Ca(CaCommand),
     Enroll(EnrollCommand),
+    Login(LoginCommand),
 }
 
 impl Cli {
@@ -89,6 +91,7 @@ impl Cli {
             Command::Audit(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
             Command::Enroll(command) => wait(command.run()),
+            Command::Login(command) => wait(command.run()),
         }
     }
 }
@@ -110,7 +113,8 @@ impl Command {
             | Self::User(_)
             | Self::Audit(_)
             | Self::Ca(_)
-            | Self::Enroll(_) => None,
+            | Self::Enroll(_)
+            | Self::Login(_) => None,
         }
     }
 }

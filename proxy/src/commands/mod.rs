@@ -11,6 +11,7 @@ mod device;
 mod device_facts;
 mod enroll;
 mod error;
+mod login;
 mod nss;
 mod output;
 mod policy;
@@ -34,6 +35,7 @@ pub use cli::Cli;
 pub use device::DeviceCommand;
 pub use enroll::EnrollCommand;
 pub use error::CommandError;
+pub use login::LoginCommand;
 pub use output::{Table, print, print_json};
 pub use policy::PolicyCommand;
 #[cfg(feature = "quickstart")]

@@ -11,6 +11,7 @@ mod gate;
 mod keeping;
 mod paths;
 mod provider;
+mod terminal;
 mod upstream;
 
 use std::num::NonZero;

@@ -247,6 +247,8 @@ pub struct IdentityProvider {
     pub claims: Vec<String>,
     /// Clients whose tokens for themselves are a service's, though their `sub` is not the client's id.
     pub service_clients: BTreeSet<String>,
+    /// As whom people sign in at a terminal, if they can.
+    pub terminal: Option<TerminalClient>,
     /// `acr` values that mean more than one factor, beside `amr` (`mfa_acr`).
     pub mfa_acr: BTreeSet<String>,
     /// `acr` values to ask for when a second factor is missing, the most wanted first (`mfa_acr_values`).
@@ -294,6 +296,17 @@ pub struct OidcClient {
     pub scopes: Vec<String>,
     /// Asks for `offline_access` where the provider has it. Default `true`.
     pub offline_access: bool,
+}
+
+/// The client of the provider that `sekisho login` is: it keeps no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalClient {
+    /// `login_client_id`.
+    pub id: String,
+    /// `login_scopes`. Default `openid`, `offline_access`.
+    pub scopes: Vec<String>,
+    /// What the provider calls the gate (`login_resource`, RFC 8707).
+    pub resource: Option<String>,
 }
 
 /// Somebody who vouches for devices.

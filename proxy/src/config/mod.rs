@@ -24,7 +24,7 @@ mod units;
 pub use checked::{
     Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
     DeviceAuthorityKind, DeviceIdSource, Enrolment, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen,
-    OidcClient, Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, Timeouts, Upstream,
+    OidcClient, Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, TerminalClient, Timeouts, Upstream,
     UpstreamProtocol, UpstreamScheme,
 };
 pub use environment::environment;

@@ -256,7 +256,8 @@ fn within_its_grace_an_ended_certificate_of_a_device_in_use_can_be_renewed_and_i
 #[test]
 fn only_our_own_authority_renews() {
     let story = story();
-    let foreign = Identifier::new(vec![Authority { trust: house().trust("mdm").unwrap(), admit: Some(Admit::Listed), services: false }]);
+    let foreign =
+        Identifier::new(vec![Authority { trust: house().trust("mdm").unwrap(), admit: Some(Admit::Listed), services: false }]);
     let refused = foreign.for_renewal(&story.leaf, &story.inventory, story.now, Duration::ZERO);
     assert_eq!(refused, Err(DeviceRefusal::Certificate(CertificateRefusal::UnknownAuthority)));
     story.inventory.set_behind(true);

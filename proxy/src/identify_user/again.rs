@@ -41,7 +41,9 @@ impl Identifier {
     pub fn again(&self, ask: Again<'_>) -> Result<KnownUser, UserRefusal> {
         if ask.user.by_certificate {
             let same = |user: &KnownUser| user.session.user == ask.user.session.user;
-            return self.by_certificate(ask.device).and_then(|user| if same(&user) { Ok(user) } else { Err(UserRefusal::NoCredential) });
+            return self
+                .by_certificate(ask.device)
+                .and_then(|user| if same(&user) { Ok(user) } else { Err(UserRefusal::NoCredential) });
         }
         if ask.user.binding != Binding::Session {
             let Some(Authorization::Bearer(presented)) = ask.authorization.map(Authorization::of_value) else {

@@ -107,6 +107,7 @@ pub(crate) fn settings(name: &str, issuer: &str) -> IdentityProvider {
         known_groups: None,
         claims: vec!["department".to_owned()],
         service_clients: BTreeSet::new(),
+        terminal: None,
         mfa_acr: BTreeSet::from(["gold".to_owned()]),
         mfa_acr_values: Vec::new(),
         ca: Vec::new(),

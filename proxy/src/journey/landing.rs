@@ -35,10 +35,9 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
     let actions: Vec<Action<'_>> = match (&visitor.device, session) {
         // It has nothing to sign out of.
         (_, Some(session)) if session.service => Vec::new(),
-        (_, Some(_)) => vec![
-            Action::link("Sign out", "/.sekisho/sign-out"),
-            Action::link("Your devices and sessions", "/.sekisho/devices"),
-        ],
+        (_, Some(_)) => {
+            vec![Action::link("Sign out", "/.sekisho/sign-out"), Action::link("Your devices and sessions", "/.sekisho/devices")]
+        }
         (Ok(_), None) => vec![Action::link("Sign in", "/.sekisho/sign-in")],
         (Err(_), None) => vec![Action::link("Enrol this device", "/.sekisho/enroll")],
     };
@@ -56,7 +55,11 @@ pub(super) fn page_for(world: &World, visitor: &Visitor) -> Response<Body> {
                 status: device.status.as_str(),
                 owner: owner.as_deref(),
             }),
-            session: session.filter(|session| !session.service).map(|session| SessionLine { id: &session.id.0, since: &since, until: &until }),
+            session: session.filter(|session| !session.service).map(|session| SessionLine {
+                id: &session.id.0,
+                since: &since,
+                until: &until,
+            }),
             apps: &apps,
             actions: &actions,
         }

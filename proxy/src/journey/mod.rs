@@ -39,6 +39,7 @@ mod step_up;
 mod story;
 mod stream;
 mod tally;
+mod terminal;
 mod theft;
 mod travel;
 mod warden;

@@ -24,6 +24,7 @@ use super::logout;
 use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
+use super::terminal;
 use super::theft;
 use super::travel::{Outcome, from_anybody};
 use crate::identify_device::{DeviceRefusal, KnownDevice};
@@ -71,6 +72,7 @@ pub(super) async fn handle(
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
         OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor, story).await?,
         OwnPath::Devices => return belongings::answer(core, client, world, own.request, visitor, story).await,
+        OwnPath::Login => reads(&own.request).and_then(|()| terminal::offer(world, &visitor))?,
         OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,
         OwnPath::Unknown => return Err(Refusal::NothingHere),
     };
@@ -155,7 +157,8 @@ async fn visit(
         Err(refusal) if endpoint != Endpoint::SignOut => return Err(refusal.into()),
         Err(_) => None,
     };
-    let is_service = visitor.user.is_ok_and(|user| user.session.service) || device.as_ref().is_some_and(|it| it.service.is_some());
+    let is_service =
+        visitor.user.is_ok_and(|user| user.session.service) || device.as_ref().is_some_and(|it| it.service.is_some());
     if is_service && endpoint != Endpoint::SignOut {
         return Err(SignInRefusal::Service.into());
     }

@@ -11,8 +11,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
+use rustls::client::WantsClientCert;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::resolve::{Resolver, is_loopback_name};
 
@@ -71,18 +72,34 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError::BadRoot`] and [`OutboundError::Tls`].
     pub fn new(roots: &[CertificateDer<'static>]) -> Result<Self, OutboundError> {
+        Ok(Self::with_tls(tls(roots)?.with_no_client_auth()))
+    }
+
+    /// As [`Outbound::new`], and shows this certificate to whoever asks for one (RFC 8705).
+    ///
+    /// # Errors
+    /// [`OutboundError::BadRoot`] and [`OutboundError::Tls`].
+    pub fn with_identity(
+        roots: &[CertificateDer<'static>],
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, OutboundError> {
+        Ok(Self::with_tls(tls(roots)?.with_client_auth_cert(chain, key).map_err(OutboundError::Tls)?))
+    }
+
+    fn with_tls(tls: ClientConfig) -> Self {
         let mut connector = HttpConnector::new_with_resolver(Resolver);
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls(roots)?).https_or_http().enable_http1().wrap_connector(connector);
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(2)
             .build(connector);
-        Ok(Self { client, timeout: TIMEOUT, max_response: MAX_RESPONSE_BYTES })
+        Self { client, timeout: TIMEOUT, max_response: MAX_RESPONSE_BYTES }
     }
 
     /// The same client with another bound on the whole exchange.
@@ -139,7 +156,7 @@ fn is_loopback(host: &str) -> bool {
     literal.parse::<IpAddr>().map_or_else(|_name| is_loopback_name(host), |address| address.is_loopback())
 }
 
-fn tls(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, OutboundError> {
+fn tls(roots: &[CertificateDer<'static>]) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, OutboundError> {
     let mut store = RootCertStore::empty();
     if roots.is_empty() {
         let system = rustls_native_certs::load_native_certs();
@@ -156,8 +173,7 @@ fn tls(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, OutboundError>
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(OutboundError::Tls)?
-        .with_root_certificates(store)
-        .with_no_client_auth())
+        .with_root_certificates(store))
 }
 
 /// hyper's own words are "client error (Connect)"; the reason is at the end of the chain.

@@ -21,6 +21,8 @@ pub enum OwnPath {
     Devices,
     /// `jwks.json`
     Jwks,
+    /// `login`, at the sign-in host only.
+    Login,
     /// `backchannel-logout`, at the sign-in host only.
     BackchannelLogout,
     /// Ours, but nothing is there: 404.
@@ -45,6 +47,7 @@ impl OwnPath {
             "enroll" => Self::Enroll,
             "devices" => Self::Devices,
             "jwks.json" => Self::Jwks,
+            "login" if gate => Self::Login,
             "backchannel-logout" if gate => Self::BackchannelLogout,
             _ => Self::Unknown,
         })
@@ -55,7 +58,9 @@ impl OwnPath {
     pub fn rests_on_time(self) -> bool {
         match self {
             Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices => true,
-            Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::BackchannelLogout | Self::Unknown => false,
+            Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::Login | Self::BackchannelLogout | Self::Unknown => {
+                false
+            }
         }
     }
 
@@ -71,6 +76,7 @@ impl OwnPath {
             Self::Enroll => "enroll",
             Self::Devices => "devices",
             Self::Jwks => "jwks",
+            Self::Login => "login",
             Self::BackchannelLogout => "backchannel_logout",
             Self::Unknown => "unknown",
         }

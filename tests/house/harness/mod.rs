@@ -25,7 +25,7 @@ pub(crate) use app::{App, Speaks};
 pub(crate) use authority::{Authority, Identity};
 pub(crate) use browser::Browser;
 pub(crate) use client::{Client, NAVIGATION, Reply};
-pub(crate) use form::plain;
+pub(crate) use form::{Form, plain};
 pub(crate) use gate::{House, POLICIES, Plan, Said, allowed, eventually, private, refused, run};
 pub(crate) use hand::{Attempt, Hand, Over, openssl, openssl_get};
 pub(crate) use idp::{BY_HAND, HOST as IDP_HOST, Kind, people};

@@ -33,5 +33,6 @@ mod resting;
 mod shadow;
 mod sign_in;
 mod step_up;
+mod terminal;
 mod theft;
 mod walk;

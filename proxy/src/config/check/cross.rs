@@ -135,8 +135,13 @@ fn services(parts: &Parts<'_>, checker: &mut Checker) {
         let others = parts.authorities.iter().enumerate().filter(|(other, _)| *other != position);
         for (_, (_, other)) in others {
             if roots(other).iter().any(|root| of_services.contains(root)) {
-                let what = format!("a root in it is one of {:?}, too, so that it is not clear what its certificates name", other.name);
-                checker.wrong(&raw.key("roots"), what, "let services have an authority of their own, or name the intermediate that signs them");
+                let what =
+                    format!("a root in it is one of {:?}, too, so that it is not clear what its certificates name", other.name);
+                checker.wrong(
+                    &raw.key("roots"),
+                    what,
+                    "let services have an authority of their own, or name the intermediate that signs them",
+                );
             }
         }
     }

@@ -100,7 +100,8 @@ fn service_id(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<Devic
     };
     if !sekisho_certs::authority::is_trust_domain(&domain.value) {
         let what = format!("{:?} is not a trust domain", domain.value);
-        let instead = "write what stands between `spiffe://` and the next `/` in your services' certificates, such as \"corp.example\"";
+        let instead =
+            "write what stands between `spiffe://` and the next `/` in your services' certificates, such as \"corp.example\"";
         checker.wrong(&domain.at, what, instead);
         return None;
     }

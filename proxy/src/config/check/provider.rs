@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::checker::Checker;
 use super::files::Shared;
-use super::{DAY, MINUTE, SECOND, files};
+use super::{DAY, MINUTE, SECOND, files, terminal};
 use crate::config::checked::{IdentityProvider, KeySource, OidcClient};
 use crate::config::environment::Secrets;
 use crate::config::host::Host;
@@ -30,6 +30,7 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
     checker.not_reserved(raw.name.as_ref());
     let issuer = issuer(raw, checker);
     let client = client(raw, secrets, checker);
+    let terminal = terminal::client(raw, client.as_ref(), checker);
     let audience = checker.text(raw.audience.as_ref());
     let mfa_acr = checker.texts(raw.mfa_acr.as_ref());
     let mfa_acr_values = asked(raw, &mfa_acr, checker);
@@ -51,6 +52,7 @@ fn one(raw: &raw::IdentityProvider, secrets: &Secrets, checker: &mut Checker) ->
         known_groups: raw.known_groups.as_ref().map(|groups| checker.texts(Some(groups))),
         claims: checker.texts(raw.claims.as_ref()),
         service_clients: checker.texts(raw.service_clients.as_ref()),
+        terminal,
         mfa_acr,
         mfa_acr_values,
         ca,

@@ -135,6 +135,9 @@ fn who_vouches_is_as_written() {
     assert!(matches!(corp.keys, KeySource::Discovery));
     assert!(matches!(&robots.keys, KeySource::File(path) if path.ends_with("jwks.json")));
     assert!(robots.client.is_none());
+    let terminal = corp.terminal.as_ref().unwrap();
+    assert_eq!((terminal.id.as_str(), terminal.scopes.len(), terminal.resource.is_some()), ("sekisho-login", 3, true));
+    assert!(robots.terminal.is_none());
     assert_eq!((corp.service_clients.len(), robots.service_clients.len()), (1, 0));
     let [house, mdm, services] = &config.device_authorities[..] else { panic!("three authorities") };
     let &DeviceAuthorityKind::Builtin {

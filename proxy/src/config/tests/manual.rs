@@ -18,7 +18,7 @@ const PAGES: &[(&str, usize)] = &[
     (include_str!("../../../../docs/people.md"), 1),
     (include_str!("../../../../docs/providers.md"), 7),
     (include_str!("../../../../docs/record.md"), 3),
-    (include_str!("../../../../docs/terminal.md"), 2),
+    (include_str!("../../../../docs/terminal.md"), 3),
     (include_str!("../../../../README.md"), 1),
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::time_provider::TimeProvider;
@@ -23,9 +23,12 @@ use crate::enrol::wire::{EnrolRequest, MAX_ANSWER_BYTES, PATH};
 use crate::outbound::Resolver;
 
 /// What a device shows on the connection: its certificate, the authority's, and its key.
-pub(super) struct Shown {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
+#[derive(Debug)]
+pub struct Shown {
+    /// Its own certificate first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Of its own certificate.
+    pub key: PrivateKeyDer<'static>,
 }
 
 /// Sends `request`; the body of a good answer.
@@ -38,17 +41,25 @@ pub(super) async fn post(
     request: &EnrolRequest,
     clock: &Clock,
 ) -> Result<Bytes, ClientError> {
+    let body = serde_json::to_vec(request).map_err(|error| broken(&error))?;
+    let request = Request::post(PATH).header(CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body)));
+    send(gate, trust, shown, request.map_err(|error| broken(&error))?, clock).await
+}
+
+/// Sends `request`, to whose head the gate's name is added; the body of a good answer.
+pub(super) async fn send(
+    gate: &GateAddress,
+    trust: &GateTrust,
+    shown: Option<Shown>,
+    mut request: Request<Full<Bytes>>,
+    clock: &Clock,
+) -> Result<Bytes, ClientError> {
     let stream = connect(gate, settings(trust, shown, clock)).await?;
-    let broken = |error: &dyn std::fmt::Display| ClientError::Broken { cause: error.to_string() };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-    let body = serde_json::to_vec(request).map_err(|error| broken(&error))?;
-    let request = Request::post(PATH)
-        .header(HOST, gate.authority())
-        .header(CONTENT_TYPE, "application/json")
-        .header(ACCEPT, "application/json, application/problem+json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| broken(&error))?;
+    let host = HeaderValue::try_from(gate.authority()).map_err(|error| broken(&error))?;
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"));
     let exchange = async {
         let (head, body) = sender.send_request(request).await.map_err(|error| broken(&error))?.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| broken(&error))?.to_bytes();
@@ -63,6 +74,10 @@ pub(super) async fn post(
             Err(error) => Err(broken(&error)),
         },
     }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> ClientError {
+    ClientError::Broken { cause: error.to_string() }
 }
 
 async fn connect(gate: &GateAddress, settings: Result<ClientConfig, rustls::Error>) -> Result<TlsStream<TcpStream>, ClientError> {

@@ -65,7 +65,7 @@ impl DeviceFolder {
     }
 
     /// A folder as it is.
-    pub(super) fn at(path: PathBuf) -> Self {
+    pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
 

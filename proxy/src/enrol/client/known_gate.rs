@@ -6,6 +6,7 @@ use rustls_pki_types::CertificateDer;
 use sekisho_certs::{files, pem};
 use serde::{Deserialize, Serialize};
 
+use super::GateTrust;
 use super::address::GateAddress;
 use super::folder::{DeviceFolder, FolderError};
 use crate::secret::Digest;
@@ -46,11 +47,20 @@ impl KnownGate {
         Ok(files::write_private(&path, format!("{HEADING}{text}").as_bytes())?)
     }
 
+    /// The ways in which it may be known, to be tried one after the other.
+    pub fn ways(&self) -> Vec<GateTrust> {
+        match (&self.roots, self.pin) {
+            (Some(roots), _) => vec![GateTrust::Roots(roots.clone())],
+            (None, Some(pin)) => vec![GateTrust::Pin(pin), GateTrust::System],
+            (None, None) => vec![GateTrust::System],
+        }
+    }
+
     /// Reads it; `None`: nobody has written it down.
     ///
     /// # Errors
     /// [`FolderError`].
-    pub(super) fn read(folder: &DeviceFolder) -> Result<Option<Self>, FolderError> {
+    pub fn read(folder: &DeviceFolder) -> Result<Option<Self>, FolderError> {
         let path = folder.file(GATE);
         if !files::exists(&path)? {
             return Ok(None);

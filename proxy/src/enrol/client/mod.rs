@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod folder;
 mod known_gate;
+mod look;
 mod packed;
 mod pairs;
 mod renew;
@@ -25,8 +26,10 @@ use sekisho_certs::key::DeviceKey;
 pub use address::{GateAddress, InvalidGateAddress};
 pub use answer::Certificate;
 pub use error::ClientError;
+pub use exchange::Shown;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
 pub use known_gate::KnownGate;
+pub use look::look;
 pub use packed::{Packed, forget_packed, packed};
 pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 

@@ -156,12 +156,7 @@ async fn ask(gate: &KnownGate, current: &Current, key: &DeviceKey, clock: &Clock
         platform: std::env::consts::OS.to_owned(),
         tpm: None,
     };
-    let ways = match (&gate.roots, gate.pin) {
-        (Some(roots), _) => vec![GateTrust::Roots(roots.clone())],
-        (None, Some(pin)) => vec![GateTrust::Pin(pin), GateTrust::System],
-        (None, None) => vec![GateTrust::System],
-    };
-    let body = tokio::time::timeout(DEADLINE, post(gate, &ways, current, &request, clock)).await;
+    let body = tokio::time::timeout(DEADLINE, post(gate, &gate.ways(), current, &request, clock)).await;
     let broken = |cause: String| RenewError::Broken { gate: gate.address.clone(), cause };
     let body = body.unwrap_or_else(|_elapsed| Err(broken(format!("no answer within {} s", DEADLINE.as_secs()))))?;
     let certificate = answer::read(&body, key, clock).map_err(|error| match error {

@@ -21,6 +21,10 @@ pub struct Metadata {
     pub end_session_endpoint: Option<Uri>,
     /// Where tokens are given back (RFC 7009).
     pub revocation_endpoint: Option<Uri>,
+    /// Where a terminal begins to have somebody sign in elsewhere (RFC 8628).
+    pub device_authorization_endpoint: Option<Uri>,
+    /// The same places for who shows a certificate (RFC 8705, section 5).
+    pub with_certificate: WithCertificate,
     /// It has the scope `offline_access`.
     pub offline_access: bool,
     /// How the gate shows its client secret; `None` if it knows none of the provider's ways.
@@ -31,6 +35,24 @@ pub struct Metadata {
     pub issuer_on_callback: bool,
     /// It takes `claims`, by which an `acr` can be made essential (OpenID Connect Core 1.0, section 5.5.1.1).
     pub claims_parameter: bool,
+}
+
+/// Places that ask for a client's certificate, where they are not the usual ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithCertificate {
+    /// Of tokens.
+    pub token_endpoint: Option<Uri>,
+    /// Where tokens are given back.
+    pub revocation_endpoint: Option<Uri>,
+    /// Where a terminal begins.
+    pub device_authorization_endpoint: Option<Uri>,
+}
+
+#[derive(Default, Deserialize)]
+struct Aliases {
+    token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
 }
 
 /// Where a client secret goes (RFC 6749, section 2.3.1).
@@ -76,6 +98,8 @@ struct Document {
     userinfo_endpoint: Option<String>,
     end_session_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+    mtls_endpoint_aliases: Option<Aliases>,
     scopes_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
@@ -117,6 +141,9 @@ impl Metadata {
             if uri.scheme_str() == Some("http") && !plain { Err(MetadataError::NotHttps(member)) } else { Ok(uri) }
         };
         let called_too = |uri: Option<String>, member| uri.map(|uri| called(&uri, member)).transpose();
+        // What can be done without, is: one at a place that nobody named is no reason to do without the provider.
+        let if_named = |uri: Option<String>, member| uri.and_then(|uri| called(&uri, member).ok());
+        let aliases = document.mtls_endpoint_aliases.unwrap_or_default();
         let optional = |uri: Option<String>, name| uri.map(|uri| callable(&uri, name)).transpose();
         Ok(Self {
             jwks_uri: called(&document.jwks_uri, "jwks_uri")?,
@@ -124,8 +151,13 @@ impl Metadata {
             token_endpoint: called_too(document.token_endpoint, "token_endpoint")?,
             userinfo_endpoint: called_too(document.userinfo_endpoint, "userinfo_endpoint")?,
             end_session_endpoint: optional(document.end_session_endpoint, "end_session_endpoint")?,
-            // Tokens are given back where that can be done: one at a place that nobody named is no reason to do without the provider.
-            revocation_endpoint: document.revocation_endpoint.and_then(|uri| called(&uri, "revocation_endpoint").ok()),
+            revocation_endpoint: if_named(document.revocation_endpoint, "revocation_endpoint"),
+            device_authorization_endpoint: if_named(document.device_authorization_endpoint, "device_authorization_endpoint"),
+            with_certificate: WithCertificate {
+                token_endpoint: if_named(aliases.token_endpoint, "mtls_endpoint_aliases"),
+                revocation_endpoint: if_named(aliases.revocation_endpoint, "mtls_endpoint_aliases"),
+                device_authorization_endpoint: if_named(aliases.device_authorization_endpoint, "mtls_endpoint_aliases"),
+            },
             offline_access: document.scopes_supported.is_some_and(|known| known.iter().any(|scope| scope == "offline_access")),
             secret_in: secret_in(document.token_endpoint_auth_methods_supported.as_deref()),
             pkce: document.code_challenge_methods_supported.is_none_or(|known| known.iter().any(|method| method == "S256")),

@@ -13,7 +13,7 @@ mod set;
 mod tests;
 
 pub use algorithm::Algorithm;
-pub use discovery::{Metadata, MetadataError, SecretIn};
+pub use discovery::{Metadata, MetadataError, SecretIn, WithCertificate};
 pub use key::{Key, KeyProblem, MAX_KEY_ID};
 pub use metrics::{KeyMetrics, RefreshOutcome};
 pub use providers::{Provider, Providers};
