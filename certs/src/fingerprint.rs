@@ -19,6 +19,17 @@ pub fn public_key(der: &CertificateDer<'_>) -> Result<[u8; 32], NotACertificate>
     Ok(sha256(parse(der)?.public_key().raw))
 }
 
+/// SHA-1 of the bits of the certificate's public key, in lower-case hex: the name that many programs give to the key of a certificate (RFC
+/// 5280, section 4.2.1.2, method 1). To find it again, not to tell keys apart that somebody made for it.
+///
+/// # Errors
+/// [`NotACertificate`] if the bytes are not one.
+pub fn key_identifier(der: &CertificateDer<'_>) -> Result<String, NotACertificate> {
+    let certificate = parse(der)?;
+    let bits = &certificate.public_key().subject_public_key.data;
+    Ok(hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bits).as_ref()))
+}
+
 /// SHA-256 of a DER `SubjectPublicKeyInfo`.
 pub fn spki(der: &[u8]) -> [u8; 32] {
     sha256(der)

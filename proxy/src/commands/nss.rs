@@ -1,13 +1,16 @@
 //! The databases in which browsers on Linux keep keys and certificates (NSS), by NSS' own tools.
 
-use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustls_pki_types::CertificateDer;
+use sekisho_certs::{fingerprint, pem};
 use tokio::process::Command;
+
+use crate::enrol::client::Packed;
 
 /// A folder with a database.
 #[derive(Clone, Debug)]
@@ -39,7 +42,7 @@ pub(super) enum NssError {
         said: String,
     },
     /// It was imported, but is not there.
-    #[error("{} has no key for `{name}` after the import; look at it with `certutil -K -d sql:{}`", .folder.display(), .folder.display())]
+    #[error("{} has no certificate of `{name}` with its key after the import; look at it with `certutil -L -d sql:{}`", .folder.display(), .folder.display())]
     Missing {
         /// Where.
         folder: PathBuf,
@@ -104,55 +107,99 @@ impl Database {
         self.run("pk12util", "-k", &["-i", &pkcs12, "-w", &password]).await.map(drop)
     }
 
-    /// Imports them for the subject `name`, in place of what that had before.
+    /// Imports key and certificate of a device, in place of those that it had before. What others signed stays, whatever it is called: its
+    /// names, where they are the device's, are returned.
     ///
     /// # Errors
     /// [`NssError`].
-    pub(super) async fn put(&self, name: &str, pkcs12: &Path, password: &Path) -> Result<(), NssError> {
-        // NSS names a certificate by its subject or by the friendly name that came with it.
-        let names = [name.to_owned(), format!("CN={name}")];
-        let before = self.keys(&names).await?;
-        // Certificates first: NSS gives all certificates of one subject one name, and cannot tell them apart by it.
-        for _certificate in 0..MOST {
-            let Some(known) = self.certificate(&names).await? else { break };
-            self.certutil(&["-D", "-n", known]).await?;
+    pub(super) async fn put(&self, packed: &Packed, pkcs12: &Path, password: &Path) -> Result<Vec<String>, NssError> {
+        let Before { certificates, keys, left } = self.before(packed).await?;
+        for older in &keys {
+            self.certutil(&["-F", "-k", older]).await?;
         }
-        self.import(pkcs12, password).await?;
-        let now = self.keys(&names).await?;
-        if now.is_empty() {
-            return Err(NssError::Missing { folder: self.folder.clone(), name: name.to_owned() });
-        }
-        // The key that was there already is not older than itself.
-        if !now.is_subset(&before) {
-            for older in &before {
-                self.certutil(&["-F", "-k", older]).await?;
+        // Before the import: NSS gives all certificates of one subject one name, and cannot tell them apart by it.
+        for name in &certificates {
+            for _certificate in 0..MOST {
+                match self.certificates(name).await? {
+                    Some(found) if !found.is_empty() && found.iter().all(|one| packed.is_of_the_device(one)) => {
+                        self.certutil(&["-D", "-n", name]).await?;
+                    }
+                    _ => break,
+                }
             }
         }
-        Ok(())
+        self.import(pkcs12, password).await?;
+        for Listed { name, .. } in self.listed().await?.into_iter().filter(|listed| listed.with_key) {
+            if self.certificates(&name).await?.is_some_and(|found| found.contains(&packed.leaf)) {
+                return Ok(left);
+            }
+        }
+        Err(NssError::Missing { folder: self.folder.clone(), name: packed.device.to_string() })
     }
 
-    /// Ids of the keys whose certificate has one of these names.
-    async fn keys(&self, names: &[String]) -> Result<BTreeSet<String>, NssError> {
+    async fn before(&self, packed: &Packed) -> Result<Before, NssError> {
+        let present = self.keys().await?;
+        let id = |certificate: &CertificateDer<'_>| fingerprint::key_identifier(certificate).ok();
+        // The key that is there already is not older than itself.
+        let current = id(&packed.leaf);
+        let mut before = Before::default();
+        for Listed { name, with_key } in self.listed().await? {
+            // NSS names a certificate by its subject or by the friendly name that came with it; or otherwise, where that name was taken.
+            let named = name == packed.device.as_str() || name.strip_prefix("CN=") == Some(packed.device.as_str());
+            if !(with_key || named) {
+                continue;
+            }
+            let found = self.certificates(&name).await?.unwrap_or_default();
+            let (own, others): (Vec<_>, Vec<_>) = found.iter().partition(|one| packed.is_of_the_device(one));
+            let older = own.iter().filter_map(|one| id(one)).filter(|id| Some(id) != current.as_ref() && present.contains(id));
+            before.keys.extend(older);
+            if !own.is_empty() && others.is_empty() {
+                before.certificates.push(name);
+            } else if named || !own.is_empty() {
+                before.left.push(name);
+            }
+        }
+        Ok(before)
+    }
+
+    /// Ids of all keys.
+    async fn keys(&self) -> Result<Vec<String>, NssError> {
         let said = match self.certutil(&["-K"]).await {
             // It calls this a failure.
-            Err(NssError::Failed { said, .. }) if said.contains("no keys found") => return Ok(BTreeSet::new()),
+            Err(NssError::Failed { said, .. }) if said.contains("no keys found") => return Ok(Vec::new()),
             said => said?,
         };
-        Ok(said
-            .lines()
-            .filter_map(key)
-            .filter(|(_, of)| names.iter().any(|name| name == of))
-            .map(|(id, _)| id.to_owned())
-            .collect())
+        Ok(said.lines().filter_map(key).map(str::to_owned).collect())
     }
 
-    /// The name of these that there is a certificate of.
-    async fn certificate<'n>(&self, names: &'n [String]) -> Result<Option<&'n str>, NssError> {
+    /// Names of all certificates, each once.
+    async fn listed(&self) -> Result<Vec<Listed>, NssError> {
         let said = self.certutil(&["-L"]).await?;
-        // A name, spaces, and what it is trusted for.
-        let known: Vec<&str> =
-            said.lines().filter_map(|line| line.trim_end().rsplit_once(' ')).map(|(of, _trust)| of.trim_end()).collect();
-        Ok(names.iter().map(String::as_str).find(|name| known.contains(name)))
+        let mut all: Vec<Listed> = Vec::new();
+        for (name, with_key) in said.lines().filter_map(certificate) {
+            match all.iter_mut().find(|listed| listed.name == name) {
+                Some(listed) => listed.with_key |= with_key,
+                None => all.push(Listed { name: name.to_owned(), with_key }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The certificates of this name; `None` if they cannot be read.
+    async fn certificates(&self, name: &str) -> Result<Option<Vec<CertificateDer<'static>>>, NssError> {
+        if !self.listed().await?.iter().any(|listed| listed.name == name) {
+            return Ok(Some(Vec::new()));
+        }
+        // It takes this for an address of something, and not for a name.
+        if name.starts_with("pkcs11:") {
+            return Ok(None);
+        }
+        match self.certutil(&["-L", "-n", name, "-a"]).await {
+            Ok(said) => Ok(pem::certificates(said.as_bytes()).ok()),
+            // Some names mean something else to it.
+            Err(NssError::Failed { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     async fn certutil(&self, arguments: &[&str]) -> Result<String, NssError> {
@@ -183,12 +230,39 @@ impl Database {
     }
 }
 
-/// Id and name of a line such as `< 0> ec       4467…f872   ana-laptop`.
-fn key(line: &str) -> Option<(&str, &str)> {
+/// A name in a database.
+#[derive(Debug)]
+struct Listed {
+    name: String,
+    /// The key of a certificate that is called so is there too.
+    with_key: bool,
+}
+
+/// What a database has of a device, or under its name.
+#[derive(Debug, Default)]
+struct Before {
+    /// Names of certificates, all of which are the device's.
+    certificates: Vec<String>,
+    /// Ids of older keys of the device.
+    keys: Vec<String>,
+    /// Names that others have as well.
+    left: Vec<String>,
+}
+
+/// The id in a line such as `< 0> ec       4467…f872   ana-laptop`.
+fn key(line: &str) -> Option<&str> {
     let (_number, rest) = line.strip_prefix('<')?.split_once('>')?;
     let (_kind, rest) = rest.trim_start().split_once(' ')?;
-    let (id, name) = rest.trim_start().split_once(' ')?;
-    Some((id, name.trim()))
+    let (id, _name) = rest.trim_start().split_once(' ')?;
+    Some(id)
+}
+
+/// The name in a line such as `ana-laptop      u,u,u`, and whether there is a key (`u`).
+fn certificate(line: &str) -> Option<(&str, bool)> {
+    // What it is trusted for.
+    let (name, trust) = line.trim_end().rsplit_once(' ')?;
+    let is_trust = trust.split(',').count() == 3 && trust.chars().all(|c| ",pPcCTuwg".contains(c));
+    is_trust.then(|| (name.trim_end(), trust.contains('u')))
 }
 
 /// Certificates of one name that are taken out before giving up.
@@ -200,10 +274,20 @@ mod tests {
 
     #[test]
     fn keys_are_told_by_lines() {
-        assert_eq!(key("< 0> ec       446783875954b54e   ana-1"), Some(("446783875954b54e", "ana-1")));
-        assert_eq!(key("<12> rsa      00ff   (orphan)"), Some(("00ff", "(orphan)")));
+        assert_eq!(key("< 0> ec       446783875954b54e   ana-1"), Some("446783875954b54e"));
+        assert_eq!(key("<12> rsa      00ff   (orphan)"), Some("00ff"));
         for other in ["certutil: Checking token \"NSS Certificate DB\"", "", "< 0> ec", "<"] {
             assert_eq!(key(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_told_by_lines() {
+        assert_eq!(certificate("Ana's own                    u,u,u"), Some(("Ana's own", true)));
+        assert_eq!(certificate("other - gate                 ,,   "), Some(("other - gate", false)));
+        assert_eq!(certificate("root                         CT,C,"), Some(("root", false)));
+        for other in ["", "Certificate Nickname         Trust Attributes", "                             SSL,S/MIME,JAR/XPI"] {
+            assert_eq!(certificate(other), None, "{other}");
         }
     }
 }

@@ -35,6 +35,7 @@ struct Course {
     retry_at: AtomicI64,
     refreshable: AtomicBool,
     ended: AtomicBool,
+    replaced: AtomicBool,
 }
 
 /// How the use of a session stands in the store.
@@ -79,6 +80,7 @@ impl LiveSession {
             retry_at: AtomicI64::new(i64::MIN),
             refreshable: AtomicBool::new(used.refreshable),
             ended: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
         };
         Self::on(session, Arc::new(course), Vec::new())
     }
@@ -152,6 +154,15 @@ impl LiveSession {
     /// It was ended while somebody still holds it.
     pub fn ended(&self) -> bool {
         self.course.ended.load(Ordering::Acquire)
+    }
+
+    /// It ended because its person has another in its place: its tokens are left alone.
+    pub fn was_replaced(&self) -> bool {
+        self.course.replaced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn replace(&self) {
+        self.course.replaced.store(true, Ordering::Release);
     }
 
     pub(crate) fn end(&self) {

@@ -157,7 +157,7 @@ impl<'a> Conversation<'a> {
         });
         if answer.status() != StatusCode::OK || !json {
             tracing::warn!(status = %answer.status(), json, "the userinfo endpoint did not answer with JSON");
-            return Err(malformed);
+            return Err(if answer.status().is_server_error() { SignInRefusal::ProviderDown } else { malformed });
         }
         object(answer.body()).map_err(|_not| malformed)
     }

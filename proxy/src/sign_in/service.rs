@@ -11,7 +11,7 @@ use super::form::{FormId, Forms};
 use super::logout::Logouts;
 use super::metrics::SignInMetrics;
 use super::query;
-use super::refresh::{Flights, Paces};
+use super::refresh::{Flights, Paces, Unsaved};
 use super::refusal::SignInRefusal;
 use super::shelf::Shelf;
 use super::step_up::Ticket;
@@ -59,6 +59,8 @@ pub(super) struct UnderWay {
     pub(super) flights: Arc<Flights>,
     /// How those providers answer.
     pub(super) paces: Paces,
+    /// What they gave and the store has not taken yet.
+    pub(super) unsaved: Unsaved,
     /// Names tickets; `None` if there was no randomness.
     pub(super) ticket_key: Option<hmac::Key>,
 }
@@ -241,6 +243,7 @@ impl UnderWay {
             logouts: Logouts::new(),
             flights: Arc::default(),
             paces: Paces::default(),
+            unsaved: Unsaved::default(),
             ticket_key: hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new()).ok(),
         }
     }

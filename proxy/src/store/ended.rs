@@ -1,6 +1,7 @@
 //! What was ended lately, so that a sign-in that was on its way meanwhile does not come out of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sessions::{FromProvider, Meant, SessionsOf};
@@ -10,8 +11,17 @@ use crate::inventory::{DeviceId, Session, UserId};
 /// Sessions that were ended, for as long as a sign-in can take. In memory only, as are sign-ins that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
+    /// By the gate, its operators and its people.
+    here: Lately,
+    /// By each provider, who can say as often as it likes that somebody has signed out: it takes no room but its own, and what it has
+    /// forgotten concerns nobody else's people.
+    at_providers: HashMap<Arc<str>, Lately>,
+}
+
+#[derive(Debug, Default)]
+struct Lately {
     /// The oldest first.
-    lately: VecDeque<(Timestamp, Whose)>,
+    ends: VecDeque<(Timestamp, Whose)>,
     /// Ends that had to be forgotten too early: whoever signs in since before then signs in again.
     forgotten_at: Option<Timestamp>,
 }
@@ -26,29 +36,49 @@ enum Whose {
 impl Ended {
     /// Notes that these were ended at `now`. One session by itself has no sign-in that is on its way.
     pub(super) fn remember(&mut self, which: &SessionsOf, now: Timestamp) {
-        let whose = match which {
-            SessionsOf::One(_) => return,
-            SessionsOf::User(user) => Whose::User(user.clone()),
-            SessionsOf::Device(device) => Whose::Device(device.clone()),
-            SessionsOf::AtProvider(meant) => Whose::AtProvider(meant.clone()),
-        };
-        while self.lately.front().is_some_and(|(at, _)| now.since(*at) >= LONGEST) {
-            self.lately.pop_front();
+        match which {
+            SessionsOf::One(_) => {}
+            SessionsOf::User(user) => self.here.remember(Whose::User(user.clone()), now),
+            SessionsOf::Device(device) => self.here.remember(Whose::Device(device.clone()), now),
+            SessionsOf::AtProvider(meant) => {
+                // Those of providers that are not configured any more.
+                self.at_providers.retain(|name, lately| *name == meant.provider || !lately.is_over(now));
+                let lately = self.at_providers.entry(Arc::clone(&meant.provider)).or_default();
+                lately.remember(Whose::AtProvider(meant.clone()), now);
+            }
         }
-        if self.lately.len() >= MOST
-            && let Some((at, _)) = self.lately.pop_front()
-        {
-            self.forgotten_at = self.forgotten_at.max(Some(at));
-        }
-        self.lately.push_back((now, whose));
     }
 
     /// Whether one of them ends a session too that is about to begin. A clock that is set back makes this say yes too often.
     pub(super) fn ends(&self, session: &Session, provided: &FromProvider) -> bool {
         let Some(asked_at) = provided.asked_at else { return false };
+        let at_provider = self.at_providers.get(&session.user.provider);
+        self.here.end(session, provided, asked_at) || at_provider.is_some_and(|lately| lately.end(session, provided, asked_at))
+    }
+}
+
+impl Lately {
+    fn remember(&mut self, whose: Whose, now: Timestamp) {
+        while self.ends.front().is_some_and(|(at, _)| now.since(*at) >= LONGEST) {
+            self.ends.pop_front();
+        }
+        if self.ends.len() >= MOST
+            && let Some((at, _)) = self.ends.pop_front()
+        {
+            self.forgotten_at = self.forgotten_at.max(Some(at));
+        }
+        self.ends.push_back((now, whose));
+    }
+
+    fn end(&self, session: &Session, provided: &FromProvider, asked_at: Timestamp) -> bool {
         let forgotten = self.forgotten_at.is_some_and(|at| asked_at <= at);
-        let since = self.lately.iter().filter(|(at, _)| asked_at <= *at);
+        let since = self.ends.iter().filter(|(at, _)| asked_at <= *at);
         forgotten || since.into_iter().any(|(_, whose)| whose.covers(session, provided))
+    }
+
+    /// No sign-in that is on its way can be meant. What was forgotten is older than what was not.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.ends.back().is_none_or(|(at, _)| now.since(*at) >= LONGEST)
     }
 }
 
@@ -78,7 +108,7 @@ fn is_meant(meant: &Meant, session: &Session, provided: &FromProvider) -> bool {
 /// Longer than a browser may be at its provider, and the provider's answers take.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// About 4 MiB, where names are as long as usual.
+/// Of each provider, and of the gate itself. About 4 MiB, where names are as long as usual.
 const MOST: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -167,9 +197,42 @@ mod tests {
         for ending in 0..=MOST {
             ended.remember(&bea, number(ending));
         }
-        assert_eq!(ended.lately.len(), MOST);
+        assert_eq!(ended.here.ends.len(), MOST);
         assert!(ended.ends(&session(NOW), &provided(None, number(0))) && !ended.ends(&session(NOW), &provided(None, number(1))));
         ended.remember(&bea, number(MOST).plus(LONGEST));
-        assert_eq!(ended.lately.len(), 1);
+        assert_eq!(ended.here.ends.len(), 1);
+    }
+
+    #[test]
+    fn a_provider_that_signs_out_without_end_keeps_nobody_out_but_its_own_people() {
+        let flood = |ended: &mut Ended| {
+            for ending in 0..=MOST {
+                let meant = Meant { provider: "evil".into(), sid: None, subject: Some(format!("nobody-{ending}")), at: NOW };
+                ended.remember(&SessionsOf::AtProvider(meant), NOW);
+            }
+        };
+        let mut ended = Ended::default();
+        flood(&mut ended);
+        let theirs = Session { user: UserId { provider: "evil".into(), subject: "zoe".into() }, ..session(NOW) };
+        let asked_at = provided(None, NOW);
+        assert!(ended.ends(&theirs, &asked_at), "what it made the gate forget may have been about this one");
+        assert!(!ended.ends(&session(NOW), &asked_at), "of another provider");
+        // And what others said is not pushed out.
+        for which in [at_provider(None, Some("ana")), SessionsOf::Device("lap-1".parse().unwrap())] {
+            let mut ended = after(&which);
+            flood(&mut ended);
+            assert!(ended.ends(&session(at(-3)), &provided(None, at(-5))), "{which:?}");
+        }
+    }
+
+    #[test]
+    fn providers_that_say_nothing_any_more_take_no_room() {
+        let mut ended = after(&at_provider(None, Some("ana")));
+        let meant = |at| Meant { provider: "next".into(), sid: None, subject: Some("zoe".to_owned()), at };
+        ended.remember(&SessionsOf::AtProvider(meant(NOW)), NOW);
+        assert_eq!(ended.at_providers.len(), 2);
+        let later = NOW.plus(LONGEST);
+        ended.remember(&SessionsOf::AtProvider(meant(later)), later);
+        assert_eq!(ended.at_providers.len(), 1);
     }
 }

@@ -65,12 +65,15 @@ pub(super) struct Writing {
     pub(super) given_up: Vec<Sealed>,
     /// Devices whose posture was gathered again in this transaction, and is as it was.
     pub(super) gathered: Vec<(DeviceId, Option<Timestamp>)>,
+    /// Sessions that end in it, and whose tokens are left alone.
+    pub(super) replaced: Vec<SessionId>,
 }
 
 impl Writing {
     /// Takes the write lock at once, so that what is read in here stays true until [`Writing::commit`].
     pub(super) async fn begin(pool: &SqlitePool, note: Note, now: Timestamp) -> Result<Self, StoreError> {
-        Ok(Self { tx: pool.begin_with("BEGIN IMMEDIATE").await?, note, now, given_up: Vec::new(), gathered: Vec::new() })
+        let tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Self { tx, note, now, given_up: Vec::new(), gathered: Vec::new(), replaced: Vec::new() })
     }
 
     /// From now on the changes are noted as done by somebody else, for another reason.

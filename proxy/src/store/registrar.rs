@@ -175,7 +175,11 @@ impl Registrar {
         let since = turn.since;
         let given_up = std::mem::take(&mut turn.writing.given_up);
         let gathered = std::mem::take(&mut turn.writing.gathered);
+        // Before anybody takes them out of the live state.
+        let replaced: Vec<_> = turn.writing.replaced.iter().filter_map(|id| self.inventory().session(id)).collect();
         turn.writing.commit().await?;
+        // And before the next turn, in which tokens of one of them may find nobody to be kept with.
+        replaced.iter().for_each(|live| live.replace());
         self.give_up(given_up);
         let followed = self.inner.follower.catch_up(since).await;
         // While the turn is ours, nobody has a later word.

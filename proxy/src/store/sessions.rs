@@ -265,8 +265,10 @@ pub(super) async fn end(w: &mut Writing, ids: &[SessionId], what: &'static str, 
                 .await?;
         let Some((provider, kept)) = gone else { continue };
         w.changed(&Subject::Session(id.clone()), what).await?;
-        if let (Some(kept), Tokens::GivenBack) = (kept, tokens) {
-            w.given_up.push(Sealed { session: id.clone(), provider, kept });
+        match (tokens, kept) {
+            (Tokens::GivenBack, Some(kept)) => w.given_up.push(Sealed { session: id.clone(), provider, kept }),
+            (Tokens::GivenBack, None) => {}
+            (Tokens::Left, _) => w.replaced.push(id.clone()),
         }
     }
     Ok(())

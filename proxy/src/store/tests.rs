@@ -52,6 +52,17 @@ impl Bench {
     }
 }
 
+impl Registrar {
+    /// From now on the store takes no tokens, or takes them again.
+    pub(crate) async fn takes_tokens(&self, takes: bool) {
+        let sql = match takes {
+            true => "DROP TRIGGER full",
+            false => "CREATE TRIGGER full BEFORE UPDATE OF kept ON sessions BEGIN SELECT RAISE(FAIL, 'full'); END",
+        };
+        sqlx::query(sql).execute(self.pool()).await.unwrap();
+    }
+}
+
 pub(super) fn id(text: &str) -> DeviceId {
     text.parse().unwrap()
 }

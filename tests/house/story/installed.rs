@@ -110,7 +110,8 @@ async fn a_primary_password_is_needed_where_there_is_one_and_only_the_right_one_
     let home = home(&house, "home", Some("correct horse")).await;
     let firefox = home.join(".mozilla/firefox/x1.work");
     let said = laptop.installs(&home, &[]).await;
-    assert!(said.code == Some(0) && said.out.contains("Chromium, Chrome and their like: installed"), "{said:?}");
+    assert!(said.code == Some(1) && said.out.contains("Chromium, Chrome and their like: installed"), "{said:?}");
+    assert!(said.err.contains("not every browser"), "{said:?}");
     assert!(said.out.contains("profile work: not installed") && said.out.contains("--nss-password-file"), "{said:?}");
     assert!(laptop.folder.join("device.p12").exists(), "not everybody has it");
     private(&home.join("wrong"), "battery staple\n");
@@ -120,6 +121,77 @@ async fn a_primary_password_is_needed_where_there_is_one_and_only_the_right_one_
     let said = laptop.installs(&home, &["--nss-password-file", &file("primary")]).await;
     assert!(said.code == Some(0) && said.out.contains("profile work: installed"), "{said:?}");
     assert_eq!(keys(&firefox, &["-f", &file("primary")]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_that_a_browser_did_not_get_is_tried_again_every_time_until_it_has_it() {
+    let house = House::open().await;
+    let laptop = laptop(&house).await;
+    laptop.approve(&house).await;
+    let home = home(&house, "home", Some("correct horse")).await;
+    let firefox = home.join(".mozilla/firefox/x1.work");
+    let primary = home.join("primary").display().to_string();
+    let renews = async |further: &[&str]| {
+        let mut command = Command::new(crate::harness::sekisho());
+        command.args(["enroll", "--renew", "--install", "--out"]).arg(&laptop.folder).args(further).env("HOME", &home);
+        run(command, "").await
+    };
+    let said = renews(&["--force"]).await;
+    assert!(said.code == Some(1) && said.out.contains("Renewed") && said.out.contains("profile work: not installed"), "{said:?}");
+    // As a timer does, every day: there is nothing to renew, and still something to do.
+    let said = renews(&[]).await;
+    assert!(said.code == Some(1) && said.out.contains("Nothing to renew"), "{said:?}");
+    assert!(said.out.contains("profile work: not installed") && said.err.contains("not every browser"), "{said:?}");
+    assert!(laptop.folder.join("device.p12").exists());
+    let said = renews(&["--nss-password-file", &primary]).await;
+    assert!(said.code == Some(0) && said.out.contains("profile work: installed"), "{said:?}");
+    assert_eq!(keys(&firefox, &["-f", &primary]).await.len(), 1);
+    let packed: Vec<_> = files(&laptop.folder).into_iter().filter(|path| path.to_string_lossy().contains("p12")).collect();
+    assert!(packed.is_empty(), "every browser has it, and these are left: {packed:?}");
+    // Then there is nothing to do.
+    let said = renews(&["--json"]).await;
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert!(said.code == Some(0) && told["renewed"] == false && told["browsers"].is_null(), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_called_like_the_device_and_is_not_its_own_is_left_alone() {
+    let house = House::open().await;
+    let laptop = laptop(&house).await;
+    laptop.approve(&house).await;
+    let home = home(&house, "home", None).await;
+    let databases = [home.join(".pki/nssdb"), home.join(".mozilla/firefox/x1.work")];
+    assert_eq!(certutil(&databases[1], &["-N", "--empty-password"]).await.code, Some(0));
+    // A key for mail by the friendly name of the device; and a device of the same name at somebody else's gate.
+    private(&home.join("noise"), "not random, and for nothing else than this");
+    let noise = home.join("noise").display().to_string();
+    let mut others = Vec::new();
+    for (database, name, subject) in [(&databases[0], "lap-7", "CN=Ana"), (&databases[1], "CN=lap-7", "CN=lap-7")] {
+        let made = ["-S", "-x", "-k", "ec", "-q", "nistp256", "-m", "7", "-t", "u,u,u", "-z", &noise, "-n", name, "-s", subject];
+        let said = certutil(database, &made).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        others.push(keys(database, &[]).await[0].0.clone());
+    }
+    let mut before: Vec<String> = Vec::new();
+    for renews in [&[][..], &["--renew", "--force"]] {
+        let mut command = Command::new(crate::harness::sekisho());
+        command.args(["enroll", "--install", "--out"]).arg(&laptop.folder).args(renews).env("HOME", &home);
+        let said = run(command, "").await;
+        assert!(said.code == Some(0) && said.out.matches("left alone").count() == 2, "{said:?}");
+        let mut own = Vec::new();
+        for (database, other) in databases.iter().zip(&others) {
+            let mut found: Vec<String> = keys(database, &[]).await.into_iter().map(|(id, _)| id).collect();
+            found.retain(|id| id != other);
+            assert!(keys(database, &[]).await.iter().any(|(id, _)| id == other), "it is gone: {said:?}");
+            assert!(found.len() == 1 && !before.contains(&found[0]), "the device has its new key, and that only: {found:?}");
+            own.extend(found);
+        }
+        before = own;
+    }
+    // Both certificates of others are there, too.
+    assert!(certutil(&databases[0], &["-L", "-n", "lap-7"]).await.out.contains("CN=Ana"));
+    let said = certutil(&databases[1], &["-L", "-n", "CN=lap-7"]).await;
+    assert!(said.out.contains("Issuer: \"CN=lap-7\""), "{said:?}");
 }
 
 #[tokio::test]

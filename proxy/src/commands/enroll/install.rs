@@ -21,7 +21,8 @@ use crate::enrol::client::{self, Packed};
 struct Done {
     browser: String,
     folder: PathBuf,
-    problem: Option<NssError>,
+    /// Names of certificates that were left alone; or why it was not installed.
+    put: Result<Vec<String>, NssError>,
 }
 
 /// What became of it in all of them.
@@ -66,28 +67,33 @@ impl EnrollCommand {
         let mut all = Vec::new();
         for Store { browser, database } in stores(&home, variable("PATH").as_deref()) {
             let folder = database.folder().to_owned();
-            let problem = self.put(database, &packed, &given, &handed.0).await.err();
-            all.push(Done { browser, folder, problem });
+            let put = self.put(database, &packed, &given, &handed.0).await;
+            all.push(Done { browser, folder, put });
         }
         let installed = Installed(all);
-        if installed.0.iter().all(|done| done.problem.is_none()) {
+        if installed.0.iter().all(|done| done.put.is_ok()) {
             client::forget_packed(&self.out).map_err(CommandError::failed)?;
         }
         Ok(installed)
     }
 
-    async fn put(&self, database: Database, packed: &Packed, given: &[PathBuf; 2], folder: &Path) -> Result<(), NssError> {
+    async fn put(
+        &self,
+        database: Database,
+        packed: &Packed,
+        given: &[PathBuf; 2],
+        folder: &Path,
+    ) -> Result<Vec<String>, NssError> {
         let [pkcs12, password] = given;
         if !database.exists() {
             database.create().await?;
         }
-        let name = packed.device.as_str();
         let named = self.nss_password_file.clone().map(|file| database.clone().with_password(file));
         // A database without a password is opened without; the file may be for another one.
-        match (database.put(name, pkcs12, password).await, named) {
-            (Err(NssError::Locked(_)), Some(named)) => named.put(name, pkcs12, password).await,
+        match (database.put(packed, pkcs12, password).await, named) {
+            (Err(NssError::Locked(_)), Some(named)) => named.put(packed, pkcs12, password).await,
             (Err(NssError::Locked(locked)), None) if io::stdin().is_terminal() && !self.json => match ask(&locked, folder) {
-                Some(file) => database.with_password(file).put(name, pkcs12, password).await,
+                Some(file) => database.with_password(file).put(packed, pkcs12, password).await,
                 None => Err(NssError::Locked(locked)),
             },
             (put, _) => put,
@@ -117,16 +123,22 @@ fn ask(database: &Path, folder: &Path) -> Option<PathBuf> {
 impl Installed {
     pub(super) fn words(&self) -> String {
         let mut text = String::from("In browsers:\n");
-        for Done { browser, folder, problem } in &self.0 {
-            let folder = plain(&folder.display().to_string());
-            match problem {
-                None => text.push_str(&format!("    {}: installed ({folder})\n", plain(browser))),
-                Some(problem) => {
-                    text.push_str(&format!("    {}: not installed: {}\n", plain(browser), plain(&problem.to_string())))
+        for Done { browser, folder, put } in &self.0 {
+            let (browser, folder) = (plain(browser), plain(&folder.display().to_string()));
+            match put {
+                Ok(left) => {
+                    text.push_str(&format!("    {browser}: installed ({folder})\n"));
+                    for name in left {
+                        text.push_str(&format!(
+                            "        left alone: what is called `{}` there, since not all of it is this device's\n",
+                            plain(name)
+                        ));
+                    }
                 }
+                Err(problem) => text.push_str(&format!("    {browser}: not installed: {}\n", plain(&problem.to_string()))),
             }
         }
-        if self.0.iter().any(|done| done.problem.is_none()) {
+        if self.0.iter().any(|done| done.put.is_ok()) {
             text.push_str("    A browser that is running may have to be started anew.\n");
         }
         text
@@ -137,22 +149,25 @@ impl Installed {
             json!({
                 "browser": done.browser,
                 "database": done.folder,
-                "installed": done.problem.is_none(),
-                "problem": done.problem.as_ref().map(ToString::to_string),
+                "installed": done.put.is_ok(),
+                "left_alone": done.put.as_ref().ok(),
+                "problem": done.put.as_ref().err().map(ToString::to_string),
             })
         };
         self.0.iter().map(one).collect()
     }
 
-    /// Fails if no browser has it.
+    /// Fails if a browser does not have it: whoever watches a timer hears of it while the older certificate is still good.
     pub(super) fn verdict(&self) -> Result<(), CommandError> {
-        if self.0.iter().any(|done| done.problem.is_none()) {
+        if self.0.iter().all(|done| done.put.is_ok()) {
             return Ok(());
         }
-        Err(CommandError::failed(
-            "no browser has the certificate. What is in the folder is good: mend what is said above, and run \
-             `sekisho enroll --install` with the same --out again",
-        ))
+        let remedy = "What is in the folder is good: mend what is said above, and run `sekisho enroll --install` with the same --out again";
+        Err(if self.0.iter().any(|done| done.put.is_ok()) {
+            CommandError::CheckFailed(format!("not every browser has the certificate. {remedy}"))
+        } else {
+            CommandError::failed(format!("no browser has the certificate. {remedy}"))
+        })
     }
 }
 

@@ -15,8 +15,10 @@ impl EnrollCommand {
         let roots = self.ca.as_deref().map(roots).transpose()?;
         let renewal = Renewal { folder: &self.out, gate: self.gate.clone(), roots, force: self.force };
         let renewed = client::renew(renewal, clock).await.map_err(CommandError::failed)?;
-        let due = matches!(renewed, Renewed::Done(_));
-        let installed = if self.install && due { Some(self.installed().await?) } else { None };
+        // The files for browsers stay until every browser has what is in them: the last time, one may not have got it.
+        let wanted = self.install
+            && (matches!(renewed, Renewed::Done(_)) || client::has_packed(&self.out).map_err(CommandError::failed)?);
+        let installed = if wanted { Some(self.installed().await?) } else { None };
         if self.json {
             print_json(&self.renewed_json(&renewed, installed.as_ref()))?;
         } else {
@@ -40,8 +42,11 @@ impl EnrollCommand {
         );
         match renewed {
             Renewed::NotDue(Kept { device, not_after, due_at, .. }) => format!(
-                "Nothing to do: the certificate of `{device}` is good until {not_after}, and is renewed from {due_at} on\n\
-                 (--force renews it now).\n"
+                "{nothing}: the certificate of `{device}` is good until {not_after}, and is renewed from {due_at} on\n\
+                 (--force renews it now).\n\
+                 {browsers}",
+                nothing = if installed.is_some() { "Nothing to renew" } else { "Nothing to do" },
+                browsers = installed.map(Installed::words).unwrap_or_default(),
             ),
             Renewed::Done(Kept { device, not_after, key_fingerprint, .. }) => format!(
                 "Renewed: the certificate of `{device}` is good until {not_after}. Fingerprint of its new key:\n\n    \

@@ -30,7 +30,7 @@ pub use exchange::Shown;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
 pub use known_gate::KnownGate;
 pub use look::look;
-pub use packed::{Packed, forget_packed, packed};
+pub use packed::{Packed, forget_packed, has_packed, packed};
 pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 
 use super::wire::EnrolRequest;

@@ -4,13 +4,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use sekisho_certs::files::FileError;
+use rustls_pki_types::CertificateDer;
+use sekisho_certs::files::{self, FileError};
 use sekisho_certs::pkcs12;
 use zeroize::Zeroizing;
 
 use super::folder::{DeviceFolder, FolderError, PASSWORD, PKCS12};
 use super::pairs::Pairs;
-use super::renew::{Current, RenewError};
+use super::renew::{Current, RenewError, device_of};
 use crate::inventory::DeviceId;
 use crate::secret::{self, Secret};
 
@@ -23,6 +24,17 @@ pub struct Packed {
     pub pkcs12: Zeroizing<Vec<u8>>,
     /// Its password, which was made for it.
     pub password: Secret<String>,
+    /// The device's certificate in it.
+    pub leaf: CertificateDer<'static>,
+    authority: CertificateDer<'static>,
+}
+
+impl Packed {
+    /// Whether a certificate was made for this device too, by the same authority. Names say nothing about it: whoever enters a device
+    /// chooses its name, and other certificates may have the same.
+    pub fn is_of_the_device(&self, certificate: &CertificateDer<'_>) -> bool {
+        device_of(certificate, &self.authority).as_ref() == Some(&self.device)
+    }
 }
 
 /// Packs the pair that counts in the device's folder at `path`. Nothing in the folder is changed.
@@ -33,8 +45,18 @@ pub fn packed(path: &Path) -> Result<Packed, RenewError> {
     let Current { kept, key, leaf, authority } = Current::read(&Pairs::open(path)?.current())?;
     let password = Secret::new(secret::token().map_err(FolderError::from)?);
     let name = kept.device.as_str();
-    let pkcs12 = pkcs12::encode(name, &key.key_der(), &[leaf, authority], password.expose()).map_err(FolderError::from)?;
-    Ok(Packed { device: kept.device, pkcs12, password })
+    let chain = [leaf, authority];
+    let pkcs12 = pkcs12::encode(name, &key.key_der(), &chain, password.expose()).map_err(FolderError::from)?;
+    let [leaf, authority] = chain;
+    Ok(Packed { device: kept.device, pkcs12, password, leaf, authority })
+}
+
+/// Whether files for browsers are in the device's folder: somebody may still need them.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn has_packed(path: &Path) -> Result<bool, FolderError> {
+    Ok(files::exists(&DeviceFolder::at(path.to_owned()).file(PKCS12))?)
 }
 
 /// Deletes the files for browsers from the device's folder, once nobody needs them.

@@ -210,11 +210,7 @@ impl Current {
             return Err(unusable("device.key and device.pem do not belong together"));
         }
         let [not_before, not_after] = dates::of(&leaf).map_err(|_details| unusable("device.pem has no certificate"))?;
-        // As of its end: whether it has ended is for the gate to say.
-        let trust = DeviceTrust::new("gate", std::slice::from_ref(&authority), &[], IdSource::SubjectCn);
-        let device =
-            trust.ok().and_then(|trust| trust.verify_for_renewal(std::slice::from_ref(&leaf), not_after, Duration::ZERO).ok());
-        let device = device.and_then(|device| device.id.parse().ok());
+        let device = device_of(&leaf, &authority);
         let device = device.ok_or_else(|| unusable("device.pem is no certificate of the authority in authority.pem"))?;
         let key_fingerprint = fingerprint::for_people(&key.fingerprint());
         let third = not_after.as_secs().saturating_sub(not_before.as_secs()) / 3;
@@ -227,6 +223,15 @@ impl Current {
         let key = PrivatePkcs8KeyDer::from(self.key.key_der().to_vec());
         Shown { chain: vec![self.leaf.clone(), self.authority.clone()], key: PrivateKeyDer::Pkcs8(key) }
     }
+}
+
+/// The device that a certificate of this authority is for; `None` if the authority did not sign it, or it is for none. As of the certificate's
+/// end: whether it has ended is for the gate to say.
+pub(super) fn device_of(leaf: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> Option<DeviceId> {
+    let [_, not_after] = dates::of(leaf).ok()?;
+    let trust = DeviceTrust::new("gate", std::slice::from_ref(authority), &[], IdSource::SubjectCn).ok()?;
+    let device = trust.verify_for_renewal(std::slice::from_ref(leaf), not_after, Duration::ZERO).ok()?;
+    device.id.parse().ok()
 }
 
 fn at(time: UnixTime) -> Timestamp {

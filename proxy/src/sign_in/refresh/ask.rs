@@ -39,7 +39,13 @@ pub(super) enum NotRefreshed {
     /// No answer, or one that says that something is wrong with the provider.
     #[error("the identity provider cannot be reached: {0}")]
     Unreachable(String),
-    /// Another error, such as `invalid_client` after the gate's secret was changed, or an answer of no use.
+    /// It has nothing for the gate, whoever is asked about: `invalid_client` after the gate's secret was changed, or no such endpoint.
+    #[error("the identity provider does not deal with the gate: {0}")]
+    Estranged(String),
+    /// Another error, which may be about this person only, such as `interaction_required`.
+    #[error("the identity provider gave nothing for the refresh token: {0}")]
+    Declined(String),
+    /// An answer of no use.
     #[error("the identity provider's answer cannot be used: {0}")]
     Unusable(String),
 }
@@ -48,10 +54,10 @@ impl Conversation<'_> {
     /// What the refresh token is worth (RFC 6749, section 6).
     pub(super) async fn refresh(&self, token: &Secret<String>) -> Result<Refreshed, NotRefreshed> {
         let endpoint = self.metadata.token_endpoint.as_ref();
-        let endpoint = endpoint.ok_or_else(|| NotRefreshed::Unusable("it has no token endpoint".to_owned()))?;
+        let endpoint = endpoint.ok_or_else(|| NotRefreshed::Estranged("it has no token endpoint".to_owned()))?;
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token.expose())];
         let request =
-            self.request(endpoint, &fields).ok_or_else(|| NotRefreshed::Unusable("its secret cannot be sent".to_owned()))?;
+            self.request(endpoint, &fields).ok_or_else(|| NotRefreshed::Estranged("its secret cannot be sent".to_owned()))?;
         let answer = self.http.send(request).await.map_err(|error| NotRefreshed::Unreachable(error.to_string()))?;
         read(&answer)
     }
@@ -104,7 +110,12 @@ fn read(answer: &Response<Bytes>) -> Result<Refreshed, NotRefreshed> {
         let error = members.as_ref().ok().and_then(|members| members.get("error")?.as_str());
         return Err(match error {
             Some("invalid_grant") if status.is_client_error() => NotRefreshed::Refused,
+            Some("invalid_client") => NotRefreshed::Estranged("it answered with the error \"invalid_client\"".to_owned()),
+            Some(error @ ("temporarily_unavailable" | "server_error")) => {
+                NotRefreshed::Unreachable(format!("it answered with the error {error:?}"))
+            }
             // The word is the provider's and may be anything: Debug escapes it.
+            Some(error) if status.is_client_error() => NotRefreshed::Declined(format!("it answered with the error {error:?}")),
             Some(error) => NotRefreshed::Unusable(format!("it answered with the error {error:?}")),
             None if status == StatusCode::BAD_REQUEST && answer.body().is_empty() => NotRefreshed::Unexplained,
             None => NotRefreshed::Unusable(format!("it answered with status {}", status.as_u16())),
@@ -138,9 +149,6 @@ mod tests {
         for (status, body) in [
             (200, r#"{"error":"invalid_grant"}"#),
             (302, r#"{"error":"invalid_grant"}"#),
-            (400, r#"{"error":"invalid_client"}"#),
-            (401, r#"{"error":"invalid_client"}"#),
-            (400, r#"{"error":"temporarily_unavailable"}"#),
             (400, r#"{"error":["invalid_grant"]}"#),
             (400, r#"{"error":"invalid_grant","error":"x"}"#),
             (400, "invalid_grant"),
@@ -155,6 +163,16 @@ mod tests {
         for status in [429, 500, 502, 503] {
             let refused = answer(status, r#"{"error":"invalid_grant"}"#);
             assert!(matches!(refused, Err(NotRefreshed::Unreachable(_))), "{status}");
+        }
+        for error in ["temporarily_unavailable", "server_error", "invalid_client", "interaction_required", "invalid_scope", "x"] {
+            let body: &'static str = format!(r#"{{"error":"{error}"}}"#).leak();
+            let refused = answer(400, body).unwrap_err();
+            let expected = match error {
+                "temporarily_unavailable" | "server_error" => matches!(refused, NotRefreshed::Unreachable(_)),
+                "invalid_client" => matches!(refused, NotRefreshed::Estranged(_)),
+                _ => matches!(refused, NotRefreshed::Declined(_)),
+            };
+            assert!(expected, "{error}: {refused:?}");
         }
     }
 

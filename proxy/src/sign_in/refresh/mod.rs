@@ -12,7 +12,9 @@ mod pace;
 mod refresher;
 mod sweep;
 mod turn;
+mod unsaved;
 
 pub(super) use flight::Flights;
 pub use metrics::{RefreshMetrics, RefreshOutcome};
 pub(super) use pace::Paces;
+pub(super) use unsaved::Unsaved;

@@ -92,7 +92,7 @@ impl Attempt {
         *self.pace.state() = State::default();
     }
 
-    /// It did not, or not with anything of use.
+    /// It did not, or not as one that is well.
     pub(super) fn failed(self, now: Instant) {
         let mut state = self.pace.state();
         state.failures = state.failures.saturating_add(1);

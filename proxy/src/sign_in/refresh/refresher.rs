@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::flight::{Flight, Landing};
 use super::metrics::RefreshOutcome;
 use super::pace::{Attempt, Pace};
+use super::turn::{Asked, Shown};
 use crate::clock;
 use crate::identify_user::keys::Provider;
 use crate::identify_user::session::Judge;
@@ -31,7 +32,13 @@ impl SignIn {
     /// Waits until refreshes that are under way have come to their end: a token that a provider has given and nobody has kept is lost.
     pub async fn finish_refreshes(&self) {
         // Whoever is not answered by then is not waited for.
-        let _late = tokio::time::timeout(PATIENCE, self.under_way.flights.all_landed()).await;
+        let landed = async {
+            self.under_way.flights.all_landed().await;
+            self.save_tokens().await
+        };
+        if let Ok(Err(why)) = tokio::time::timeout(PATIENCE, landed).await {
+            tracing::warn!(%why, "refresh tokens could not be written down: their sessions end with the next refresh");
+        }
     }
 
     /// Where to wait for the session's refresh, which is begun if need be. `None` where there is nobody to ask, or no use in asking now.
@@ -69,17 +76,15 @@ impl SignIn {
             return;
         }
         let name = &provider.settings.name;
-        let outcome = self.refresh(&provider, &live).await;
+        let Asked { outcome, provider: shown } = self.refresh(&provider, &live).await;
         self.metrics.refresh.ended(name, outcome, begun.elapsed().as_secs_f64());
-        match outcome {
-            outcome if outcome.is_an_answer() => attempt.answered(),
-            RefreshOutcome::Gone => drop(attempt),
-            _ => {
-                live.retry_at(self.registrar.clock().now().plus(pause(provider.settings.refresh)));
-                if outcome != RefreshOutcome::NotKept {
-                    attempt.failed(Instant::now());
-                }
-            }
+        if !outcome.is_an_answer() && outcome != RefreshOutcome::Gone {
+            live.retry_at(self.registrar.clock().now().plus(pause(provider.settings.refresh)));
+        }
+        match shown {
+            Shown::Well => attempt.answered(),
+            Shown::Unwell => attempt.failed(Instant::now()),
+            Shown::Nothing => drop(attempt),
         }
         self.metrics.refresh.is_reachable(name, !pace.is_lost());
         drop(flight);

@@ -13,6 +13,9 @@ use crate::sign_in::service::SignIn;
 impl SignIn {
     /// Looks at all sessions once, and has those confirmed that are in use and due soon. Takes its time if there are many of them.
     pub async fn sweep(self: &Arc<Self>) {
+        if let Err(why) = self.save_tokens().await {
+            tracing::warn!(%why, "refresh tokens wait to be written down, and nobody is asked about anybody before");
+        }
         let now = self.registrar.clock().now();
         let judge = Judge { rules: &self.rules, providers: &self.providers, now };
         let mut stale = 0;

@@ -15,9 +15,26 @@ use crate::sign_in::refusal::SignInRefusal;
 use crate::sign_in::service::SignIn;
 use crate::store::StoreError;
 
+/// What came of asking about a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) outcome: RefreshOutcome,
+    pub(super) provider: Shown,
+}
+
+/// What that shows of the provider itself, and not of one person or session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It answers, whatever it says of this person.
+    Well,
+    /// It does not, or says that something is wrong with it, or with the gate as its client: so for everybody.
+    Unwell,
+    Nothing,
+}
+
 /// What kept a refresh from confirming anything.
 #[derive(Debug, thiserror::Error)]
-enum Stopped {
+pub(super) enum Stopped {
     #[error(transparent)]
     NotRefreshed(#[from] NotRefreshed),
     #[error("the identity provider cannot be talked to: {0}")]
@@ -26,32 +43,48 @@ enum Stopped {
     Unusable(SignInRefusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// See [`Unsaved`](super::unsaved::Unsaved).
+    #[error("the store has not taken the tokens of earlier refreshes yet")]
+    Unsaved,
     /// It has ended, or nobody may use it now.
     #[error("the session is not in use any more")]
     Gone,
 }
 
+impl Stopped {
+    fn asked(&self) -> Asked {
+        use NotRefreshed::{Declined, Estranged, Refused, Unexplained, Unreachable, Unusable};
+        let (outcome, provider) = match self {
+            Self::NotRefreshed(Unreachable(_))
+            | Self::NoConversation(SignInRefusal::ProviderDown)
+            | Self::Unusable(SignInRefusal::ProviderDown) => (RefreshOutcome::Unreachable, Shown::Unwell),
+            Self::NotRefreshed(Unexplained) => (RefreshOutcome::Unexplained, Shown::Well),
+            Self::NotRefreshed(Estranged(_)) | Self::NoConversation(_) => (RefreshOutcome::Failed, Shown::Unwell),
+            // Also `Unusable`: it gave tokens, and what is wrong is said with them.
+            Self::NotRefreshed(Declined(_) | Refused) | Self::Unusable(_) => (RefreshOutcome::Failed, Shown::Well),
+            Self::NotRefreshed(Unusable(_)) => (RefreshOutcome::Failed, Shown::Nothing),
+            Self::Store(_) | Self::Unsaved => (RefreshOutcome::NotKept, Shown::Nothing),
+            Self::Gone => (RefreshOutcome::Gone, Shown::Nothing),
+        };
+        Asked { outcome, provider }
+    }
+}
+
 impl SignIn {
     /// Asks the provider about the session, and brings its answer into effect.
-    pub(super) async fn refresh(&self, provider: &Arc<Provider>, live: &LiveSession) -> RefreshOutcome {
+    pub(super) async fn refresh(&self, provider: &Arc<Provider>, live: &LiveSession) -> Asked {
         match self.try_refresh(provider, live).await {
-            Ok(outcome) => outcome,
-            Err(Stopped::Gone) => RefreshOutcome::Gone,
+            Ok(outcome) => Asked { outcome, provider: Shown::Well },
             Err(why) => {
-                let session = &live.session;
-                tracing::warn!(session = %session.id, provider = %session.user.provider, %why, "a session was not refreshed");
-                match why {
-                    Stopped::NotRefreshed(NotRefreshed::Unexplained) => {
-                        // As if it had given none: what is known serves until it is too old, and then the person goes there.
-                        live.set_refreshable(false);
-                        RefreshOutcome::Unexplained
-                    }
-                    Stopped::NotRefreshed(NotRefreshed::Unreachable(_))
-                    | Stopped::NoConversation(SignInRefusal::ProviderDown)
-                    | Stopped::Unusable(SignInRefusal::ProviderDown) => RefreshOutcome::Unreachable,
-                    Stopped::Store(_) => RefreshOutcome::NotKept,
-                    _ => RefreshOutcome::Failed,
+                if !matches!(why, Stopped::Gone) {
+                    let session = &live.session;
+                    tracing::warn!(session = %session.id, provider = %session.user.provider, %why, "a session was not refreshed");
                 }
+                if matches!(why, Stopped::NotRefreshed(NotRefreshed::Unexplained)) {
+                    // As if it had given none: what is known serves until it is too old, and then the person goes there.
+                    live.set_refreshable(false);
+                }
+                why.asked()
             }
         }
     }
@@ -63,6 +96,7 @@ impl SignIn {
         if live.ended() || !self.may_be_used(session) {
             return Err(Stopped::Gone);
         }
+        self.save_tokens().await?;
         let kept = self.registrar.kept_with(&session.id).await?;
         let mut kept = kept.as_ref().and_then(Kept::from_bytes).ok_or(Stopped::Gone)?;
         let token = Secret::new(kept.refresh_token.clone().ok_or(Stopped::Gone)?);
@@ -80,8 +114,7 @@ impl SignIn {
         if let Some(next) = refreshed.refresh_token.as_ref().filter(|next| next.expose() != token.expose()) {
             kept.refresh_token = Some(next.expose().clone());
             let bytes = kept.to_bytes().ok_or(Stopped::Gone)?;
-            if !self.registrar.keep_with(&session.id, &bytes).await? {
-                self.give_back_token(provider, next).await;
+            if !self.keep(&live, bytes).await? {
                 return Err(Stopped::Gone);
             }
         }

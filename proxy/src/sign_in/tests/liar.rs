@@ -29,6 +29,7 @@ pub(super) struct Lies {
     pub(super) header: Value,
     pub(super) metadata: Value,
     pub(super) userinfo: Value,
+    pub(super) userinfo_status: Option<u16>,
     /// Sent instead of the ID token.
     pub(super) id_token: Option<String>,
     pub(super) token_status: Option<StatusCode>,
@@ -42,6 +43,8 @@ pub(super) struct Lies {
     pub(super) later: Duration,
     /// The refresh tokens that it was shown.
     pub(super) saw_refresh_tokens: Vec<String>,
+    /// Those that it was given back.
+    pub(super) saw_revoked: Vec<String>,
     /// The `Authorization` header of the last token request.
     pub(super) saw_authorization: Option<String>,
     /// The form of the last token request.
@@ -88,7 +91,15 @@ impl Liar {
             "/userinfo" => {
                 assert_eq!(request.headers()["authorization"], "Bearer access");
                 let userinfo = json!({"sub": "ana", "name": "Ana", "email": "ana@corp.example", "email_verified": true, "groups": ["staff"]});
-                json_answer(&merged(userinfo, &self.lies().userinfo))
+                let lies = self.lies();
+                let mut answer = json_answer(&merged(userinfo, &lies.userinfo));
+                *answer.status_mut() = StatusCode::from_u16(lies.userinfo_status.unwrap_or(200)).unwrap();
+                answer
+            }
+            "/revoke" => {
+                let form: HashMap<String, String> = form_urlencoded::parse(request.body()).into_owned().collect();
+                self.lies().saw_revoked.push(form["token"].clone());
+                Response::new(String::new())
             }
             path => panic!("nobody asks for {path}"),
         }
@@ -98,7 +109,8 @@ impl Liar {
         let metadata = json!({
             "issuer": issuer, "jwks_uri": format!("{issuer}/jwks"), "authorization_endpoint": format!("{issuer}/auth"),
             "token_endpoint": format!("{issuer}/token"), "userinfo_endpoint": format!("{issuer}/userinfo"),
-            "end_session_endpoint": format!("{issuer}/end"), "code_challenge_methods_supported": ["S256"],
+            "end_session_endpoint": format!("{issuer}/end"), "revocation_endpoint": format!("{issuer}/revoke"),
+            "code_challenge_methods_supported": ["S256"],
         });
         merged(metadata, &self.lies().metadata)
     }

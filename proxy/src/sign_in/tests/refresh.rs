@@ -354,3 +354,98 @@ async fn what_is_in_use_is_confirmed_before_anybody_waits() {
     signed.house.sign_in.finish_refreshes().await;
     assert_eq!((signed.shown(), signed.live().confirmed_at()), (1, NOW.plus(DUE * 96 / 100)));
 }
+
+#[tokio::test]
+async fn a_token_that_the_store_does_not_take_is_not_lost_and_nobody_is_asked_about_anybody_before_it_is() {
+    let signed = Signed::in_().await;
+    let mut other = signed.house.browser("lap-2");
+    signed.house.whole_way(&mut other, "/").await.unwrap();
+    let other = signed.house.session(&other, WIKI).unwrap();
+    signed.house.registrar.takes_tokens(false).await;
+    signed.refresh().await;
+    assert_eq!((signed.shown(), signed.counted(RefreshOutcome::NotKept)), (1, 1));
+    // Not the same session again, and no other one.
+    signed.refresh().await;
+    signed.house.sign_in.freshen(&other).await;
+    assert_eq!((signed.shown(), signed.counted(RefreshOutcome::NotKept)), (1, 3));
+    assert!(signed.known().is_ok() && signed.house.sign_in.lost_providers().is_empty(), "it is not the provider's fault");
+    signed.house.sign_in.sweep().await;
+    // The store is well again: the token that waited is the one that is shown.
+    signed.house.registrar.takes_tokens(true).await;
+    signed.refresh().await;
+    assert_eq!(signed.house.liar.lies().saw_refresh_tokens, ["refresh-0", "refresh-1"]);
+    assert_eq!(signed.live().confirmed_at(), NOW.plus(DUE * 3));
+    signed.house.liar.lies().refresh_answer = Some((503, String::new()));
+    signed.later(DUE);
+    signed.house.sign_in.freshen(&other).await;
+    assert_eq!(signed.shown(), 3, "and others are asked about");
+}
+
+#[tokio::test]
+async fn tokens_that_wait_are_written_down_although_nobody_comes_and_at_the_end() {
+    for sweeps in [true, false] {
+        let signed = Signed::in_().await;
+        signed.house.registrar.takes_tokens(false).await;
+        signed.refresh().await;
+        signed.house.registrar.takes_tokens(true).await;
+        match sweeps {
+            true => signed.house.sign_in.sweep().await,
+            false => signed.house.sign_in.finish_refreshes().await,
+        }
+        let kept = signed.house.registrar.kept_with(&signed.live().session.id).await.unwrap().unwrap();
+        let kept = String::from_utf8(kept.expose().clone()).unwrap();
+        assert!(kept.contains("\"refresh-1\""), "{kept}");
+        assert_eq!(signed.shown(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_comes_too_late_is_given_back_but_not_that_of_a_session_that_was_replaced() {
+    let operator = Actor::Operator { uid: 0, name: None };
+    for replaced in [false, true] {
+        let signed = Signed::in_().await;
+        signed.house.registrar.takes_tokens(false).await;
+        signed.refresh().await;
+        let session = signed.live().session.id.clone();
+        match replaced {
+            true => signed.house.registrar.replace_session(&session, &operator, "").await.unwrap(),
+            false => drop(signed.house.registrar.end_sessions(&SessionsOf::One(session), &operator, "").await.unwrap()),
+        }
+        signed.house.registrar.takes_tokens(true).await;
+        signed.house.sign_in.sweep().await;
+        let expected: &[&str] = if replaced { &[] } else { &["refresh-1"] };
+        assert_eq!(signed.house.liar.lies().saw_revoked, expected, "replaced: {replaced}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_person_is_no_outage_and_what_is_wrong_with_the_provider_is() {
+    let cases: [(u16, &str, bool); 8] = [
+        (400, r#"{"error":"interaction_required"}"#, false),
+        (403, r#"{"error":"access_denied"}"#, false),
+        (400, r#"{"error":"invalid_scope"}"#, false),
+        (200, "<html>", false),
+        (400, r#"{"error":"invalid_client"}"#, true),
+        (401, r#"{"error":"invalid_client"}"#, true),
+        (400, r#"{"error":"temporarily_unavailable"}"#, true),
+        (503, "", true),
+    ];
+    for (status, body, lost) in cases {
+        let signed = Signed::in_().await;
+        signed.house.liar.lies().refresh_answer = Some((status, body.to_owned()));
+        for _ in 0..3 {
+            signed.refresh().await;
+        }
+        assert_eq!((signed.shown(), !signed.house.sign_in.lost_providers().is_empty()), (3, lost), "{status} {body}");
+    }
+    // Userinfo that this person may not have, and userinfo that nobody gets.
+    for (status, lost) in [(403, false), (401, false), (500, true), (502, true)] {
+        let signed = Signed::in_().await;
+        signed.house.liar.lies().refresh_members = json!({ "id_token": null });
+        signed.house.liar.lies().userinfo_status = Some(status);
+        for _ in 0..3 {
+            signed.refresh().await;
+        }
+        assert_eq!((signed.shown(), !signed.house.sign_in.lost_providers().is_empty()), (3, lost), "userinfo {status}");
+    }
+}
