@@ -40,7 +40,7 @@ impl DeviceKey {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params
             .serialize_request(&self.0)
-            .map(|csr| crate::pem::encode_section("CERTIFICATE REQUEST", csr.der()))
+            .map(|csr| crate::pem::encode_request(csr.der()))
             .map_err(|err| DeviceKeyError(err.to_string()))
     }
 

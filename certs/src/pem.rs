@@ -60,6 +60,11 @@ pub fn encode(certificate: &CertificateDer<'_>) -> String {
     encode_section("CERTIFICATE", certificate.as_ref())
 }
 
+/// A certificate signing request (PKCS#10, DER) as PEM text.
+pub fn encode_request(der: &[u8]) -> String {
+    encode_section("CERTIFICATE REQUEST", der)
+}
+
 /// One PEM section (RFC 7468): lines of 64 characters.
 pub(crate) fn encode_section(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");

@@ -12,8 +12,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::WantsClientCert;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 
 use super::resolve::{Resolver, is_loopback_name};
 
@@ -82,9 +83,10 @@ impl Outbound {
     pub fn with_identity(
         roots: &[CertificateDer<'static>],
         chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        key: Arc<dyn SigningKey>,
     ) -> Result<Self, OutboundError> {
-        Ok(Self::with_tls(tls(roots)?.with_client_auth_cert(chain, key).map_err(OutboundError::Tls)?))
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        Ok(Self::with_tls(tls(roots)?.with_client_cert_resolver(Arc::new(shown))))
     }
 
     fn with_tls(tls: ClientConfig) -> Self {

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
@@ -48,11 +49,7 @@ pub(crate) struct Connection {
 impl Client {
     /// Trusts these roots; shows `device`'s certificate if there is one.
     pub(crate) fn new(roots: &[CertificateDer<'static>], device: Option<&Identity>) -> Self {
-        let mut trusted = RootCertStore::empty();
-        for root in roots {
-            trusted.add(root.clone()).unwrap();
-        }
-        let config = ClientConfig::builder().with_root_certificates(trusted);
+        let config = ClientConfig::builder().with_root_certificates(trusting(roots));
         let config = match device {
             None => config.with_no_client_auth(),
             Some(identity) => {
@@ -60,6 +57,21 @@ impl Client {
                 config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap()).unwrap()
             }
         };
+        Self::with(config)
+    }
+
+    /// Trusts these roots; shows this certificate, whose key is wherever `key` says.
+    pub(crate) fn with_key(
+        roots: &[CertificateDer<'static>],
+        chain: Vec<CertificateDer<'static>>,
+        key: Arc<dyn SigningKey>,
+    ) -> Self {
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let config = ClientConfig::builder().with_root_certificates(trusting(roots)).with_client_cert_resolver(Arc::new(shown));
+        Self::with(config)
+    }
+
+    fn with(config: ClientConfig) -> Self {
         Self { tls: Arc::new(config), version: Version::HTTP_11, jar: Jar::default(), extra: Vec::new() }
     }
 
@@ -272,3 +284,11 @@ pub(crate) const NAVIGATION: &[(&str, &str)] = &[
     ("sec-fetch-user", "?1"),
     ("upgrade-insecure-requests", "1"),
 ];
+
+fn trusting(roots: &[CertificateDer<'static>]) -> RootCertStore {
+    let mut trusted = RootCertStore::empty();
+    for root in roots {
+        trusted.add(root.clone()).unwrap();
+    }
+    trusted
+}

@@ -20,6 +20,7 @@ mod record;
 mod recorder;
 mod signer;
 mod town;
+mod tpm;
 
 pub(crate) use app::{App, Speaks};
 pub(crate) use authority::{Authority, Identity};
@@ -32,8 +33,9 @@ pub(crate) use idp::{BY_HAND, HOST as IDP_HOST, Kind, people};
 pub(crate) use laptop::Laptop;
 pub(crate) use liar::{ACCESS_TOKEN, CONFIDENTIAL, Liar, Page, now};
 pub(crate) use port::ReservedPort;
-pub(crate) use program::{Program, sekisho, tool};
+pub(crate) use program::{Program, sekisho, sekisho_with_tpm, tool};
 pub(crate) use raw::Raw;
 pub(crate) use recorder::{Heard, Recorder, contains, ok};
 pub(crate) use signer::{Signer, changed, encode, hmac_signed, jwks};
 pub(crate) use town::{Town, WITHDRAWN, authority_lines};
+pub(crate) use tpm::SoftwareTpm;

@@ -14,11 +14,26 @@ pub(crate) struct ReservedPort {
 
 impl ReservedPort {
     pub(crate) fn new() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        socket.set_reuse_port(true).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        let number = socket.local_addr().unwrap().as_socket().unwrap().port();
-        Self { number, _socket: socket }
+        Self::at(0).unwrap()
+    }
+
+    /// Two of them, one after the other.
+    pub(crate) fn pair() -> [Self; 2] {
+        for _ in 0..100 {
+            let first = Self::new();
+            if let Some(Ok(second)) = first.number.checked_add(1).map(Self::at) {
+                return [first, second];
+            }
+        }
+        panic!("no two ports that are free");
+    }
+
+    fn at(number: u16) -> std::io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], number)).into())?;
+        let number = socket.local_addr()?.as_socket().unwrap().port();
+        Ok(Self { number, _socket: socket })
     }
 }

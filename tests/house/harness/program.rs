@@ -87,6 +87,13 @@ pub(crate) fn sekisho() -> PathBuf {
     binary
 }
 
+/// The same with keys in a TPM, built by `tests/run` or `tests/with-tpm`.
+pub(crate) fn sekisho_with_tpm() -> PathBuf {
+    let binary = target().join("debug/sekisho-with-tpm");
+    assert!(binary.is_file(), "{} is not there: run `tests/with-tpm` first, or `tests/run`", binary.display());
+    binary
+}
+
 /// Where `tests/install` put something.
 pub(crate) fn tool(path: &str) -> PathBuf {
     let tool = target().join("test-tools").join(path);

@@ -35,4 +35,5 @@ mod sign_in;
 mod step_up;
 mod terminal;
 mod theft;
+mod tpm;
 mod walk;

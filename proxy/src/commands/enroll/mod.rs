@@ -18,7 +18,8 @@ use super::output::{plain, print, print_json};
 use crate::clock::Clock;
 use crate::enrol::EnrolmentCode;
 use crate::enrol::client::{
-    self, Ask, CERTIFICATE, Certificate, DeviceFolder, GateAddress, GateTrust, KEY, KnownGate, PASSWORD, PKCS12,
+    self, Ask, CERTIFICATE, Certificate, DeviceFolder, GateAddress, GateTrust, KEY, KeyKind, KeyPlace, KnownGate, PASSWORD,
+    PKCS12,
 };
 use crate::inventory::DeviceStatus;
 use crate::secret::Secret;
@@ -31,11 +32,14 @@ use crate::secret::Secret;
 /// With --renew, the device's certificate is the proof, and no code is needed. It is renewed when a third of its life is left, so the
 /// command can be run every day.
 ///
+/// With --key tpm, the key is made in the TPM of this device and never leaves it, and the gate is shown that it is so. Browsers
+/// cannot use such a key; curl can, with OpenSSL's TPM provider.
+///
 /// With --install, key and certificate are put where the browsers of this person look for them (Linux). By itself, it does that with
 /// what is in the folder.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt\n  sekisho enroll --renew --out ~/.sekisho\n  sekisho enroll --install --out ~/.sekisho"
+    after_help = "Example:\n  sekisho enroll --gate https://gate.corp.example\n  sekisho enroll --gate https://gate.corp.example --out ~/.sekisho < code.txt\n  sekisho enroll --renew --out ~/.sekisho\n  sekisho enroll --install --out ~/.sekisho\n  sekisho enroll --key tpm --gate https://gate.corp.example"
 )]
 pub struct EnrollCommand {
     /// The gate: https:// and its sign-in host. With --renew, the one that the device enrolled with, unless it moved
@@ -53,6 +57,12 @@ pub struct EnrollCommand {
     /// File with the primary password of browsers that have one; it is asked for otherwise
     #[arg(long, value_name = "FILE", requires = "install")]
     nss_password_file: Option<PathBuf>,
+    /// Where the key is to be: in a file, or in the TPM of this device. With --renew, where it is now, unless named
+    #[arg(long, value_enum, value_name = "PLACE")]
+    key: Option<KeyKind>,
+    /// The TPM, as the TPM2 tools name it: device:/dev/tpmrm0, swtpm:host=…,port=…
+    #[arg(long, env = "TPM2TOOLS_TCTI", value_name = "TCTI")]
+    tcti: Option<String>,
     /// Folder for the key and the certificate
     #[arg(long, value_name = "DIR", default_value = "sekisho-device")]
     out: PathBuf,
@@ -89,11 +99,12 @@ impl EnrollCommand {
     ) -> Result<(), CommandError> {
         // Everything that can be wrong here is found before the person types a code.
         let gate = self.gate.clone().ok_or_else(|| CommandError::usage("the gate is not named: add --gate"))?;
+        self.no_browser_has_a_tpm()?;
         let folder = DeviceFolder::open(&self.out).map_err(CommandError::failed)?;
         let roots = self.ca.as_deref().map(roots).transpose()?;
         let code: EnrolmentCode = code()?.expose().parse().map_err(CommandError::usage)?;
         let trust = roots.clone().map_or(GateTrust::Pin(code.pin), GateTrust::Roots);
-        let key = folder.key().map_err(CommandError::failed)?;
+        let key = folder.key(&self.place()).map_err(CommandError::failed)?;
         let ask = Ask { gate: &gate, code: &code.code, trust: &trust, key: &key, name: self.name.clone() };
         let certificate = client::enrol(ask, clock).await.map_err(CommandError::failed)?;
         // The certificate comes last: with it the folder is complete.
@@ -103,11 +114,24 @@ impl EnrollCommand {
         let fingerprint = client::fingerprint_of(&key);
         let installed = if self.install { Some(self.installed().await?) } else { None };
         if self.json {
-            print_json(&report_json(&folder, &fingerprint, &certificate, installed.as_ref()))?;
+            print_json(&report_json(&folder, &fingerprint, &certificate, key.kind(), installed.as_ref()))?;
         } else {
-            print(&report(&gate, &folder, &fingerprint, &certificate, installed.as_ref()))?;
+            print(&report(&gate, &folder, &fingerprint, &certificate, key.kind(), installed.as_ref()))?;
         }
         installed.map_or(Ok(()), |installed| installed.verdict())
+    }
+
+    fn place(&self) -> KeyPlace {
+        KeyPlace { kind: self.key, tcti: self.tcti.clone() }
+    }
+
+    fn no_browser_has_a_tpm(&self) -> Result<(), CommandError> {
+        if self.install && self.key == Some(KeyKind::Tpm) {
+            return Err(CommandError::usage(
+                "--install and --key tpm do not go together: browsers cannot be given a key that is in a TPM",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -134,6 +158,7 @@ fn report(
     folder: &DeviceFolder,
     fingerprint: &str,
     certificate: &Certificate,
+    kind: KeyKind,
     installed: Option<&Installed>,
 ) -> String {
     let show = |name: &str| plain(&folder.file(name).display().to_string());
@@ -147,6 +172,15 @@ fn report(
              the device works as soon as they confirm it with `sekisho device approve {device}`."
         ),
     };
+    if kind == KeyKind::Tpm {
+        return format!(
+            "Enrolled as `{device}`. Fingerprint of this device's key, which is in its TPM:\n\n{lines}\n{next}\n\n\
+             Key and certificate: {key} (of use to this TPM alone), {cert}\n\
+             Browsers cannot use it. curl can, with OpenSSL's provider for TPMs (tpm2-openssl).\n",
+            key = show(KEY),
+            cert = show(CERTIFICATE),
+        );
+    }
     let browsers = installed.map_or_else(
         || {
             format!(
@@ -171,6 +205,7 @@ fn report_json(
     folder: &DeviceFolder,
     fingerprint: &str,
     certificate: &Certificate,
+    kind: KeyKind,
     installed: Option<&Installed>,
 ) -> serde_json::Value {
     json!({
@@ -180,8 +215,9 @@ fn report_json(
         "not_after": certificate.enrolled.not_after,
         "key": folder.file(KEY),
         "certificate": folder.file(CERTIFICATE),
-        "pkcs12": folder.file(PKCS12),
-        "pkcs12_password": folder.file(PASSWORD),
+        "key_in_tpm": kind == KeyKind::Tpm,
+        "pkcs12": (kind == KeyKind::File).then(|| folder.file(PKCS12)),
+        "pkcs12_password": (kind == KeyKind::File).then(|| folder.file(PASSWORD)),
         "browsers": installed.map(Installed::json),
     })
 }

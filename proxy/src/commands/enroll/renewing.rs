@@ -7,13 +7,15 @@ use super::{EnrollCommand, roots};
 use crate::clock::Clock;
 use crate::commands::error::CommandError;
 use crate::commands::output::{plain, print, print_json};
-use crate::enrol::client::{self, CERTIFICATE, KEY, Kept, PASSWORD, PKCS12, Renewal, Renewed};
+use crate::enrol::client::{self, CERTIFICATE, KEY, Kept, KeyKind, PASSWORD, PKCS12, Renewal, Renewed};
 
 impl EnrollCommand {
     /// Renews, and says what to do next; or that there is nothing to do.
     pub(super) async fn renew_with(self, clock: &Clock) -> Result<(), CommandError> {
+        self.no_browser_has_a_tpm()?;
         let roots = self.ca.as_deref().map(roots).transpose()?;
-        let renewal = Renewal { folder: &self.out, gate: self.gate.clone(), roots, force: self.force };
+        let (gate, place) = (self.gate.clone(), self.place());
+        let renewal = Renewal { folder: &self.out, gate, roots, place, force: self.force };
         let renewed = client::renew(renewal, clock).await.map_err(CommandError::failed)?;
         // The files for browsers stay until every browser has what is in them: the last time, one may not have got it.
         let wanted = self.install
@@ -29,8 +31,12 @@ impl EnrollCommand {
 
     fn renewed(&self, renewed: &Renewed, installed: Option<&Installed>) -> String {
         let show = |name: &str| plain(&self.out.join(name).display().to_string());
+        let (Renewed::NotDue(kept) | Renewed::Done(kept)) = renewed;
         let browsers = installed.map_or_else(
             || {
+                if kept.key_kind == KeyKind::Tpm {
+                    return "Browsers cannot use a key that is in a TPM.\n".to_owned();
+                }
                 format!(
                     "For browsers: import {p12}, then take the older certificate out; its password is in {password}\n    \
                      (after that, delete both)\n",
@@ -69,6 +75,7 @@ impl EnrollCommand {
             "renew_from": kept.due_at.as_secs(),
             "key": self.out.join(KEY),
             "certificate": self.out.join(CERTIFICATE),
+            "key_in_tpm": kept.key_kind == KeyKind::Tpm,
             "browsers": installed.map(Installed::json),
         })
     }

@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho_certs::{files, fingerprint, pem};
 
 use super::error::LoginError;
-use crate::enrol::client::{CERTIFICATE, CHAIN, DeviceFolder, GateAddress, KEY, KnownGate, Shown};
+use crate::enrol::client::{CERTIFICATE, CHAIN, DeviceFolder, GateAddress, KEY, Key, KeyKind, KnownGate, Shown};
 use crate::secret::Digest;
 
 /// What is shown on connections to the gate and to its provider.
@@ -41,8 +41,15 @@ impl Device {
         }
         let leaf = chain.first().ok_or_else(|| unreadable(&certificate, "it has no certificate"))?;
         let thumbprint = Digest(fingerprint::certificate(leaf));
-        let text = files::read_private(&key)?;
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_details| unreadable(&key, "it has no private key"))?;
+        let text = files::read_private_text(&key)?;
+        let key = match KeyKind::of(&text) {
+            KeyKind::Tpm => Key::read(&text, None).and_then(|key| key.signing()).map_err(|_details| unreadable(&key, NO_TPM))?,
+            KeyKind::File => {
+                let der = PrivateKeyDer::from_pem_slice(text.as_bytes()).ok();
+                let signs = der.and_then(|der| rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).ok());
+                signs.ok_or_else(|| unreadable(&key, "it has no private key"))?
+            }
+        };
         Ok(Self { shown: Shown { chain, key }, thumbprint })
     }
 }
@@ -66,3 +73,5 @@ pub(super) fn gate(
     let address = named.cloned().or(before).ok_or_else(|| LoginError::NoGate(folder.to_owned()))?;
     Ok(KnownGate { address, pin, roots: roots.or(kept) })
 }
+
+const NO_TPM: &str = "its key is in a TPM, and cannot be used: this takes the TPM of the system, and a `sekisho` that was built with `--features tpm`";

@@ -1,9 +1,11 @@
 //! The conversation with the identity provider, as a client that keeps no secret and shows the device's certificate (RFC 8705).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Request, Uri};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -44,7 +46,7 @@ impl Provider {
     /// # Errors
     /// [`LoginError`].
     pub(super) async fn of(offered: Offered, roots: &[CertificateDer<'static>], shown: &Shown) -> Result<Self, LoginError> {
-        let http = Outbound::with_identity(roots, shown.chain.clone(), PrivateKeyDer::clone_key(&shown.key))?;
+        let http = Outbound::with_identity(roots, shown.chain.clone(), Arc::clone(&shown.key))?;
         let malformed = |_details| LoginError::Answer("its issuer is no address");
         let request = Request::get(Metadata::address(&offered.issuer)).header(ACCEPT, "application/json").body(Bytes::new());
         let answer = http.send(request.map_err(malformed)?).await?;

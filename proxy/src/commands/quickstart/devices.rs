@@ -18,7 +18,9 @@ use crate::commands::admin_client::AdminClient;
 use crate::commands::error::CommandError;
 use crate::console::admin::wire::{ApproveRequest, DeviceView, InviteAnswer, InviteRequest, WhyRequest};
 use crate::enrol::EnrolmentCode;
-use crate::enrol::client::{self, Ask, CERTIFICATE, CHAIN, DeviceFolder, GateAddress, GateTrust, KEY, KnownGate, PASSWORD};
+use crate::enrol::client::{
+    self, Ask, CERTIFICATE, CHAIN, DeviceFolder, GateAddress, GateTrust, KEY, KeyPlace, KnownGate, PASSWORD,
+};
 use crate::inventory::{DeviceId, DeviceStatus};
 use crate::secret::Digest;
 
@@ -105,7 +107,7 @@ impl Workshop<'_> {
 
         files::private_dir(&self.place.file("devices")).map_err(CommandError::failed)?;
         let kept = DeviceFolder::open(folder).map_err(CommandError::failed)?;
-        let key = kept.key().map_err(CommandError::failed)?;
+        let key = kept.key(&KeyPlace::default()).map_err(CommandError::failed)?;
         let trust = GateTrust::Pin(code.pin);
         let ask = Ask { gate: &gate, code: &code.code, trust: &trust, key: &key, name: Some(id.to_string()) };
         let certificate = client::enrol(ask, self.clock).await.map_err(CommandError::failed)?;

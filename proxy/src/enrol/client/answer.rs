@@ -1,11 +1,11 @@
 //! What the gate answered: checked before it is kept, since the next thing that happens with it is a browser.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sekisho_certs::key::DeviceKey;
 use sekisho_certs::trust::{DeviceTrust, IdSource};
 use sekisho_certs::{fingerprint, pem};
 
 use super::error::ClientError;
+use super::key::{Key, KeyKind};
 use crate::clock::{Clock, Timestamp};
 use crate::enrol::wire::Enrolled;
 
@@ -19,7 +19,7 @@ pub struct Certificate {
 }
 
 /// Reads an answer: the chain must hold, be for this key, and name the device that the gate names.
-pub(super) fn read(body: &[u8], key: &DeviceKey, clock: &Clock) -> Result<Certificate, ClientError> {
+pub(super) fn read(body: &[u8], key: &Key, clock: &Clock) -> Result<Certificate, ClientError> {
     let enrolled: Enrolled =
         serde_json::from_slice(body).map_err(|_details| ClientError::Answer("it is not the expected JSON"))?;
     let chain = pem::certificates(enrolled.certificate_chain.as_bytes())
@@ -29,6 +29,9 @@ pub(super) fn read(body: &[u8], key: &DeviceKey, clock: &Clock) -> Result<Certif
     };
     if fingerprint::public_key(leaf).ok() != Some(key.fingerprint()) {
         return Err(ClientError::Answer("its certificate is for another key"));
+    }
+    if key.kind() == KeyKind::Tpm && !enrolled.key_in_tpm {
+        return Err(ClientError::Answer("it does not say that the key was proved to be in the TPM"));
     }
     // As of its own beginning: a device's clock may be wrong, and that is no reason to throw a good certificate away.
     let now = UnixTime::since_unix_epoch(clock.now().since(Timestamp(0)));

@@ -1,13 +1,13 @@
 //! Why a device did not get its certificate, in words for the person at it.
 
-use sekisho_certs::key::DeviceKeyError;
+use super::key::KeyError;
 
 /// The device did not get its certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The key could not be used.
     #[error(transparent)]
-    Key(#[from] DeviceKeyError),
+    Key(#[from] KeyError),
     /// No connection.
     #[error("{gate} cannot be reached: {cause}")]
     Unreachable {

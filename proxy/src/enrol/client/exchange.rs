@@ -7,9 +7,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sekisho_certs::danger::PinnedServer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -28,7 +29,7 @@ pub struct Shown {
     /// Its own certificate first.
     pub chain: Vec<CertificateDer<'static>>,
     /// Of its own certificate.
-    pub key: PrivateKeyDer<'static>,
+    pub key: Arc<dyn SigningKey>,
 }
 
 /// Sends `request`; the body of a good answer.
@@ -118,7 +119,10 @@ fn settings(trust: &GateTrust, shown: Option<Shown>, clock: &Clock) -> Result<Cl
         }
     };
     let mut config = match shown {
-        Some(Shown { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+        Some(Shown { chain, key }) => {
+            let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+            builder.with_client_cert_resolver(Arc::new(shown))
+        }
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use sekisho_certs::files::{self, FileError};
-use sekisho_certs::key::{DeviceKey, DeviceKeyError};
 use sekisho_certs::{pem, pkcs12};
 
 use super::answer::Certificate;
+use super::key::{Key, KeyError, KeyKind, KeyPlace};
 use crate::secret::{self, NoRandomness, Secret};
 
 /// A folder, 0700, with one device's key and certificate.
@@ -40,7 +40,15 @@ pub enum FolderError {
     File(#[from] FileError),
     /// The key in it, or a new one, cannot be used.
     #[error(transparent)]
-    Key(#[from] DeviceKeyError),
+    Key(#[from] KeyError),
+    /// There is a key of an attempt that broke off, and it is not where the next one is to be.
+    #[error("{path} is from an attempt that broke off, and {kind}: go on with it, without --key, or delete it first", path = .path.display())]
+    OtherPlace {
+        /// The key's file.
+        path: PathBuf,
+        /// Where the key is.
+        kind: KeyKind,
+    },
     /// The file for browsers cannot be made.
     #[error(transparent)]
     Pkcs12(#[from] pkcs12::Pkcs12Error),
@@ -83,33 +91,39 @@ impl DeviceFolder {
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn key(&self) -> Result<DeviceKey, FolderError> {
+    pub fn key(&self, place: &KeyPlace) -> Result<Key, FolderError> {
         let path = self.file(KEY);
         if files::exists(&path)? {
-            return Ok(DeviceKey::from_pem(&files::read_private_text(&path)?)?);
+            let key = Key::read(&files::read_private_text(&path)?, place.tcti.as_deref())?;
+            return match place.kind {
+                Some(wanted) if wanted != key.kind() => Err(FolderError::OtherPlace { path, kind: key.kind() }),
+                _ => Ok(key),
+            };
         }
-        let key = DeviceKey::generate()?;
+        let (key, text) = Key::make(place)?;
         #[cfg(test)]
         super::crash::here()?;
-        files::create_private(&path, key.key_pem().as_bytes())?;
+        files::create_private(&path, text.as_bytes())?;
         Ok(key)
     }
 
     /// Keeps a certificate: PEM for programs, PKCS#12 for browsers under a random password that is written beside it. The
-    /// certificate comes last: while it is not there, the attempt can be repeated.
+    /// certificate comes last: while it is not there, the attempt can be repeated. A key in a TPM is in no PKCS#12.
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn keep(&self, key: &DeviceKey, certificate: &Certificate) -> Result<(), FolderError> {
-        let password = Secret::new(secret::token()?);
-        let name = certificate.enrolled.device.as_str();
-        let packed = pkcs12::encode(name, &key.key_der(), &certificate.chain, password.expose())?;
-        #[cfg(test)]
-        super::crash::here()?;
-        files::write_private(&self.file(PKCS12), &packed)?;
-        #[cfg(test)]
-        super::crash::here()?;
-        files::write_private(&self.file(PASSWORD), format!("{}\n", password.expose()).as_bytes())?;
+    pub fn keep(&self, key: &Key, certificate: &Certificate) -> Result<(), FolderError> {
+        if let Some(pkcs8) = key.pkcs8() {
+            let password = Secret::new(secret::token()?);
+            let name = certificate.enrolled.device.as_str();
+            let packed = pkcs12::encode(name, &pkcs8, &certificate.chain, password.expose())?;
+            #[cfg(test)]
+            super::crash::here()?;
+            files::write_private(&self.file(PKCS12), &packed)?;
+            #[cfg(test)]
+            super::crash::here()?;
+            files::write_private(&self.file(PASSWORD), format!("{}\n", password.expose()).as_bytes())?;
+        }
         let (leaf, above) = certificate.chain.split_first().map_or((None, [].as_slice()), |(leaf, above)| (Some(leaf), above));
         #[cfg(test)]
         super::crash::here()?;
@@ -125,7 +139,7 @@ impl DeviceFolder {
 pub(super) const PAIRS: &str = "pairs";
 /// What belongs together.
 pub(super) const FILES: [&str; 5] = [KEY, CERTIFICATE, CHAIN, PKCS12, PASSWORD];
-/// File name of the private key, PKCS#8 PEM, 0600.
+/// File name of the private key, 0600: PKCS#8 PEM, or one that only the TPM of the device can use (`TSS2 PRIVATE KEY`).
 pub const KEY: &str = "device.key";
 /// File name of the device's certificate, PEM, 0600.
 pub const CERTIFICATE: &str = "device.pem";

@@ -1,10 +1,11 @@
 //! What a gate says to a device that has its certificate already.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::AUTHORIZATION;
 use http_body_util::Full;
-use rustls_pki_types::PrivateKeyDer;
 
 use super::error::ClientError;
 use super::exchange::{self, Shown};
@@ -31,7 +32,7 @@ pub async fn look(
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
         let request = request.body(Full::new(Bytes::new())).map_err(|error| ClientError::Broken { cause: error.to_string() })?;
-        let again = Shown { chain: shown.chain.clone(), key: PrivateKeyDer::clone_key(&shown.key) };
+        let again = Shown { chain: shown.chain.clone(), key: Arc::clone(&shown.key) };
         let exchange = exchange::send(&gate.address, &way, Some(again), request, clock);
         last = match tokio::time::timeout(DEADLINE, exchange).await {
             Ok(Ok(body)) => return Ok(body),

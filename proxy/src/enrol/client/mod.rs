@@ -9,6 +9,7 @@ mod crash;
 mod error;
 mod exchange;
 mod folder;
+mod key;
 mod known_gate;
 mod look;
 mod packed;
@@ -19,21 +20,22 @@ mod tests;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustls_pki_types::CertificateDer;
 use sekisho_certs::fingerprint;
-use sekisho_certs::key::DeviceKey;
 
 pub use address::{GateAddress, InvalidGateAddress};
 pub use answer::Certificate;
 pub use error::ClientError;
 pub use exchange::Shown;
 pub use folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
+pub use key::{Key, KeyError, KeyKind, KeyPlace};
 pub use known_gate::KnownGate;
 pub use look::look;
 pub use packed::{Packed, forget_packed, has_packed, packed};
 pub use renew::{Kept, RenewError, Renewal, Renewed, renew};
 
-use super::wire::EnrolRequest;
+use super::wire::{EnrolRequest, TpmChallenge};
 use crate::clock::Clock;
 use crate::secret::Digest;
 use crate::store::InviteCode;
@@ -59,7 +61,7 @@ pub struct Ask<'a> {
     /// How the gate is known.
     pub trust: &'a GateTrust,
     /// The device's key.
-    pub key: &'a DeviceKey,
+    pub key: &'a Key,
     /// What its person calls it.
     pub name: Option<String>,
 }
@@ -74,18 +76,35 @@ pub async fn enrol(ask: Ask<'_>, clock: &Clock) -> Result<Certificate, ClientErr
         csr: ask.key.csr_pem(ask.name.as_deref().unwrap_or("device"))?,
         name: ask.name,
         platform: std::env::consts::OS.to_owned(),
-        tpm: None,
+        tpm: ask.key.evidence()?,
     };
-    let exchange = exchange::post(ask.gate, ask.trust, None, &request, clock);
-    let body = match tokio::time::timeout(DEADLINE, exchange).await {
-        Ok(answer) => answer?,
-        Err(_elapsed) => return Err(ClientError::TimedOut { seconds: DEADLINE.as_secs() }),
-    };
-    answer::read(&body, ask.key, clock)
+    let body = converse(ask.key, request, async |request| {
+        let exchange = exchange::post(ask.gate, ask.trust, None, request, clock);
+        match tokio::time::timeout(DEADLINE, exchange).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(ClientError::TimedOut { seconds: DEADLINE.as_secs() }),
+        }
+    });
+    answer::read(&body.await?, ask.key, clock)
+}
+
+/// Sends a request; and once more, with the answer, if the gate wants to see that the key is in a TPM.
+async fn converse<E: From<ClientError>>(
+    key: &Key,
+    mut request: EnrolRequest,
+    post: impl AsyncFn(&EnrolRequest) -> Result<Bytes, E>,
+) -> Result<Bytes, E> {
+    let body = post(&request).await?;
+    let Ok(challenge) = serde_json::from_slice::<TpmChallenge>(&body) else { return Ok(body) };
+    let answer = key.answer(&challenge).map_err(ClientError::from)?;
+    if let Some(evidence) = &mut request.tpm {
+        evidence.answer = Some(answer);
+    }
+    post(&request).await
 }
 
 /// A fingerprint as people compare it.
-pub fn fingerprint_of(key: &DeviceKey) -> String {
+pub fn fingerprint_of(key: &Key) -> String {
     fingerprint::for_people(&key.fingerprint())
 }
 

@@ -9,7 +9,8 @@ use sekisho_certs::files::{self, FileError};
 use sekisho_certs::pkcs12;
 use zeroize::Zeroizing;
 
-use super::folder::{DeviceFolder, FolderError, PASSWORD, PKCS12};
+use super::folder::{DeviceFolder, FolderError, KEY, PASSWORD, PKCS12};
+use super::key::KeyKind;
 use super::pairs::Pairs;
 use super::renew::{Current, RenewError, device_of};
 use crate::inventory::DeviceId;
@@ -42,11 +43,18 @@ impl Packed {
 /// # Errors
 /// [`RenewError::Folder`] if there is no device in it, [`RenewError::Unusable`] if what is there does not fit together.
 pub fn packed(path: &Path) -> Result<Packed, RenewError> {
-    let Current { kept, key, leaf, authority } = Current::read(&Pairs::open(path)?.current())?;
+    let folder = Pairs::open(path)?.current();
+    let text = files::read_private_text(&folder.file(KEY)).map_err(FolderError::from)?;
+    let unusable = |problem| RenewError::Unusable { folder: path.display().to_string(), problem };
+    if KeyKind::of(&text) == KeyKind::Tpm {
+        return Err(unusable(IN_TPM));
+    }
+    let Current { kept, key, leaf, authority } = Current::read(&folder, None)?;
+    let pkcs8 = key.pkcs8().ok_or_else(|| unusable(IN_TPM))?;
     let password = Secret::new(secret::token().map_err(FolderError::from)?);
     let name = kept.device.as_str();
     let chain = [leaf, authority];
-    let pkcs12 = pkcs12::encode(name, &key.key_der(), &chain, password.expose()).map_err(FolderError::from)?;
+    let pkcs12 = pkcs12::encode(name, &pkcs8, &chain, password.expose()).map_err(FolderError::from)?;
     let [leaf, authority] = chain;
     Ok(Packed { device: kept.device, pkcs12, password, leaf, authority })
 }
@@ -79,3 +87,6 @@ pub fn forget_packed(path: &Path) -> Result<(), FolderError> {
     }
     Ok(())
 }
+
+const IN_TPM: &str =
+    "the key of this device is in its TPM, and browsers cannot be given it; with --key file, a device has one that they can use";

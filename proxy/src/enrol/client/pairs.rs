@@ -75,8 +75,12 @@ impl Pairs {
         let next = number + 1;
         for name in FILES {
             let link = self.folder.file(name);
-            if files::exists(&self.pair(next).file(name))? && missing(&link)? {
+            let (kept, missing) = (files::exists(&self.pair(next).file(name))?, missing(&link)?);
+            if kept && missing {
                 point(&link, &through(name))?;
+            } else if !kept && !missing {
+                // A key in a TPM is in no PKCS#12, and the older one is of no use any more.
+                fs::remove_file(&link).map_err(at(&link))?;
             }
         }
         point(&self.folder.file(PAIRS).join(CURRENT), Path::new(&next.to_string()))?;

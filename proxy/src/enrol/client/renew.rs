@@ -7,8 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use sekisho_certs::key::{DeviceKey, DeviceKeyError};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use sekisho_certs::trust::{DeviceTrust, IdSource};
 use sekisho_certs::{dates, files, fingerprint, pem};
 
@@ -16,9 +15,10 @@ use super::answer::{self, Certificate};
 use super::error::ClientError;
 use super::exchange::{self, Shown};
 use super::folder::{CERTIFICATE, CHAIN, DeviceFolder, FolderError, KEY};
+use super::key::{Key, KeyError, KeyKind, KeyPlace};
 use super::known_gate::KnownGate;
 use super::pairs::Pairs;
-use super::{DEADLINE, GateAddress, GateTrust};
+use super::{DEADLINE, GateAddress, GateTrust, converse};
 use crate::clock::{Clock, Timestamp};
 use crate::enrol::wire::EnrolRequest;
 use crate::inventory::{DeviceId, DeviceStatus};
@@ -32,6 +32,8 @@ pub struct Renewal<'a> {
     pub gate: Option<GateAddress>,
     /// The roots that it is known by; `None`: those from before; without any, its pinned key or the system's roots.
     pub roots: Option<Vec<CertificateDer<'static>>>,
+    /// Where the new key is to be; without a word, where the current one is.
+    pub place: KeyPlace,
     /// Even if there is time.
     pub force: bool,
 }
@@ -56,6 +58,8 @@ pub struct Kept {
     pub due_at: Timestamp,
     /// The fingerprint of its key, as administrators see it.
     pub key_fingerprint: String,
+    /// Where its key is.
+    pub key_kind: KeyKind,
 }
 
 /// The certificate was not renewed. What is in the folder is as good as before.
@@ -94,13 +98,13 @@ pub enum RenewError {
     Answer(&'static str),
     /// The gate cannot be asked, or said no.
     #[error(transparent)]
-    Client(ClientError),
+    Client(#[from] ClientError),
 }
 
 /// The pair that counts.
 pub(super) struct Current {
     pub(super) kept: Kept,
-    pub(super) key: DeviceKey,
+    pub(super) key: Key,
     pub(super) leaf: CertificateDer<'static>,
     pub(super) authority: CertificateDer<'static>,
 }
@@ -112,17 +116,19 @@ pub(super) struct Current {
 /// [`RenewError`].
 pub async fn renew(renewal: Renewal<'_>, clock: &Clock) -> Result<Renewed, RenewError> {
     let mut pairs = Pairs::open(renewal.folder)?;
+    let tcti = renewal.place.tcti.as_deref();
     if pairs.whole_next()?.is_some() {
         pairs.exchange()?;
-        return Ok(Renewed::Done(Current::read(&pairs.current())?.kept));
+        return Ok(Renewed::Done(Current::read(&pairs.current(), tcti)?.kept));
     }
-    let current = Current::read(&pairs.current())?;
+    let current = Current::read(&pairs.current(), tcti)?;
     if !renewal.force && clock.now() < current.kept.due_at {
         return Ok(Renewed::NotDue(current.kept));
     }
     let gate = gate(&renewal)?;
     let next = pairs.next()?;
-    let key = next.key()?;
+    let place = KeyPlace { kind: renewal.place.kind.or(Some(current.key.kind())), tcti: renewal.place.tcti.clone() };
+    let key = next.key(&place)?;
     let certificate = ask(&gate, &current, &key, clock).await?;
     #[cfg(test)]
     super::crash::here()?;
@@ -131,7 +137,9 @@ pub async fn renew(renewal: Renewal<'_>, clock: &Clock) -> Result<Renewed, Renew
     if renewal.gate.is_some() || renewal.roots.is_some() {
         gate.keep(&DeviceFolder::at(renewal.folder.to_owned()))?;
     }
-    Ok(Renewed::Done(Current::read(&pairs.current())?.kept))
+    // What was just kept; a TPM has room for few keys at a time.
+    drop((key, current));
+    Ok(Renewed::Done(Current::read(&pairs.current(), tcti)?.kept))
 }
 
 fn gate(renewal: &Renewal<'_>) -> Result<KnownGate, RenewError> {
@@ -148,18 +156,20 @@ fn gate(renewal: &Renewal<'_>) -> Result<KnownGate, RenewError> {
 }
 
 /// Asks with both keys, and checks what comes.
-async fn ask(gate: &KnownGate, current: &Current, key: &DeviceKey, clock: &Clock) -> Result<Certificate, RenewError> {
+async fn ask(gate: &KnownGate, current: &Current, key: &Key, clock: &Clock) -> Result<Certificate, RenewError> {
     let request = EnrolRequest {
         code: None,
         csr: key.csr_pem(current.kept.device.as_str()).map_err(FolderError::from)?,
         name: None,
         platform: std::env::consts::OS.to_owned(),
-        tpm: None,
+        tpm: key.evidence().map_err(FolderError::from)?,
     };
-    let body = tokio::time::timeout(DEADLINE, post(gate, &gate.ways(), current, &request, clock)).await;
-    let broken = |cause: String| RenewError::Broken { gate: gate.address.clone(), cause };
-    let body = body.unwrap_or_else(|_elapsed| Err(broken(format!("no answer within {} s", DEADLINE.as_secs()))))?;
-    let certificate = answer::read(&body, key, clock).map_err(|error| match error {
+    let body = converse(key, request, async |request| {
+        let broken = |cause: String| RenewError::Broken { gate: gate.address.clone(), cause };
+        let exchange = tokio::time::timeout(DEADLINE, post(gate, &gate.ways(), current, request, clock)).await;
+        exchange.unwrap_or_else(|_elapsed| Err(broken(format!("no answer within {} s", DEADLINE.as_secs()))))
+    });
+    let certificate = answer::read(&body.await?, key, clock).map_err(|error| match error {
         ClientError::Answer(problem) => RenewError::Answer(problem),
         other => RenewError::Client(other),
     })?;
@@ -185,7 +195,8 @@ async fn post(
     clock: &Clock,
 ) -> Result<Bytes, RenewError> {
     for way in ways {
-        match exchange::post(&gate.address, way, Some(current.shown()), request, clock).await {
+        let shown = current.shown().map_err(FolderError::from)?;
+        match exchange::post(&gate.address, way, Some(shown), request, clock).await {
             Ok(body) => return Ok(body),
             Err(ClientError::NotTheGate { .. }) => {}
             Err(ClientError::Broken { cause }) => return Err(RenewError::Broken { gate: gate.address.clone(), cause }),
@@ -196,7 +207,7 @@ async fn post(
 }
 
 impl Current {
-    pub(super) fn read(folder: &DeviceFolder) -> Result<Self, RenewError> {
+    pub(super) fn read(folder: &DeviceFolder, tcti: Option<&str>) -> Result<Self, RenewError> {
         let unusable = |problem| RenewError::Unusable { folder: folder.path().display().to_string(), problem };
         let certificate = |name: &str| -> Result<_, RenewError> {
             let text = files::read_public(&folder.file(name)).map_err(FolderError::from)?;
@@ -205,7 +216,7 @@ impl Current {
         };
         let (leaf, authority) = (certificate(CERTIFICATE)?, certificate(CHAIN)?);
         let text = files::read_private_text(&folder.file(KEY)).map_err(FolderError::from)?;
-        let key = DeviceKey::from_pem(&text).map_err(|error: DeviceKeyError| FolderError::from(error))?;
+        let key = Key::read(&text, tcti).map_err(FolderError::from)?;
         if fingerprint::public_key(&leaf).ok() != Some(key.fingerprint()) {
             return Err(unusable("device.key and device.pem do not belong together"));
         }
@@ -215,13 +226,12 @@ impl Current {
         let key_fingerprint = fingerprint::for_people(&key.fingerprint());
         let third = not_after.as_secs().saturating_sub(not_before.as_secs()) / 3;
         let due_at = at(UnixTime::since_unix_epoch(Duration::from_secs(not_after.as_secs().saturating_sub(third))));
-        let kept = Kept { device, not_after: at(not_after), due_at, key_fingerprint };
+        let kept = Kept { device, not_after: at(not_after), due_at, key_fingerprint, key_kind: key.kind() };
         Ok(Self { kept, key, leaf, authority })
     }
 
-    fn shown(&self) -> Shown {
-        let key = PrivatePkcs8KeyDer::from(self.key.key_der().to_vec());
-        Shown { chain: vec![self.leaf.clone(), self.authority.clone()], key: PrivateKeyDer::Pkcs8(key) }
+    fn shown(&self) -> Result<Shown, KeyError> {
+        Ok(Shown { chain: vec![self.leaf.clone(), self.authority.clone()], key: self.key.signing()? })
     }
 }
 

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::UnixTime;
 use sekisho_certs::files;
+use sekisho_certs::key::DeviceKey;
 use sekisho_certs::local_root::LocalRoot;
 use sekisho_certs::server::{BySni, ServerCertificate};
 use tokio::net::TcpListener;
@@ -59,7 +60,7 @@ impl Gate {
         EnrolmentCode { code: self.bench.invite(Some("lap-7")).await, pin }
     }
 
-    async fn ask(&self, code: &EnrolmentCode, trust: Option<GateTrust>, key: &DeviceKey) -> Result<Certificate, ClientError> {
+    async fn ask(&self, code: &EnrolmentCode, trust: Option<GateTrust>, key: &Key) -> Result<Certificate, ClientError> {
         let trust = trust.unwrap_or(GateTrust::Pin(code.pin));
         enrol(Ask { gate: &self.address, code: &code.code, trust: &trust, key, name: None }, &self.bench.clock).await
     }
@@ -110,8 +111,8 @@ async fn answer(request: Request<Incoming>, bench: Arc<Bench>, instead: Answer) 
     Ok(response)
 }
 
-fn key() -> DeviceKey {
-    DeviceKey::generate().unwrap()
+fn key() -> Key {
+    Key::File(DeviceKey::generate().unwrap())
 }
 
 #[tokio::test]
@@ -194,12 +195,12 @@ async fn an_attempt_that_broke_off_is_taken_up_with_the_same_key() {
     let code = gate.code().await;
 
     let folder = DeviceFolder::open(&path).unwrap();
-    let key = folder.key().unwrap();
+    let key = folder.key(&KeyPlace::default()).unwrap();
     let lost = gate.ask(&code, None, &key).await.unwrap();
     drop((lost, key, folder));
 
     let folder = DeviceFolder::open(&path).unwrap();
-    let key = folder.key().unwrap();
+    let key = folder.key(&KeyPlace::default()).unwrap();
     let certificate = gate.ask(&code, None, &key).await.unwrap();
     folder.keep(&key, &certificate).unwrap();
     let mode = |name: &str| std::fs::metadata(folder.file(name)).unwrap().permissions().mode() & 0o777;

@@ -60,7 +60,7 @@ impl Scene {
         let scene = Self { gate, root, dir: tempfile::tempdir().unwrap() };
 
         let folder = DeviceFolder::open(&scene.path()).unwrap();
-        let key = folder.key().unwrap();
+        let key = folder.key(&KeyPlace::default()).unwrap();
         let trust = GateTrust::Pin(code.pin);
         let ask = Ask { gate: &scene.gate.address, code: &code.code, trust: &trust, key: &key, name: None };
         let certificate = enrol(ask, &scene.gate.bench.clock).await.unwrap();
@@ -80,14 +80,14 @@ impl Scene {
 
     async fn renew_with(&self, change: impl FnOnce(&mut Renewal<'_>)) -> Result<Renewed, RenewError> {
         let path = self.path();
-        let mut renewal = Renewal { folder: &path, gate: None, roots: None, force: true };
+        let mut renewal = Renewal { folder: &path, gate: None, roots: None, place: KeyPlace::default(), force: true };
         change(&mut renewal);
         renew(renewal, &self.gate.bench.clock).await
     }
 
     /// What programs find: a key and a certificate that belong together.
     fn pair(&self) -> Digest {
-        Digest(Current::read(&DeviceFolder::at(self.path())).unwrap().key.fingerprint())
+        Digest(Current::read(&DeviceFolder::at(self.path()), None).unwrap().key.fingerprint())
     }
 
     fn keys(&self) -> Vec<Digest> {
@@ -247,7 +247,7 @@ async fn whoever_has_a_copy_of_the_folder_has_the_device_isolated() {
     let copied = std::process::Command::new("cp").arg("-a").arg(scene.path()).arg(&copy).status().unwrap();
     assert!(copied.success());
     scene.renew().await.unwrap();
-    let renewal = Renewal { folder: &copy, gate: None, roots: None, force: true };
+    let renewal = Renewal { folder: &copy, gate: None, roots: None, place: KeyPlace::default(), force: true };
     let refused = renew(renewal, &scene.gate.bench.clock).await.unwrap_err();
     assert!(refused.to_string().contains("there is a copy of it"), "{refused}");
     let id = "lap-7".parse().unwrap();
@@ -280,7 +280,7 @@ async fn nothing_is_sent_to_a_server_that_is_not_the_gate() {
 async fn a_folder_that_is_not_as_it_was_left_is_told_as_such() {
     let scene = Scene::begin().await;
     let nothing = scene.dir.path().join("nothing");
-    let renewal = Renewal { folder: &nothing, gate: None, roots: None, force: true };
+    let renewal = Renewal { folder: &nothing, gate: None, roots: None, place: KeyPlace::default(), force: true };
     let refused = renew(renewal, &scene.gate.bench.clock).await.unwrap_err();
     assert!(matches!(refused, RenewError::Folder(FolderError::NotEnrolled(_))), "{refused}");
 
