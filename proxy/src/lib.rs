@@ -26,6 +26,7 @@ pub mod tls;
 
 pub mod console;
 pub mod enrol;
+pub mod intake;
 pub mod journey;
 
 pub mod prove;

@@ -23,7 +23,9 @@ fn every_block_loads() {
 
 #[test]
 fn the_policies_of_other_pages_load_too() {
-    for (name, least) in [("../docs/protect-your-app.md", 2), ("../docs/sign-in.md", 1), ("../README.md", 1)] {
+    for (name, least) in
+        [("../docs/protect-your-app.md", 2), ("../docs/sign-in.md", 1), ("../docs/posture.md", 2), ("../README.md", 1)]
+    {
         let page = std::fs::read_to_string(beside(name)).unwrap();
         let blocks = blocks(&page, "cedar");
         assert!(blocks.len() >= least, "{name}");
@@ -31,6 +33,23 @@ fn the_policies_of_other_pages_load_too() {
         let loaded = PolicySet::load(&all, &[], &catalogue()).unwrap_or_else(|problems| panic!("{name}: {}", lines(&problems)));
         assert!(loaded.warnings.is_empty(), "{name}: {}", lines(&loaded.warnings));
     }
+}
+
+#[test]
+fn the_tests_of_the_posture_page_pass_with_its_policies() {
+    let page = std::fs::read_to_string(beside("../docs/posture.md")).unwrap();
+    let policies: Vec<Source> = blocks(&page, "cedar").into_iter().map(|block| Source::new("page", block)).collect();
+    let tests: Vec<Source> = blocks(&page, "")
+        .into_iter()
+        .filter(|block| block.contains("[[case]]"))
+        .map(|block| Source::new("page", block))
+        .collect();
+    assert_eq!(tests.len(), 1);
+    let catalogue = catalogue();
+    let set = PolicySet::load(&policies, &[], &catalogue).unwrap().set;
+    let tester = Tester { set: &set, catalogue: &catalogue, zone: &jiff::tz::TimeZone::UTC };
+    let report = tester.check(&tests).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    assert_eq!(report.outcomes.len(), 2);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::error::CommandError;
 use super::output::{Table, roughly, time};
 use crate::console::admin::wire::{DeviceDetails, FactView, SetRequest};
 use crate::inventory::{Device, FactValue};
+use crate::store::DeviceAlias;
 
 /// What to say of a device.
 #[derive(Debug, Args)]
@@ -19,6 +20,12 @@ pub(super) struct FactArgs {
     /// Take back what operators said about this fact; what others say counts then
     #[arg(long, value_name = "FACT")]
     unset: Vec<String>,
+    /// What a posture source calls the device, such as its serial number
+    #[arg(long, value_name = "SOURCE=NAME", value_parser = pair)]
+    alias: Vec<(String, String)>,
+    /// What it does not call it any more
+    #[arg(long, value_name = "SOURCE=NAME", value_parser = pair)]
+    unalias: Vec<(String, String)>,
 }
 
 impl FactArgs {
@@ -31,10 +38,14 @@ impl FactArgs {
                 return Err(CommandError::usage(format!("`{name}` is given twice")));
             }
         }
-        if set.is_empty() && self.unset.is_empty() {
-            return Err(CommandError::usage("name at least one fact, such as managed=true, or --unset"));
+        let aliases = |pairs: Vec<(String, String)>| -> Vec<DeviceAlias> {
+            pairs.into_iter().map(|(source, alias)| DeviceAlias { source, alias }).collect()
+        };
+        let (aliases, no_aliases) = (aliases(self.alias), aliases(self.unalias));
+        if set.is_empty() && self.unset.is_empty() && aliases.is_empty() && no_aliases.is_empty() {
+            return Err(CommandError::usage("name at least one fact, such as managed=true, or --unset, --alias or --unalias"));
         }
-        Ok(SetRequest { set, unset: self.unset, why })
+        Ok(SetRequest { set, unset: self.unset, aliases, no_aliases, why })
     }
 }
 
@@ -109,6 +120,8 @@ mod tests {
         let args = |facts: &[&str], unset: &[&str]| FactArgs {
             facts: facts.iter().map(|text| pair(text).unwrap()).collect(),
             unset: unset.iter().map(|&name| name.to_owned()).collect(),
+            alias: Vec::new(),
+            unalias: Vec::new(),
         };
         assert!(args(&[], &[]).into_request(String::new()).is_err());
         assert!(args(&["managed=true", "managed=false"], &[]).into_request(String::new()).is_err());

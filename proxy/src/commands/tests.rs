@@ -164,6 +164,10 @@ fn config(dir: &Path) -> Config {
     std::fs::write(dir.join("chain.pem"), &server.chain_pem).unwrap();
     sekisho_certs::files::write_private(&dir.join("key.pem"), server.key_pem.as_bytes()).unwrap();
     std::fs::write(dir.join("mdm.pem"), root.certificate_pem()).unwrap();
+    for source in ["fleet", "scanner"] {
+        let token = format!("token-of-{source}-0123456789abcdef01234567");
+        sekisho_certs::files::write_private(&dir.join(format!("{source}-token")), token.as_bytes()).unwrap();
+    }
     let text = r#"
         state = "."
         [listen]
@@ -185,6 +189,13 @@ fn config(dir: &Path) -> Config {
         roots = "mdm.pem"
         device_id = "subject-cn"
         admit = "listed"
+        [[posture_source]]
+        name = "fleet"
+        token_file = "fleet-token"
+        devices = "alias"
+        [[posture_source]]
+        name = "scanner"
+        token_file = "scanner-token"
         [[app]]
         name = "wiki"
         host = "wiki.example"
@@ -303,7 +314,9 @@ async fn what_is_known_of_a_device_is_set_shown_and_taken_back() {
     assert_eq!((&fact["value"], &fact["age_s"], &fact["ended"]), (&json!(true), &json!(90), &json!(false)));
     assert_eq!((&said("managed", "enrolment")["value"], &said("managed", "enrolment")["age_s"]), (&json!(true), &json!(150)));
     gate.run("device show mdm.lap-1").await.unwrap();
-    gate.run("device set mdm.lap-1 --unset managed --unset platform").await.unwrap();
+    gate.run("device set mdm.lap-1 --unset managed --unset platform --alias fleet=C02XL0AAJGH5").await.unwrap();
+    let shown: Value = gate.client().get("/v1/devices/mdm.lap-1").await.unwrap();
+    assert_eq!(shown["aliases"], json!([{ "source": "fleet", "alias": "C02XL0AAJGH5" }]));
     let device = gate.registrar.inventory().device(&"mdm.lap-1".parse().unwrap()).unwrap();
     assert_eq!((device.device.managed, device.device.platform), (true, Platform::Unknown));
 
@@ -319,6 +332,9 @@ async fn what_is_known_of_a_device_is_set_shown_and_taken_back() {
         ("device set mdm.lap-1 --unset firewall", "no operator has set `firewall`", 3),
         ("device set mdm.lap1 firewall=true", "did you mean `mdm.lap-1`?", 3),
         ("device set mdm.lap-1", "name at least one fact", 2),
+        ("device set mdm.lap-1 --alias fleat=C02X", "no posture source is called \"fleat\"; did you mean `fleet`?", 2),
+        ("device set mdm.lap-1 --alias scanner=C02X", "`scanner` names devices as the gate does", 2),
+        ("device set mdm.lap-1 --unalias fleet=C02X", "does not call device `mdm.lap-1` `C02X`", 3),
     ] {
         let error = gate.run(line).await.unwrap_err();
         assert!(error.to_string().contains(words), "{line}: {error}");

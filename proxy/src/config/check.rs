@@ -10,6 +10,7 @@ mod files;
 mod gate;
 mod keeping;
 mod paths;
+mod posture;
 mod provider;
 mod terminal;
 mod upstream;
@@ -56,6 +57,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
     let server_certificates = gate::server_certificates(root.server_certificate.as_ref(), checker);
     let identity_providers = provider::all(root.identity_provider.as_ref(), secrets, checker);
     let device_authorities = device::all(root.device_authority.as_ref(), checker);
+    let posture_sources = posture::all(root.posture_source.as_ref(), checker);
     let enrolment = enrolment::enrolment(root.enrolment.as_ref(), &device_authorities, checker);
     let apps = app::all(root.app.as_ref(), checker);
     let candidate = root.policies.as_ref().and_then(|policies| policies.candidate.as_ref());
@@ -100,6 +102,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         server_certificates: server_certificates.into_iter().map(|certificate| certificate.files).collect(),
         identity_providers: identity_providers.into_iter().map(|(_, provider)| Arc::new(provider)).collect(),
         device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),
+        posture_sources: posture_sources.into_iter().map(Arc::new).collect(),
         apps: apps.into_iter().map(|(_, app)| Arc::new(app)).collect(),
     })
 }

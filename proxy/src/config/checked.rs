@@ -13,6 +13,7 @@ use sekisho_policy::OwnActions;
 
 use super::host::Host;
 use super::keeping::Keeping;
+use super::posture::PostureSource;
 use super::units::Rate;
 use crate::secret::{Digest, Secret};
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub identity_providers: Vec<Arc<IdentityProvider>>,
     /// Who vouches for devices. Names are unique, at most one is built in.
     pub device_authorities: Vec<Arc<DeviceAuthority>>,
+    /// Who reports the state of devices. Names are unique, and no two have the same token.
+    pub posture_sources: Vec<Arc<PostureSource>>,
     /// What people may do for themselves.
     pub enrolment: Enrolment,
     /// What stands behind the gate. Names and hosts are unique, and no app has the sign-in host.

@@ -195,7 +195,7 @@ fn example(key: &str) -> Option<&'static str> {
         "body" | "max_body" | "rotate_size" | "keep_size" => Some("64MiB"),
         "body_rate" => Some("1kB"),
         "certificate_lifetime" | "renewal_grace" | "renewal_overlap" | "keep_for" | "max_token_lifetime" => Some("90d"),
-        "keys_max_age" | "session_lifetime" | "max_fact_age" | "body_timeout" => Some("12h"),
+        "keys_max_age" | "session_lifetime" | "max_fact_age" | "max_age" | "body_timeout" => Some("12h"),
         "refresh" | "keys_refresh" | "rotate_after" => Some("15m"),
         "checkpoint_every" | "connect" | "first_byte" | "idle" | "interval" | "sync_interval" | "timeout" => Some("10s"),
         key if key.ends_with("_timeout") => Some("10s"),

@@ -9,7 +9,7 @@ pub mod cookie;
 #[doc(hidden)]
 pub mod fuzzing;
 mod identifier;
-mod json;
+pub(crate) mod json;
 pub mod jws;
 pub mod keys;
 mod known;

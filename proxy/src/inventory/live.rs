@@ -63,6 +63,11 @@ impl Inventory {
         self.devices.pin().get(id.as_str()).map(|resident| resident.live(id.as_str()))
     }
 
+    /// Whether there is a device of that name, whatever its status.
+    pub fn device_is_there(&self, id: &DeviceId) -> bool {
+        self.devices.pin().contains_key(id.as_str())
+    }
+
     /// The same as [`Inventory::device`], for who has had it before: `held` itself if nothing of it has changed.
     pub fn device_again(&self, held: &Arc<LiveDevice>) -> Option<Arc<LiveDevice>> {
         let id = held.device.id.as_str();

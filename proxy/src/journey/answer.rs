@@ -71,6 +71,9 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Belongings(why) => {
             row(why.status(), why.as_str(), "This could not be done", sentence(&why.to_string()), why.remedy())
         }
+        Refusal::Posture(why) => {
+            row(why.status(), why.as_str(), "The report was not taken", sentence(&why.to_string()), why.remedy())
+        }
         Refusal::Crowded(why) => crowded(*why),
         Refusal::TooOften { wait } => {
             let detail = format!("You ask this app more often than it allows. It takes your next request in {}.", about(*wait));

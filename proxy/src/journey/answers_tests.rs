@@ -25,6 +25,7 @@ use crate::identify_user::UserRefusal;
 use crate::identify_user::claims::ClaimProblem;
 use crate::identify_user::jws::JwsProblem;
 use crate::identify_user::keys::NoKeys;
+use crate::intake::IntakeRefusal;
 use crate::inventory::{DeviceId, SessionOver, samples};
 use crate::read::{FramingRefusal, PathRefusal, ReadRefusal};
 use crate::record::RecordError;
@@ -248,6 +249,15 @@ fn all() -> Vec<Refusal> {
         ]
         .map(Refusal::Enrol),
     );
+    all.extend(
+        [
+            IntakeRefusal::Token,
+            IntakeRefusal::Throttled { retry_after: Duration::from_secs(6) },
+            IntakeRefusal::Malformed("it has 1001 entries".to_owned()),
+            IntakeRefusal::Unavailable(StoreError::Stopping),
+        ]
+        .map(Refusal::Posture),
+    );
     all.extend([StepUpRefusal::NotAgain, StepUpRefusal::CannotAsk].map(Refusal::StepUp));
     let way = Way { location: "https://gate.example/.sekisho/sign-in?step_up=x".to_owned(), set_cookies: Vec::new() };
     let asked = |max_age, acr: &[&str]| Asked { max_age, acr_values: acr.iter().map(|&acr| acr.to_owned()).collect() };
@@ -382,6 +392,7 @@ fn the_manual_explains_every_refusal() {
         include_str!("../sign_in/logout.rs"),
         include_str!("../forward/error.rs"),
         include_str!("../enrol/refusal.rs"),
+        include_str!("../intake/refusal.rs"),
         include_str!("belongings/refusal.rs"),
     ]
     .concat();

@@ -169,6 +169,15 @@ impl Finish<'_> {
                     retry_after(&mut response, wait);
                 }
             }
+            Refusal::Posture(why) => {
+                tracing::info!(request = %id, reason = answer.reason, error = %why, "a report of posture was refused");
+                if let Some(wait) = why.retry_after() {
+                    retry_after(&mut response, wait);
+                }
+                if answer.status == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(INVALID_TOKEN));
+                }
+            }
             Refusal::Enrol(why) => {
                 if let Some(wait) = why.retry_after() {
                     retry_after(&mut response, wait);

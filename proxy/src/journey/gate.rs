@@ -24,6 +24,7 @@ use crate::forward::{ForwardShared, Forwarder};
 use crate::identify_device;
 use crate::identify_user;
 use crate::identify_user::keys::Providers;
+use crate::intake::Intake;
 use crate::inventory::{Inventory, UserId};
 use crate::read::RequestIds;
 use crate::record::Recorder;
@@ -43,6 +44,8 @@ pub struct Gate {
     pub registrar: Registrar,
     /// Enrols devices; empty without a built-in authority.
     pub enrolment: ArcSwapOption<Enrolment>,
+    /// Takes what posture sources push.
+    pub intake: Arc<Intake>,
     /// The way to the control runtime.
     pub control: Control,
     /// How often people change what is theirs.

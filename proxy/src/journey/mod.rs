@@ -30,6 +30,7 @@ mod manner;
 mod mend;
 mod metrics;
 mod own;
+mod posture;
 mod preflight;
 mod refusal;
 mod reply;

@@ -21,6 +21,7 @@ use super::freshness;
 use super::gate::{Core, World};
 use super::landing;
 use super::logout;
+use super::posture;
 use super::refusal::Refusal;
 use super::reply;
 use super::story::Story;
@@ -55,7 +56,7 @@ pub(super) async fn handle(
     if own.path.rests_on_time() {
         let _sure_of_the_time = core.gate.clock.look()?;
     }
-    let visitor = recognise(core, client, world, &own.request, story).await;
+    let visitor = recognise(core, client, world, &own, story).await;
     // A stranger in the same network does not keep known devices from signing in.
     match &visitor.device {
         Ok(known) => call.count(|place| place.is_on(&known.device.id))?,
@@ -73,6 +74,7 @@ pub(super) async fn handle(
         OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor, story).await?,
         OwnPath::Devices => return belongings::answer(core, client, world, own.request, visitor, story).await,
         OwnPath::Login => reads(&own.request).and_then(|()| terminal::offer(world, &visitor))?,
+        OwnPath::Posture => posture::answer(core, client, world, own.request).await?,
         OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,
         OwnPath::Unknown => return Err(Refusal::NothingHere),
     };
@@ -119,12 +121,18 @@ pub(super) fn reads(request: &Clean) -> Result<(), Refusal> {
     if matches!(request.method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Refusal::WrongMethod) }
 }
 
-async fn recognise(core: &Core, client: &Client, world: &World, request: &Clean, story: &mut Story) -> Visitor {
+async fn recognise(core: &Core, client: &Client, world: &World, own: &OwnRequest, story: &mut Story) -> Visitor {
+    let request = &*own.request;
     let device = device::identify(core, client, world, None).await;
     let now = core.gate.clock.now();
     let user = match &device {
         Err(refusal) => {
             story.refused_device(refusal);
+            Err(UserRefusal::NoCredential)
+        }
+        // The token of a source is nobody's: it must not be taken for a person's that is wrong.
+        Ok(device) if own.path == OwnPath::Posture => {
+            story.device(device);
             Err(UserRefusal::NoCredential)
         }
         Ok(device) => {

@@ -9,6 +9,7 @@ use crate::enrol::{EnrolRefusal, RenewRefusal};
 use crate::forward::ForwardError;
 use crate::identify_device::DeviceRefusal;
 use crate::identify_user::UserRefusal;
+use crate::intake::IntakeRefusal;
 use crate::read::{FramingRefusal, ReadRefusal};
 use crate::record::RecordError;
 use crate::route::RouteRefusal;
@@ -62,6 +63,9 @@ pub enum Refusal {
     /// A person could not do with what is theirs what they asked for.
     #[error(transparent)]
     Belongings(#[from] BelongingsRefusal),
+    /// What a posture source pushed was not taken.
+    #[error(transparent)]
+    Posture(#[from] IntakeRefusal),
     /// Too many requests are under way.
     #[error(transparent)]
     Crowded(#[from] Crowded),

@@ -23,6 +23,8 @@ pub enum OwnPath {
     Jwks,
     /// `login`, at the sign-in host only.
     Login,
+    /// `posture`, at the sign-in host only.
+    Posture,
     /// `backchannel-logout`, at the sign-in host only.
     BackchannelLogout,
     /// Ours, but nothing is there: 404.
@@ -48,16 +50,17 @@ impl OwnPath {
             "devices" => Self::Devices,
             "jwks.json" => Self::Jwks,
             "login" if gate => Self::Login,
+            "posture" if gate => Self::Posture,
             "backchannel-logout" if gate => Self::BackchannelLogout,
             _ => Self::Unknown,
         })
     }
 
-    /// Whether it means a sign-in, a session or a certificate: those need to know what time it is. Leaving, and being told who one
+    /// Whether it means a sign-in, a session, a certificate or the age of a fact: those need to know what time it is. Leaving, and being told who one
     /// is, do not.
     pub fn rests_on_time(self) -> bool {
         match self {
-            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices => true,
+            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices | Self::Posture => true,
             Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::Login | Self::BackchannelLogout | Self::Unknown => {
                 false
             }
@@ -77,6 +80,7 @@ impl OwnPath {
             Self::Devices => "devices",
             Self::Jwks => "jwks",
             Self::Login => "login",
+            Self::Posture => "posture",
             Self::BackchannelLogout => "backchannel_logout",
             Self::Unknown => "unknown",
         }

@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::parts::{Parts, enrol_settings};
 use super::policies::{self, Loaded};
-use super::{candidate, descriptors, proofs};
+use super::{candidate, descriptors, posture_sources, proofs};
 use crate::config::{self, Config};
 use crate::console::admin::ReloadReport;
 use crate::contain::{Cause, Change};
@@ -93,7 +93,16 @@ impl Live {
     /// Every problem in words; the old stays in force, and a metric says so.
     pub(super) async fn reload(&self, asked: &Asked) -> Result<ReloadReport, Vec<String>> {
         let mut turn = self.turn.lock().await;
+        let before = self.gate.world.load_full();
         let outcome = self.load(&mut turn).map_err(|problems| self.explained(problems));
+        if outcome.is_ok() {
+            let now = self.gate.world.load_full();
+            let sources = &before.config.posture_sources;
+            // They count for as long as they did: a store that fails closes the gate in other ways.
+            if let Err(error) = posture_sources::listen(&self.gate.intake, &now.config, sources).await {
+                tracing::error!(%error, "what posture sources say counts for as long as it did; reload again");
+            }
+        }
         turn.loaded = outcome.is_ok();
         self.count(outcome.as_ref().err().map(Vec::as_slice));
         match &outcome {
@@ -249,6 +258,7 @@ fn different<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
         ("server_certificate", old.server_certificates != new.server_certificates),
         ("identity_provider", old.identity_providers != new.identity_providers),
         ("device_authority", old.device_authorities != new.device_authorities),
+        ("posture_source", old.posture_sources != new.posture_sources),
         ("enrolment", old.enrolment != new.enrolment),
         ("limits", old.limits != new.limits),
         ("time_zone", old.time_zone != new.time_zone),

@@ -13,6 +13,7 @@ mod notes;
 mod parts;
 mod policies;
 mod posture;
+mod posture_sources;
 mod proofs;
 mod redirect;
 mod run;

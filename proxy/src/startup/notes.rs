@@ -19,7 +19,11 @@ pub(super) fn shared_secrets(config: &Config) -> Vec<String> {
         let client = provider.client.as_ref()?;
         Some((client.readers, "shared_secret_file", format!("the client_secret_file of `{}`", provider.name)))
     });
-    let all = certificates.chain(to_apps).chain(clients);
+    let sources = config
+        .posture_sources
+        .iter()
+        .map(|source| (source.readers, "shared_token_file", format!("the token_file of the posture source `{}`", source.name)));
+    let all = certificates.chain(to_apps).chain(clients).chain(sources);
     let shared = all.filter(|(readers, ..)| *readers == Readers::Others);
     shared.map(|(_, key, what)| format!("{what} may be readable by others on this machine: `{key} = true`")).collect()
 }

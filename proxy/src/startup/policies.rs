@@ -8,8 +8,9 @@ use sekisho_policy::testing::{self, Tester};
 use sekisho_policy::{App as PolicyApp, Catalogue, PolicySet, Problem, Source};
 use serde::{Deserialize, Serialize};
 
+use super::posture_sources;
 use crate::config::{self, Config, Outline, Policies};
-use crate::decide::{Decider, PolicyTexts};
+use crate::decide::{Decider, KnownFacts, PolicyTexts};
 use crate::record::SetShelf;
 use crate::secret::Digest;
 
@@ -103,7 +104,9 @@ fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
     let loaded = judge(&texts, &catalogue(config), &config.time_zone)?;
     let hash = Digest::of(loaded.set.canonical_text().as_bytes());
     let decider = Decider::new(Arc::new(loaded.set), hash, config.time_zone.clone());
-    Ok(Loaded { decider, texts, warnings: loaded.warnings.iter().map(ToString::to_string).collect() })
+    let of_sources = posture_sources::unknown_facts(config, &KnownFacts::of(decider.set()));
+    let warnings = loaded.warnings.iter().map(ToString::to_string).chain(of_sources).collect();
+    Ok(Loaded { decider, texts, warnings })
 }
 
 /// What policies can name.

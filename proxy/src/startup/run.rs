@@ -18,13 +18,14 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::{self, Posture};
 use super::scrape::{self, Scrape};
-use super::{candidate, clock, descriptors, freshness, news, notes, proofs, redirect, usage, watch as files};
+use super::{candidate, clock, descriptors, freshness, news, notes, posture_sources, proofs, redirect, usage, watch as files};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
 use crate::console::admin::{self, AdminState, CaCertificate};
 use crate::contain::{ContainMetrics, Crowd, CrowdMetrics, Pace, Usage, UsageMetrics};
 use crate::decide::KnownFacts;
+use crate::intake::{Intake, IntakeMetrics};
 use crate::inventory::InventoryMetrics;
 use crate::journey::{self, Control, CoreParts, Desk, Gate, JourneyMetrics, Shadow, SignalMetrics};
 use crate::record::keep::{FinishedWords, Keeper};
@@ -107,6 +108,9 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
         policies::keep_for_the_record(&config, policies).map_err(|problem| StartError(vec![problem]))?;
     }
     let world = parts.world(Arc::clone(&config), policies.as_ref(), None).map_err(StartError)?;
+    let intake_metrics = IntakeMetrics::register(&parts.registry).map_err(StartError::one)?;
+    let intake = Arc::new(Intake::new(registrar.clone(), clock.clone(), intake_metrics));
+    posture_sources::listen(&intake, &config, &[]).await.map_err(StartError::one)?;
     let (signals, desk) = Desk::new(signal_metrics);
     let gate = Arc::new(Gate {
         inventory: Arc::clone(registrar.inventory()),
@@ -120,6 +124,7 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
         signals,
         contain: ContainMetrics::register(&parts.registry).map_err(StartError::one)?,
         levers: registrar.levers().clone(),
+        intake,
         shadow: Shadow::default(),
         world: ArcSwap::from_pointee(world),
         clock,
@@ -266,6 +271,7 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
         spawn(live.gate.registrar.clone().tend_keys()),
+        spawn(posture_sources::tend(Arc::clone(&live.gate.intake))),
         spawn(freshness::keep(Arc::clone(&live))),
         spawn(freshness::give_back(Arc::clone(&live), freshness::given_up(&live.gate.registrar))),
         spawn(journal.clone().tend()),

@@ -16,7 +16,7 @@ const FOUNDATION: &[&str] = &["clock", "secret", "config", "store", "inventory",
 /// In their order. `sign_in` is the other half of `identify_user`, and knows its insides.
 const ROOMS: &[&str] =
     &["accept", "tls", "read", "route", "identify_device", "identify_user", "sign_in", "decide", "forward", "record"];
-const LAST: &[&str] = &["enrol", "console", "journey", "prove", "commands", "startup"];
+const LAST: &[&str] = &["enrol", "intake", "console", "journey", "prove", "commands", "startup"];
 
 /// Where a module stands: what it may know stands lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -26,6 +26,7 @@ mod past;
 mod policy_claims;
 mod policy_tests;
 mod providers;
+mod posture;
 mod recorded;
 mod refusals;
 mod renewals;

@@ -1,6 +1,6 @@
 //! Who vouches for devices.
 
-use crate::config::setting::{Flag, OneOrMore, Text, sections};
+use crate::config::setting::{Flag, List, OneOrMore, Text, sections};
 
 sections! {
     /// `[[device_authority]]`
@@ -18,5 +18,24 @@ sections! {
         names: Text,
         trust_domain: Text,
         admit: Text,
+    }
+
+    /// `[[posture_source]]`
+    PostureSource {
+        name: Text,
+        token_file: Text,
+        shared_token_file: Flag,
+        format: Text,
+        devices: Text,
+        may_set: List<Text>,
+        max_age: Text,
+        fact: List<QueryFact>,
+    }
+
+    /// `[[posture_source.fact]]`
+    QueryFact {
+        query: Text,
+        column: Text,
+        fact: Text,
     }
 }

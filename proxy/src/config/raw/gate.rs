@@ -1,6 +1,6 @@
 //! The gate itself.
 
-use crate::config::raw::{App, DeviceAuthority, IdentityProvider};
+use crate::config::raw::{App, DeviceAuthority, IdentityProvider, PostureSource};
 use crate::config::setting::{Flag, List, Number, Text, sections};
 
 sections! {
@@ -15,6 +15,7 @@ sections! {
         server_certificate: List<ServerCertificate>,
         identity_provider: List<IdentityProvider>,
         device_authority: List<DeviceAuthority>,
+        posture_source: List<PostureSource>,
         enrolment: Enrolment,
         app: List<App>,
         policies: Policies,

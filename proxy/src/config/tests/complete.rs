@@ -11,9 +11,11 @@ use crate::config::document::{self, Node, Value};
 use crate::config::raw::Root;
 use crate::config::setting::{Setting as _, Shape};
 use crate::config::{
-    Admit, Approval, AuditSync, Config, CorsPreflight, CrossSite, DeviceAuthorityKind, DeviceIdSource, KeySource, Landlock,
-    Policies, PublicPath, SyslogAddress, UpstreamProtocol, UpstreamScheme,
+    Admit, Approval, AuditSync, Config, CorsPreflight, CrossSite, DeviceAuthorityKind, DeviceIdSource, DeviceNaming, KeySource,
+    Landlock, Policies, PublicPath, ReportFormat, SyslogAddress, UpstreamProtocol, UpstreamScheme,
 };
+
+use crate::secret::Digest;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -92,6 +94,14 @@ fn the_gate_is_as_written() {
     assert_eq!((keeping.ca.len(), keeping.compress), (1, false));
     assert_eq!((keeping.keep_for, keeping.keep_size), (Some(90 * 1440 * MINUTE), Some(1 << 40)));
     assert_eq!((config.audit.rotate_size, config.audit.rotate_after), (64 << 20, 10 * MINUTE));
+    let source = &*config.posture_sources[0];
+    let (may, both) = (source.may_set, (source.devices, source.readers));
+    assert_eq!((&*source.name, source.token), ("fleet", Digest::of(b"0123456789abcdef0123456789abcdef")));
+    assert_eq!((may.posture, may.managed, may.platform), (true, true, true));
+    assert_eq!((both, source.max_age), ((DeviceNaming::Alias, Readers::Others), 120 * MINUTE));
+    let ReportFormat::Osquery(facts) = &source.format else { panic!("{:?}", source.format) };
+    assert_eq!((facts[0].query.as_str(), facts[0].column.as_deref()), ("pack/health/disk", Some("encrypted")));
+    assert_eq!(facts[0].fact, "disk_encrypted");
     let own = config.enrolment;
     assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (true, 5, 2));
     assert_eq!(config.limits.head_bytes, 32 << 10);
@@ -110,7 +120,9 @@ fn every_file_that_is_read_is_known_and_what_is_the_gates_own_is_not_among_them(
     let folder = folder();
     let base = folder.path();
     let config = loaded(COMPLETE, base);
-    for name in ["tls/corp.pem", "tls/corp.key", "rules", "rules.new", "oidc-secret", "jwks.json", "ca.pem", "ca.crl"] {
+    for name in
+        ["tls/corp.pem", "tls/corp.key", "rules", "rules.new", "oidc-secret", "posture-token", "jwks.json", "ca.pem", "ca.crl"]
+    {
         assert!(config.reads.contains(&base.join(name)), "{name}: {:?}", config.reads);
     }
     for own in [&config.state, &config.audit.dir, &config.listen.admin] {

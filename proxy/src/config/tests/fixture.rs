@@ -26,6 +26,8 @@ pub(super) fn folder() -> tempfile::TempDir {
     authority(base);
     root_of_services(base);
     private(base, "oidc-secret", b"tell nobody\n");
+    private(base, "posture-token", b"0123456789abcdef0123456789abcdef\n");
+    private(base, "short-token", b"0123456789abcdef\n");
     write(base, "open-secret", b"tell nobody\n");
     write(base, "tls/anybodys.key", b"not read");
     mode(&base.join("tls/anybodys.key"), 0o666);

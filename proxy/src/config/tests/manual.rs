@@ -17,6 +17,7 @@ const PAGES: &[(&str, usize)] = &[
     (include_str!("../../../../docs/protect-your-app.md"), 4),
     (include_str!("../../../../docs/people.md"), 1),
     (include_str!("../../../../docs/providers.md"), 7),
+    (include_str!("../../../../docs/posture.md"), 2),
     (include_str!("../../../../docs/record.md"), 3),
     (include_str!("../../../../docs/terminal.md"), 3),
     (include_str!("../../../../README.md"), 1),
@@ -35,6 +36,9 @@ builtin = true
 name = 'mdm'
 roots = 'ca.pem'
 device_id = 'san-uri'
+[[posture_source]]
+name = 'mdm'
+token_file = 'posture-token'
 [[app]]
 name = 'wiki'
 host = 'wiki.corp.example'
@@ -68,6 +72,8 @@ fn every_example_loads() {
     for kind in ["pem", "key"] {
         std::fs::copy(base.join(format!("tls/corp.{kind}")), base.join(format!("tls/gate.{kind}"))).unwrap();
     }
+    private(base, "mdm-token", b"fedcba9876543210fedcba9876543210\n");
+    private(base, "fleet-token", b"0123456789abcdef0123456789abcdef\n");
     private(base, "partner-secret", b"tell nobody\n");
     for (page, least) in PAGES {
         let blocks: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();

@@ -264,6 +264,10 @@ pub struct SetRequest {
     pub set: BTreeMap<String, String>,
     /// Facts about which operators say nothing any more.
     pub unset: Vec<String>,
+    /// What posture sources call it.
+    pub aliases: Vec<DeviceAlias>,
+    /// What they do not call it any more.
+    pub no_aliases: Vec<DeviceAlias>,
     /// Why.
     pub why: String,
 }

@@ -90,6 +90,8 @@ fn our_addresses_are_ours_on_every_host() {
         ("wiki.corp.example", "/.sekisho", "unknown@wiki"),
         ("wiki.corp.example", "/.sekisho/", "unknown@wiki"),
         ("wiki.corp.example", "/.sekisho/whoami/x", "unknown@wiki"),
+        ("wiki.corp.example", "/.sekisho/posture", "unknown@wiki"),
+        ("gate.corp.example", "/.sekisho/posture", "posture@gate"),
         ("wiki.corp.example", "/.sekisho/backchannel-logout", "unknown@wiki"),
         ("gate.corp.example", "/.sekisho/backchannel-logout", "backchannel_logout@gate"),
         ("gate.corp.example", "/", "home@gate"),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::{ENROLMENT_SOURCE, OPERATOR_SOURCE};
+
 /// Who says something about a device: its name beside each fact.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactSource(Arc<str>);
@@ -10,15 +12,15 @@ pub struct FactSource(Arc<str>);
 impl FactSource {
     /// Operators, with `sekisho device set`.
     pub fn operator() -> Self {
-        Self(OPERATOR.into())
+        Self(OPERATOR_SOURCE.into())
     }
 
     /// What was said when the device was entered, kept once somebody says otherwise.
     pub(super) fn enrolment() -> Self {
-        Self(ENROLMENT.into())
+        Self(ENROLMENT_SOURCE.into())
     }
 
-    /// The `[[posture_source]]` of this name, which is none of the others: see [`is_taken`](Self::is_taken).
+    /// The `[[posture_source]]` of this name, which is none of the others.
     pub fn reporter(name: &str) -> Self {
         Self(name.into())
     }
@@ -26,11 +28,6 @@ impl FactSource {
     /// Certificates of this device authority.
     pub fn certificate(authority: &str) -> Self {
         Self(format!("{CERTIFICATE}{authority}").into())
-    }
-
-    /// Whether a posture source cannot be called so, as somebody else is.
-    pub fn is_taken(name: &str) -> bool {
-        [OPERATOR, ENROLMENT].contains(&name) || name.starts_with(CERTIFICATE)
     }
 
     /// Its name.
@@ -45,6 +42,5 @@ impl fmt::Display for FactSource {
     }
 }
 
-const OPERATOR: &str = "operator";
-const ENROLMENT: &str = "enrolment";
+/// No name in the configuration has a colon.
 const CERTIFICATE: &str = "certificate:";
