@@ -5,6 +5,7 @@
 
 mod identity;
 mod papers;
+mod posture;
 mod record;
 pub(crate) mod request;
 mod rules;
@@ -44,6 +45,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("path", wire::path, 2000),
     target("policies", rules::policies, 10),
     target("policy_tests", rules::policy_tests, 20),
+    target("posture", posture::push, 200),
     target("proxy_protocol", wire::proxy_protocol, 2000),
     target("request", request::way, 100),
     target("request_http2", request::way_of_http2, 50),

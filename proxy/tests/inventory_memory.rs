@@ -12,8 +12,8 @@ use sekisho::secret::{Digest, Sealer};
 use sekisho::store::{Actor, FromProvider, NewDevice, Registrar};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-/// Bytes that a gate keeps which has so many of them.
-fn kept(devices: usize, sessions: usize) -> i64 {
+/// Bytes that a gate keeps which has so many of them, with this posture: an SQL expression, of `i`.
+fn kept(devices: usize, sessions: usize, posture: &str) -> i64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let open = async || {
@@ -24,7 +24,7 @@ fn kept(devices: usize, sessions: usize) -> i64 {
         first_of_each(&open().await).await;
         let options = SqliteConnectOptions::new().filename(folder.path().join("sekisho.db"));
         let pool = SqlitePool::connect_with(options).await.unwrap();
-        for copy in [more_devices(devices), more_sessions(sessions)] {
+        for copy in [more_devices(devices, posture), more_sessions(sessions)] {
             sqlx::raw_sql(sqlx::AssertSqlSafe(copy)).execute(&pool).await.unwrap();
         }
         pool.close().await;
@@ -69,11 +69,11 @@ async fn first_of_each(registrar: &Registrar) {
     registrar.close().await.unwrap();
 }
 
-fn more_devices(count: usize) -> String {
-    let columns = "shared, managed, platform, key_protection, enrolled_at, posture, posture_at";
+fn more_devices(count: usize, posture: &str) -> String {
+    let columns = "shared, managed, platform, key_protection, enrolled_at";
     format!(
-        "INSERT INTO devices (id, authority, status, owner_provider, owner_subject, {columns}) {} \
-         SELECT printf('laptop-%04d', i), authority, status, owner_provider, printf('person-%04d', i), {columns} \
+        "INSERT INTO devices (id, authority, status, owner_provider, owner_subject, {columns}, posture, posture_at) {} \
+         SELECT printf('laptop-%04d', i), authority, status, owner_provider, printf('person-%04d', i), {columns}, {posture}, 1000 + i \
          FROM n, devices WHERE id = 'laptop-0000'; \
          INSERT INTO device_keys (authority, fingerprint, device, rank) {0} \
          SELECT 'fleet', printf('%064x', i), printf('laptop-%04d', i), 0 FROM n;",
@@ -102,10 +102,22 @@ fn numbers(count: usize) -> String {
 fn a_device_fits_into_250_bytes_and_a_session_into_a_kilobyte() {
     // Tables of the live state are as full as they are with a million.
     let (devices, sessions) = (4_000, 4_000);
-    let nothing = kept(0, 0);
-    let device = (kept(devices, 0) - nothing) / 4_000;
-    let session = (kept(0, sessions) - nothing) / 4_000;
+    let nothing = kept(0, 0, "'{}'");
+    let device = (kept(devices, 0, "'{}'") - nothing) / 4_000;
+    let session = (kept(0, sessions, "'{}'") - nothing) / 4_000;
     println!("{device} bytes for each device, {session} for each session");
     assert!((100..220).contains(&device), "{device}");
+    // Every combination of flags, and a version that many have: kept once for all who have the same.
+    let flags = "json_object('disk_encrypted', json(iif(i & 1, 'true', 'false')), 'firewall', json(iif(i & 2, 'true', 'false')), \
+        'os_up_to_date', json(iif(i & 4, 'true', 'false')), 'screen_lock', json(iif(i & 8, 'true', 'false')))";
+    let versions = format!("json_set({flags}, '$.os_version', printf('14.%d', i % 30))");
+    // A number that no two have in common is the dear case: whoever declares such a fact pays for it.
+    let numbers = format!("json_set({flags}, '$.free_bytes', 1000000 + i)");
+    let of = |posture: &str| (kept(devices, 0, posture) - nothing) / 4_000;
+    let (flags, versions, numbers) = (of(flags), of(&versions), of(&numbers));
+    println!("{flags} bytes for each device with flags, {versions} with a version too, {numbers} with a number of its own");
+    assert!((100..220).contains(&flags), "{flags}");
+    assert!((100..400).contains(&versions), "{versions}");
+    assert!((400..1500).contains(&numbers), "{numbers}");
     assert!((300..900).contains(&session), "{session}");
 }

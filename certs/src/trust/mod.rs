@@ -4,6 +4,7 @@
 //! else, each with its own [`CertificateRefusal`]. Nothing here waits.
 
 mod crl;
+mod extension;
 mod identity;
 mod leaf;
 mod refusal;
@@ -12,6 +13,7 @@ mod spiffe;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use rustls::DistinguishedName;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
+pub use extension::ExtensionValue;
 pub use identity::IdSource;
 pub use refusal::CertificateRefusal;
 
@@ -36,6 +39,7 @@ pub struct DeviceTrust {
     anchors: Vec<TrustAnchor<'static>>,
     crls: Crls,
     id: IdSource,
+    extensions: Vec<Arc<str>>,
 }
 
 /// A device that an authority vouches for. Made only by [`DeviceTrust::verify`].
@@ -46,6 +50,8 @@ pub struct VerifiedDevice {
     pub authority: Arc<str>,
     /// The name in the certificate: printable ASCII without spaces, 1 to 255 bytes. Unique only within the authority.
     pub id: String,
+    /// The certificate's first second.
+    pub not_before: UnixTime,
     /// The certificate's last second.
     pub not_after: UnixTime,
     /// The last second for which this verdict may be remembered: the earliest end of the certificate, of those above it, and of
@@ -55,6 +61,8 @@ pub struct VerifiedDevice {
     pub key_fingerprint: [u8; 32],
     /// The certificate's serial number, lower-case hex.
     pub serial_hex: String,
+    /// Of the extensions that were [wanted](DeviceTrust::reading), those that are there, by their object identifiers.
+    pub extensions: BTreeMap<Arc<str>, ExtensionValue>,
 }
 
 /// An authority that cannot be used as configured.
@@ -114,7 +122,14 @@ impl DeviceTrust {
         }
         let roots = roots.iter().enumerate().map(|(at, der)| Root::read(at + 1, der)).collect::<Result<Vec<_>, _>>()?;
         let anchors = roots.iter().map(|root| root.anchor().clone()).collect();
-        Ok(Self { name: name.into(), roots, anchors, crls: Crls::new(crls)?, id })
+        Ok(Self { name: name.into(), roots, anchors, crls: Crls::new(crls)?, id, extensions: Vec::new() })
+    }
+
+    /// The same, and what certificates say under these object identifiers (`1.3.6.1.…`) is read.
+    #[must_use]
+    pub fn reading(mut self, extensions: Vec<Arc<str>>) -> Self {
+        self.extensions = extensions;
+        self
     }
 
     /// The authority's name.
@@ -184,10 +199,12 @@ impl DeviceTrust {
         Ok(VerifiedDevice {
             authority: Arc::clone(&self.name),
             id: self.id.read(&parsed)?,
+            not_before: validity.not_before,
             not_after: validity.not_after,
             valid_until: validity.not_after.min(chain_end).min(stale),
             key_fingerprint: fingerprint::spki(parsed.public_key().raw),
             serial_hex: serial_hex(&parsed),
+            extensions: extension::read(&parsed, &self.extensions),
         })
     }
 

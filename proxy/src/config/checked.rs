@@ -13,7 +13,7 @@ use sekisho_policy::OwnActions;
 
 use super::host::Host;
 use super::keeping::Keeping;
-use super::posture::PostureSource;
+use super::posture::{CertificateFact, PostureSource};
 use super::units::Rate;
 use crate::secret::{Digest, Secret};
 
@@ -319,6 +319,8 @@ pub struct DeviceAuthority {
     pub name: Arc<str>,
     /// Ours or somebody else's.
     pub kind: DeviceAuthorityKind,
+    /// What its certificates say of the state of devices; nothing of the built-in one's.
+    pub certificate_facts: Vec<CertificateFact>,
 }
 
 /// Kinds of device authority.

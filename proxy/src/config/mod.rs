@@ -33,6 +33,8 @@ pub use host::{Host, InvalidHost};
 pub use keeping::{CheckpointCommand, Keeping, SyslogAddress};
 pub use outline::Outline;
 pub use path::{PathRefusal, canonical as canonical_path};
-pub use posture::{DeviceNaming, ENROLMENT_SOURCE, MaySet, OPERATOR_SOURCE, PostureSource, QueryFact, ReportFormat};
+pub use posture::{
+    CertificateFact, DeviceNaming, ENROLMENT_SOURCE, MaySet, OPERATOR_SOURCE, PostureSource, QueryFact, ReportFormat,
+};
 pub use problem::{Place, Problem};
 pub use units::{Rate, UnitError, duration as parse_duration};

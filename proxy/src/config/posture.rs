@@ -46,6 +46,17 @@ pub struct QueryFact {
     pub fact: String,
 }
 
+/// What an extension of certificates says of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFact {
+    /// Object identifier of the extension, in digits and dots.
+    pub oid: Arc<str>,
+    /// The fact.
+    pub fact: String,
+    /// The text with which it is true; `None`: the fact is what the extension says.
+    pub value: Option<String>,
+}
+
 /// How a source names devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceNaming {

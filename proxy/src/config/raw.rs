@@ -6,6 +6,6 @@ mod gate;
 mod provider;
 
 pub(in crate::config) use app::{App, Health, Timeouts};
-pub(in crate::config) use device::{DeviceAuthority, PostureSource, QueryFact};
+pub(in crate::config) use device::{CertificateFact, DeviceAuthority, PostureSource, QueryFact};
 pub(in crate::config) use gate::{Audit, Enrolment, Limits, Listen, Policies, Process, Root, ServerCertificate, SignIn};
 pub(in crate::config) use provider::IdentityProvider;

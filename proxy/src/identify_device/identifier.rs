@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls_pki_types::UnixTime;
 use sekisho_certs::trust::{CertificateRefusal, DeviceTrust, VerifiedDevice, verify_any};
 
-use super::known::KnownDevice;
+use super::known::{CertificateSays, KnownDevice};
 use super::refusal::DeviceRefusal;
 use super::service::CertifiedService;
 use crate::clock::Timestamp;
@@ -76,6 +76,17 @@ impl Vouched {
     /// The last moment for which it may be remembered.
     pub(super) fn valid_until(&self) -> Timestamp {
         at_time(self.device.valid_until)
+    }
+
+    /// What the certificate says beside the device's name.
+    pub(super) fn says(&self) -> CertificateSays {
+        CertificateSays {
+            authority: Arc::clone(&self.device.authority),
+            device: self.id.clone(),
+            not_before: at_time(self.device.not_before),
+            not_after: at_time(self.device.not_after),
+            extensions: self.device.extensions.clone(),
+        }
     }
 
     /// What the inventory says of the device now, and the device. `held` is the latter as it was before.

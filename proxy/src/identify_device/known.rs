@@ -1,6 +1,9 @@
 //! A device that is known and in use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sekisho_certs::trust::ExtensionValue;
 
 use super::service::CertifiedService;
 use crate::clock::Timestamp;
@@ -33,6 +36,21 @@ pub struct KnownDevice {
     pub not_after: Timestamp,
     /// The service that the certificate names, if its authority is one that names services.
     pub service: Option<Arc<CertifiedService>>,
+}
+
+/// What a certificate says of its device, beside its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSays {
+    /// `name` of the authority that signed it.
+    pub authority: Arc<str>,
+    /// The device.
+    pub device: DeviceId,
+    /// When it was signed.
+    pub not_before: Timestamp,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// Its extensions that are looked at, by their object identifiers.
+    pub extensions: BTreeMap<Arc<str>, ExtensionValue>,
 }
 
 impl KnownDevice {

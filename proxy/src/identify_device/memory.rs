@@ -8,7 +8,7 @@ use std::time::Duration;
 use sekisho_certs::trust::CertificateRefusal;
 
 use super::identifier::{Identifier, Vouched};
-use super::known::KnownDevice;
+use super::known::{CertificateSays, KnownDevice};
 use super::refusal::DeviceRefusal;
 use crate::clock::Timestamp;
 use crate::inventory::{Inventory, LiveDevice};
@@ -76,6 +76,14 @@ impl Memory {
         let (device, live) = vouched.known(leaf, taken, inventory, held)?;
         *known = Some(Known { generation, epoch, since: now, until: vouched.valid_until(), device: device.clone(), live });
         Ok(device)
+    }
+
+    /// What the certificate that was judged last says of its device, beside its name.
+    pub fn said(&self) -> Option<CertificateSays> {
+        match &*self.vouched.borrow() {
+            Some(Remembered { outcome: Ok(vouched), .. }) => Some(vouched.says()),
+            _ => None,
+        }
     }
 
     fn vouch(&self, leaf: &ProvenLeaf, identifier: &Identifier, generation: u64, now: Timestamp) {

@@ -12,7 +12,7 @@ mod service;
 mod tests;
 
 pub use identifier::{Authority, Identifier};
-pub use known::{KnownDevice, Renewable};
+pub use known::{CertificateSays, KnownDevice, Renewable};
 pub use memory::Memory;
 pub use refusal::DeviceRefusal;
 pub use service::CertifiedService;

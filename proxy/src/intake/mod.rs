@@ -4,6 +4,9 @@
 //! If the client goes away, what was read whole is taken all the same.
 
 mod answer;
+mod certificate;
+#[doc(hidden)]
+pub mod fuzzing;
 mod judge;
 mod metrics;
 mod osquery;

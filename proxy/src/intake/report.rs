@@ -21,7 +21,7 @@ use crate::store::{FactReport, FactSource, Registrar, StoreError, did_you_mean, 
 /// Takes what posture sources push. Outlives reloads.
 #[derive(Debug)]
 pub struct Intake {
-    registrar: Registrar,
+    pub(super) registrar: Registrar,
     clock: Clock,
     pub(super) strangers: Throttle,
     metrics: IntakeMetrics,

@@ -107,7 +107,7 @@ fn id(text: &str) -> DeviceId {
     text.parse().unwrap()
 }
 
-fn one(device: &str, facts: Value) -> Value {
+fn one(device: &str, facts: &Value) -> Value {
     json!({ "devices": [{ "device": device, "facts": facts }] })
 }
 
@@ -137,7 +137,7 @@ async fn a_push_is_in_effect_and_answered_device_by_device() {
         (lap.posture["risk_score"].clone(), lap.posture_at),
         (FactValue::Number(7), Some(START.plus(HOUR - Duration::from_secs(60))))
     );
-    assert_eq!(bench.push(&mdm(), &one("lap-2", json!({ "disk_encrypted": false }))).await.unwrap()["confirmed"], 1);
+    assert_eq!(bench.push(&mdm(), &one("lap-2", &json!({ "disk_encrypted": false }))).await.unwrap()["confirmed"], 1);
     let older = json!({ "devices": [{ "device": "lap-2", "at": at, "facts": { "disk_encrypted": true } }] });
     assert_eq!(
         bench.push(&mdm(), &older).await.unwrap()["outdated"],
@@ -145,7 +145,7 @@ async fn a_push_is_in_effect_and_answered_device_by_device() {
         "a push that was late, or is sent again by somebody else"
     );
     assert_eq!(bench.device("lap-2").posture["disk_encrypted"], FactValue::Flag(false));
-    bench.push(&mdm(), &one("lap-1", json!({ "disk_encrypted": null }))).await.unwrap();
+    bench.push(&mdm(), &one("lap-1", &json!({ "disk_encrypted": null }))).await.unwrap();
     assert!(!bench.device("lap-1").posture.contains_key("disk_encrypted"), "it was taken back");
     assert_eq!(bench.push(&mdm(), &json!({ "devices": [] })).await.unwrap()["devices"], json!([]));
 }
@@ -205,7 +205,7 @@ async fn what_is_no_report_is_refused_whole() {
     assert_eq!((&answer["changed"], &answer["confirmed"]), (&json!(1), &json!(999)));
 }
 
-fn result(query: &str, rest: Value) -> Value {
+fn result(query: &str, rest: &Value) -> Value {
     let mut result =
         json!({ "name": query, "hostIdentifier": "UUID-1", "unixTime": "1799999990", "calendarTime": "x", "epoch": "0" });
     result.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -217,7 +217,7 @@ async fn results_of_osquery_are_read_as_it_writes_them() {
     let bench = Bench::with(&["lap-1"]).await;
     let alias = DeviceAlias { source: "fleet".into(), alias: "UUID-1".into() };
     let setting = DeviceSetting { aliases: vec![alias], ..DeviceSetting::default() };
-    let snapshot = |query: &str, rows: Value| result(query, json!({ "action": "snapshot", "snapshot": rows }));
+    let snapshot = |query: &str, rows: Value| result(query, &json!({ "action": "snapshot", "snapshot": rows }));
     let good = snapshot("disk", json!([{ "encrypted": "1", "risk": "12" }]));
     let answer = bench.push(&fleet(), &json!([good])).await.unwrap();
     assert_eq!(answer["devices"][0]["detail"], "`fleet` calls no device \"UUID-1\": sekisho device set ID --alias fleet=UUID-1");
@@ -232,14 +232,18 @@ async fn results_of_osquery_are_read_as_it_writes_them() {
     assert_eq!(lap.posture_at, Some(Timestamp::from_secs(1_799_999_990)));
     for (body, firewall, encrypted) in [
         (snapshot("firewall", json!([])), Some(false), Some(true)),
-        (result("disk", json!({ "action": "added", "columns": { "encrypted": "0", "risk": "12" } })), Some(false), Some(false)),
-        (result("disk", json!({ "action": "removed", "columns": { "encrypted": "1", "risk": "12" } })), Some(false), Some(false)),
+        (result("disk", &json!({ "action": "added", "columns": { "encrypted": "0", "risk": "12" } })), Some(false), Some(false)),
         (
-            result("disk", json!({ "diffResults": { "added": [{ "encrypted": "true", "risk": "3" }], "removed": [] } })),
+            result("disk", &json!({ "action": "removed", "columns": { "encrypted": "1", "risk": "12" } })),
+            Some(false),
+            Some(false),
+        ),
+        (
+            result("disk", &json!({ "diffResults": { "added": [{ "encrypted": "true", "risk": "3" }], "removed": [] } })),
             Some(false),
             Some(true),
         ),
-        (result("disk", json!({ "diffResults": { "added": [], "removed": [{}] } })), Some(false), Some(true)),
+        (result("disk", &json!({ "diffResults": { "added": [], "removed": [{}] } })), Some(false), Some(true)),
         (snapshot("another", json!([{ "encrypted": "0" }])), Some(false), Some(true)),
         (snapshot("disk", json!([])), Some(false), None),
     ] {
@@ -257,7 +261,7 @@ async fn results_of_osquery_are_read_as_it_writes_them() {
         (snapshot("disk", json!([{ "encrypted": "1" }])), "nothing", "no column \"risk\""),
         (snapshot("disk", json!([{ "encrypted": "yes", "risk": "1" }])), "wrong_type", "true or false"),
         (snapshot("disk", json!([{ "encrypted": "1", "risk": "high" }])), "wrong_type", "a whole number"),
-        (result("disk", json!({ "action": "looked" })), "nothing", "neither a snapshot"),
+        (result("disk", &json!({ "action": "looked" })), "nothing", "neither a snapshot"),
     ] {
         let answer = bench.push(&fleet(), &body).await.unwrap();
         assert_eq!(answer["devices"][0]["result"], result, "{body}: {answer}");

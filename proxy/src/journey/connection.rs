@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) memory: Memory,
     /// Whether its key, which is not its device's, was so before. Asked once.
     pub(super) former_key: Cell<Option<bool>>,
+    /// What its certificate says of the device was heard.
+    pub(super) heard: Cell<bool>,
     /// Its requests.
     pub(super) calls: Rc<Calls>,
     /// Bodies of refused requests that are still heard.
@@ -259,6 +261,7 @@ async fn begin(
         last_host: LastHost::default(),
         memory: Memory::default(),
         former_key: Cell::new(None),
+        heard: Cell::new(false),
         calls: Calls::new(),
         drains: Rc::default(),
         sighted: Sighted::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connection::Client;
 use super::gate::{Core, World};
+use crate::decide::KnownFacts;
 use crate::identify_device::{DeviceRefusal, KnownDevice};
 use crate::inventory::{DeviceId, Platform};
 
@@ -22,7 +23,13 @@ pub(super) async fn identify(
     match look() {
         Err(DeviceRefusal::FirstSight { id, authority }) => {
             Box::pin(admit(core, id, authority)).await?;
-            look()
+            let known = look()?;
+            client.heard.set(true);
+            if Box::pin(hear(core, client, world, &known)).await { look() } else { Ok(known) }
+        }
+        Ok(known) if !client.heard.get() => {
+            client.heard.set(true);
+            if Box::pin(hear(core, client, world, &known)).await { look() } else { Ok(known) }
         }
         Err(DeviceRefusal::OtherKey(id)) => Err(Box::pin(other_key(core, client, id)).await),
         seen_before => seen_before,
@@ -54,6 +61,26 @@ async fn admit(core: &Core, id: DeviceId, authority: Arc<str>) -> Result<(), Dev
     };
     tracing::warn!(why, "a device could not be entered at first sight");
     Err(DeviceRefusal::InventoryBehind)
+}
+
+/// What its certificate says of the device, once for each connection: whether something else is known of it now.
+async fn hear(core: &Core, client: &Client, world: &World, known: &KnownDevice) -> bool {
+    let authorities = &world.config.device_authorities;
+    let Some(authority) = authorities.iter().find(|authority| authority.name == known.device.authority) else { return false };
+    if authority.certificate_facts.is_empty() {
+        return false;
+    }
+    let (Some(says), Some(decider)) = (client.memory.said(), &world.decider) else { return false };
+    let (intake, authority, facts) = (Arc::clone(&core.gate.intake), Arc::clone(authority), KnownFacts::of(decider.set()));
+    let hearing = async move { intake.hear(says, &authority.certificate_facts, &facts).await };
+    let why = match core.gate.control.call(hearing).await {
+        Ok(Ok(changed)) => return changed,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    // What is not known is bad: policies decide with what there is. The next connection tries again.
+    tracing::warn!(why, "what a certificate says of its device could not be kept");
+    false
 }
 
 /// The key is not the device's. If it was before it was renewed, that is told, once for each connection.

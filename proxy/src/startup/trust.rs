@@ -50,8 +50,9 @@ pub(super) fn device_authorities(
             },
             DeviceAuthorityKind::External { roots, crl, device_id, admit } => read_lists(crl).and_then(|lists| {
                 let services = matches!(device_id, DeviceIdSource::Spiffe { .. });
+                let extensions = configured.certificate_facts.iter().map(|fact| Arc::clone(&fact.oid)).collect();
                 DeviceTrust::new(&configured.name, roots, &lists, id_source(device_id))
-                    .map(|trust| Authority { trust, admit: Some(*admit), services })
+                    .map(|trust| Authority { trust: trust.reading(extensions), admit: Some(*admit), services })
                     .map_err(|error| error.to_string())
             }),
         };

@@ -41,6 +41,50 @@ async fn a_listed_device_is_admitted_and_its_twins_are_not() {
 }
 
 #[tokio::test]
+async fn what_a_certificate_says_of_its_device_is_known_to_policies() {
+    let mdm = Authority::new("MDM");
+    let facts = "[[device_authority.certificate_fact]]\noid = \"1.3.6.1.4.1.99999.1\"\nfact = \"managed\"\nvalue = \"corporate\"\n\
+        [[device_authority.certificate_fact]]\noid = \"1.3.6.1.4.1.99999.2\"\nfact = \"disk_encrypted\"";
+    let plan = with_mdm("any").set("end", facts).policies(
+        "@id(\"managed\")\npermit (principal in Group::\"staff\", action in Action::\"use\", resource)\n\
+         when { context.device.managed && context.device.posture.disk_encrypted };\n",
+    );
+    let house = open(plan, &mdm, &mdm.withdrawn(&[], 10)).await;
+    let saying = |name: &str, serial: u64, managed: &[u8], encrypted: &[u8]| {
+        let identity = mdm.device_with(&format!("urn:mdm:device/{name}"), |params| {
+            params.serial_number = Some(serial.into());
+            for (last, der) in [(1, managed), (2, encrypted)] {
+                let content = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, last], der.to_vec());
+                params.custom_extensions.push(content);
+            }
+        });
+        Client::new(&house.roots(), Some(&identity))
+    };
+    let url = house.url("wiki", "/");
+    let (yes, no) = (&[1, 1, 0xff], &[1, 1, 0]);
+    let good = saying("lap-1", 1, b"\x0c\x09corporate", yes);
+    allowed(&house.idp.sign_in(&good, &url, "alice").await);
+    let shown = house.json(&["device", "show", "mdm.lap-1"]).await;
+    assert_eq!((&shown["managed"], &shown["posture"]["disk_encrypted"]), (&true.into(), &true.into()), "{shown}");
+    let sources: Vec<&str> = shown["reported"].as_array().unwrap().iter().map(|fact| fact["source"].as_str().unwrap()).collect();
+    assert!(sources.contains(&"certificate:mdm"), "{shown}");
+    for (what, client) in [
+        ("another word", saying("lap-2", 2, b"\x0c\x04byod", yes)),
+        ("not encrypted", saying("lap-3", 3, b"\x0c\x09corporate", no)),
+        ("not a value", saying("lap-4", 4, b"corporate", yes)),
+        ("nothing", Client::new(&house.roots(), Some(&mdm.device("urn:mdm:device/lap-5", 5, 30)))),
+    ] {
+        let page = house.idp.sign_in(&client, &url, "alice").await;
+        assert_eq!(page.status, 403, "{what}: {}", page.text());
+    }
+    // A newer certificate of the same device says something else.
+    let newer = saying("lap-1", 6, b"\x0c\x04byod", yes);
+    assert_eq!(house.idp.sign_in(&newer, &url, "alice").await.status, 403);
+    let shown = house.json(&["device", "show", "mdm.lap-1"]).await;
+    assert_eq!(shown["managed"], false, "{shown}");
+}
+
+#[tokio::test]
 async fn a_list_of_withdrawn_certificates_that_is_too_old_closes_the_gate() {
     let mdm = Authority::new("MDM");
     let mut house = open(with_mdm("any"), &mdm, &mdm.withdrawn(&[], 10)).await;

@@ -36,7 +36,9 @@ fn one(raw: &raw::DeviceAuthority, checker: &mut Checker) -> Option<DeviceAuthor
     let name = checker.name(raw, raw.name.as_ref(), "name = \"house\"");
     let kind =
         if raw.builtin.as_ref().is_some_and(|builtin| builtin.value) { builtin(raw, checker) } else { external(raw, checker)? };
-    Some(DeviceAuthority { name: name?, kind })
+    let builtin = matches!(kind, DeviceAuthorityKind::Builtin { .. });
+    let certificate_facts = super::posture::of_certificates(raw, builtin, checker);
+    Some(DeviceAuthority { name: name?, kind, certificate_facts })
 }
 
 fn builtin(raw: &raw::DeviceAuthority, checker: &mut Checker) -> DeviceAuthorityKind {

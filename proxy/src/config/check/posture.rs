@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::checker::Checker;
 use super::files::Shared;
 use super::{DAY, SECOND, files};
-use crate::config::posture::{DeviceNaming, ENROLMENT_SOURCE, MaySet, OPERATOR_SOURCE, PostureSource, QueryFact, ReportFormat};
+use crate::config::posture::{
+    CertificateFact, DeviceNaming, ENROLMENT_SOURCE, MaySet, OPERATOR_SOURCE, PostureSource, QueryFact, ReportFormat,
+};
 use crate::config::raw;
 use crate::config::setting::{List, Section as _, Text};
 use crate::secret::Digest;
@@ -102,6 +104,39 @@ fn may_set(list: Option<&List<Text>>, checker: &mut Checker) -> MaySet {
         checker.wrong(&list.at, "this source may say nothing", "write what it may: \"posture\", \"managed\", \"platform\"");
     }
     may
+}
+
+/// What certificates of an external authority say.
+pub(super) fn of_certificates(raw: &raw::DeviceAuthority, builtin: bool, checker: &mut Checker) -> Vec<CertificateFact> {
+    let Some(list) = &raw.certificate_fact else { return Vec::new() };
+    if builtin {
+        checker.wrong(&list.at, "this has no effect beside `builtin = true`", "take it out: our own certificates say nothing");
+    }
+    let one = |raw: &raw::CertificateFact, checker: &mut Checker| {
+        for (key, given, example) in
+            [("oid", &raw.oid, "oid = \"1.3.6.1.4.1.99999.1\""), ("fact", &raw.fact, "fact = \"managed\"")]
+        {
+            if given.is_none() {
+                checker.missing(raw, key, example);
+            }
+        }
+        let oid = raw.oid.as_ref()?;
+        if !is_oid(&oid.value) {
+            let what = format!("{:?} is not an object identifier", oid.value);
+            checker.wrong(&oid.at, what, "write it in digits and dots, such as \"1.3.6.1.4.1.99999.1\"");
+            return None;
+        }
+        let value = checker.text(raw.value.as_ref());
+        Some(CertificateFact { oid: oid.value.as_str().into(), fact: checker.text(raw.fact.as_ref())?, value })
+    };
+    list.items.iter().filter_map(|raw| one(raw, checker)).collect()
+}
+
+fn is_oid(text: &str) -> bool {
+    let arc = |arc: &str| {
+        (1..=20).contains(&arc.len()) && arc.bytes().all(|byte| byte.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+    };
+    text.split('.').count() >= 2 && text.split('.').all(arc)
 }
 
 /// Characters of a token: 16 random bytes as hex digits, at the least.

@@ -18,6 +18,14 @@ sections! {
         names: Text,
         trust_domain: Text,
         admit: Text,
+        certificate_fact: List<CertificateFact>,
+    }
+
+    /// `[[device_authority.certificate_fact]]`
+    CertificateFact {
+        oid: Text,
+        fact: Text,
+        value: Text,
     }
 
     /// `[[posture_source]]`

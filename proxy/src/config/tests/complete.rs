@@ -102,6 +102,9 @@ fn the_gate_is_as_written() {
     let ReportFormat::Osquery(facts) = &source.format else { panic!("{:?}", source.format) };
     assert_eq!((facts[0].query.as_str(), facts[0].column.as_deref()), ("pack/health/disk", Some("encrypted")));
     assert_eq!(facts[0].fact, "disk_encrypted");
+    let fact = &config.device_authorities[1].certificate_facts[0];
+    let told = (&*fact.oid, fact.fact.as_str(), fact.value.as_deref());
+    assert_eq!(told, ("1.3.6.1.4.1.99999.1", "managed", Some("corporate")));
     let own = config.enrolment;
     assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (true, 5, 2));
     assert_eq!(config.limits.head_bytes, 32 << 10);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fact::DeviceFact;
 use crate::clock::Timestamp;
+use crate::config::ENROLMENT_SOURCE;
 use crate::inventory::{FactValue, Platform};
 
 /// What all of that comes to.
@@ -66,7 +67,9 @@ fn of_one(said: &[&DeviceFact]) -> Option<(FactValue, Timestamp)> {
 
 /// Of two at the same moment, the one whose source comes later in the alphabet: any, but always the same.
 fn newest<'a>(all: &'a [DeviceFact], name: &str) -> Option<&'a DeviceFact> {
-    all.iter().filter(|said| said.name == name).max_by_key(|said| (said.at, &said.source))
+    // What was said when the device was entered is the oldest word, also where somebody speaks of a time before that.
+    let age = |said: &&DeviceFact| (said.source != ENROLMENT_SOURCE, said.at, said.source.clone());
+    all.iter().filter(|said| said.name == name).max_by_key(age)
 }
 
 /// The name under which sources say whether a device is administered by the company.
@@ -137,6 +140,8 @@ mod tests {
         let merged = merge(&[before, forgotten].concat());
         assert_eq!((merged.managed, merged.platform), (Some(false), Some(Platform::Unknown)));
         assert_eq!(merge(&[flag("managed", "mdm", true, 1), text("managed", "x", "yes", 2)]).managed, Some(false));
+        let certified_before = [flag("managed", "enrolment", false, 9), flag("managed", "certificate:mdm", true, 5)];
+        assert_eq!(merge(&certified_before).managed, Some(true), "entered after its certificate was signed");
         assert_eq!(merge(&[text("platform", "x", "plan9", 2)]).platform, Some(Platform::Unknown));
     }
 

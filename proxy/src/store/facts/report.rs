@@ -53,6 +53,8 @@ pub(super) struct Effect {
     pub(super) dropped: Vec<String>,
     /// What is different, in words.
     pub(super) changes: Vec<String>,
+    /// Something was said again that stands there as it is.
+    pub(super) known: bool,
 }
 
 impl Registrar {
@@ -126,9 +128,9 @@ async fn enter(w: &mut Writing, source: &FactSource, report: &FactReport, by: &A
     }
     let mut all = rows::facts_of(w.db(), &device.id).await?;
     let effect = take(&mut all, &device, source, report);
-    if effect == Effect::default() {
-        let says_nothing = report.facts.values().all(Option::is_none);
-        return Ok(if says_nothing { Reported::Confirmed } else { Reported::Outdated });
+    if effect.is_nothing() {
+        let nothing_new = effect.known || report.facts.values().all(Option::is_none);
+        return Ok(if nothing_new { Reported::Confirmed } else { Reported::Outdated });
     }
     write(w, &device.id, &effect, source).await?;
     let before = device.posture_at;
@@ -181,6 +183,10 @@ pub(super) fn take(all: &mut Vec<DeviceFact>, device: &Device, source: &FactSour
         match value {
             None if known.is_none() => continue,
             None => effect.dropped.push(name.to_owned()),
+            Some(value) if known.is_some_and(|known| known.stands(value, report)) => {
+                effect.known = true;
+                continue;
+            }
             Some(value) => {
                 if [MANAGED, PLATFORM].contains(&name) && !all.iter().any(|said| said.name == name) {
                     effect.put.push(at_enrolment(device, name));
@@ -200,6 +206,19 @@ pub(super) fn take(all: &mut Vec<DeviceFact>, device: &Device, source: &FactSour
     });
     all.extend(effect.put.iter().cloned());
     effect
+}
+
+impl Effect {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.put.is_empty() && self.dropped.is_empty()
+    }
+}
+
+impl DeviceFact {
+    /// Whether it stands here just as the report says it.
+    fn stands(&self, value: &FactValue, report: &FactReport) -> bool {
+        !self.ended && self.value == *value && self.at == report.at && self.ends_at == report.ends_at
+    }
 }
 
 /// Makes the device what all of that comes to; whether it was something else before. When it was gathered may differ all the same.

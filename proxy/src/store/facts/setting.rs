@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fact::{DeviceAlias, DeviceFact};
-use super::report::{Effect, FACTS_CHANGED, FactReport, settle, take, write};
+use super::report::{FACTS_CHANGED, FactReport, settle, take, write};
 use super::source::FactSource;
 use crate::inventory::{Device, DeviceId, DeviceStatus, FactValue, LiveDevice};
 use crate::store::actor::{Actor, Note};
@@ -124,7 +124,7 @@ async fn state(
     let at = last.map_or(w.now, |last| last.max(w.now));
     let report = FactReport { device: device.id.clone(), at, ends_at: None, facts, whole: false };
     let effect = take(&mut all, device, &source, &report);
-    if effect == Effect::default() {
+    if effect.is_nothing() {
         return Ok(Vec::new());
     }
     write(w, &device.id, &effect, &source).await?;

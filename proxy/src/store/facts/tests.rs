@@ -91,6 +91,8 @@ async fn what_is_only_confirmed_is_no_change() {
     for name in ["lap-1", "lap-2"] {
         assert_eq!(device(&registrar, name).posture_at, Some(later), "and whoever looks sees it");
     }
+    assert_eq!(say(later).await.unwrap(), [Reported::Confirmed; 2], "the same, of the same moment");
+    assert_eq!(registrar.inventory().trust_epoch(), epoch + 1, "and nothing is written for it");
     assert_eq!(say(START).await.unwrap(), [Reported::Outdated; 2], "an older word comes too late");
     assert_eq!(device(&registrar, "lap-1").posture_at, Some(later));
     registrar.close().await.unwrap();

@@ -87,6 +87,9 @@ pub(super) fn refusal(reason: &str) -> String {
         other if other.starts_with("enrol_") => {
             return format!("enrolling failed ({})", spaced(other.trim_start_matches("enrol_")));
         }
+        other if other.starts_with("posture_") => {
+            return format!("a report of the state of devices was not taken ({})", spaced(other.trim_start_matches("posture_")));
+        }
         other if other.starts_with("self_service_") => {
             return format!("at the page of one’s own devices ({})", spaced(other.trim_start_matches("self_service_")));
         }
@@ -136,6 +139,7 @@ pub(super) fn actor(by: &str) -> String {
         },
         Some(("user", who)) => who.to_owned(),
         Some(("device", who)) => format!("the device {who}"),
+        Some(("source", who)) => format!("{who}, which reports the state of devices"),
         Some(("system", _part)) => "the gate itself".to_owned(),
         _ => by.to_owned(),
     }
@@ -229,12 +233,13 @@ mod tests {
         for known in crate::contain::Cause::ALL {
             assert_ne!(cause(known.as_str()), spaced(known.as_str()), "{known:?}");
         }
-        let who = ["uid:1000 (ben)", "uid:0", "user:corp/ana", "device:lap-7", "system:upkeep", "else"].map(actor);
+        let who = ["uid:1000 (ben)", "uid:0", "user:corp/ana", "device:lap-7", "source:mdm", "system:upkeep", "else"].map(actor);
         let expected = [
             "ben (account 1000 on the gate’s machine)",
             "the administrator (account 0 on the gate’s machine)",
             "corp/ana",
             "the device lap-7",
+            "mdm, which reports the state of devices",
             "the gate itself",
             "else",
         ];
