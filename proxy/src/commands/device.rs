@@ -1,4 +1,4 @@
-//! `sekisho device`: invite, list, show, add, approve, set, quarantine, release, retire.
+//! `sekisho device`: invite, invitations, list, show, add, approve, set, quarantine, release, retire.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::device_facts::{self, FactArgs};
 use super::error::CommandError;
+use super::invitations::Invitations;
 use super::output::{Table, plain, print, print_json, time};
 use super::reach::Reach;
 use crate::config::parse_duration;
@@ -36,6 +37,9 @@ enum What {
     /// Make a one-time code that lets one device enrol
     #[command(after_help = "Example:\n  sekisho device invite --owner ana@corp.example --managed --reason \"new laptop\"")]
     Invite(Invite),
+    /// Invitations that are open: list them, take one back
+    #[command(subcommand, after_help = "Example:\n  sekisho device invitations list")]
+    Invitations(Invitations),
     /// List devices
     #[command(after_help = "Example:\n  sekisho device list --status pending")]
     List {
@@ -147,10 +151,10 @@ struct Lever {
 }
 
 #[derive(Debug, Args)]
-struct Why {
+pub(super) struct Why {
     /// Why; recorded with the change
     #[arg(long, default_value = "", hide_default_value = true, value_parser = super::why::reason)]
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl DeviceCommand {
@@ -165,6 +169,7 @@ impl DeviceCommand {
                 let answer: Value = client.post("/v1/invitations", &invite.into_request()).await?;
                 show(json, answer, invited)
             }
+            What::Invitations(what) => what.run(&client, json).await,
             What::List { status, owner } => {
                 let mut devices: Vec<DeviceView> = match owner {
                     Some(owner) => client.post("/v1/devices/of", &OwnerRequest { owner }).await?,
@@ -255,7 +260,7 @@ fn invited(answer: &InviteAnswer) -> String {
     )
 }
 
-fn list(devices: &[DeviceView]) -> String {
+pub(super) fn list(devices: &[DeviceView]) -> String {
     let mut table = Table::new(&["DEVICE", "STATUS", "OWNER", "AUTHORITY", "PLATFORM", "KEY", "SESSIONS", "ENROLLED"]);
     for view in devices {
         let device = &view.device;
@@ -365,7 +370,7 @@ fn pulled(answer: &DeviceAnswer) -> String {
     format!("device `{}` is {}{about}\n", view.device.id, view.device.status)
 }
 
-fn owner_text(owner: &Option<Owner>) -> String {
+pub(super) fn owner_text(owner: &Option<Owner>) -> String {
     match owner {
         Some(Owner::User(user)) => user.to_string(),
         Some(Owner::Email(email)) => email.clone(),

@@ -11,6 +11,7 @@ mod device;
 mod device_facts;
 mod enroll;
 mod error;
+mod invitations;
 mod login;
 mod nss;
 mod output;

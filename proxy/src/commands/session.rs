@@ -90,8 +90,8 @@ impl SessionCommand {
     }
 }
 
-fn list(sessions: &[SessionView], now: Timestamp) -> String {
-    let mut table = Table::new(&["SESSION", "USER", "E-MAIL", "DEVICE", "MFA", "USED", "BEGUN", "ENDS"]);
+pub(super) fn list(sessions: &[SessionView], now: Timestamp) -> String {
+    let mut table = Table::new(&["SESSION", "USER", "E-MAIL", "DEVICE", "MFA", "USED", "CONFIRMED", "BEGUN", "ENDS"]);
     for view in sessions {
         let device = match view.device_status {
             Some(status) if status != crate::inventory::DeviceStatus::Active => format!("{} ({status})", view.device),
@@ -104,6 +104,7 @@ fn list(sessions: &[SessionView], now: Timestamp) -> String {
             device,
             if view.mfa { "yes" } else { "no" }.to_owned(),
             format!("{} ago", roughly(now.since(view.last_used))),
+            format!("{} ago", roughly(now.since(view.confirmed_at))),
             time(view.created_at),
             time(view.expires_at.min(view.idle_at)),
         ]);

@@ -44,6 +44,9 @@ pub enum EnrolRefusal {
          tell your administrator now"
     )]
     CertificateCopied(DeviceId),
+    /// The device is one person's, and their access was taken away.
+    #[error("access of the person whose device this is is suspended, and so its certificate is not renewed")]
+    OwnerSuspended,
     /// The certificate is of an authority that is not ours.
     #[error("certificates of the device authority `{0}` are renewed there, not here")]
     OtherAuthority(Arc<str>),
@@ -91,7 +94,9 @@ impl EnrolRefusal {
             Self::Malformed | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::OtherHost(_) => StatusCode::NOT_FOUND,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) | Self::FromAPage => StatusCode::FORBIDDEN,
+            Self::CodeRefused | Self::CodeShownAgain | Self::CertificateCopied(_) | Self::FromAPage | Self::OwnerSuspended => {
+                StatusCode::FORBIDDEN
+            }
             Self::Attestation(AttestationRefusal::Unknown | AttestationRefusal::Unavailable) => StatusCode::CONFLICT,
             Self::Attestation(_) => StatusCode::FORBIDDEN,
             Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone | Self::OtherAuthority(_) => StatusCode::CONFLICT,
@@ -108,6 +113,7 @@ impl EnrolRefusal {
             Self::Throttled { .. } => "enrol_throttled",
             Self::CodeRefused | Self::CodeShownAgain => "enrol_code_refused",
             Self::CertificateCopied(_) => "enrol_certificate_copied",
+            Self::OwnerSuspended => "enrol_owner_suspended",
             Self::OtherAuthority(_) => "enrol_other_authority",
             Self::Request(_) => "enrol_request_refused",
             Self::Attestation(AttestationRefusal::Endorsement(_)) => "enrol_endorsement_untrusted",
@@ -137,7 +143,7 @@ impl EnrolRefusal {
             Self::CodeRefused => EnrolOutcome::CodeRefused,
             Self::CodeShownAgain => EnrolOutcome::CodeShownAgain,
             Self::CertificateCopied(_) => EnrolOutcome::Copied,
-            Self::OtherAuthority(_) => EnrolOutcome::NotRenewable,
+            Self::OtherAuthority(_) | Self::OwnerSuspended => EnrolOutcome::NotRenewable,
             Self::Attestation(_) => EnrolOutcome::AttestationRefused,
             Self::FromAPage => EnrolOutcome::FromAPage,
             Self::Malformed | Self::OtherHost(_) | Self::Request(_) | Self::KeyTaken | Self::IdTaken(_) | Self::AuthorityGone => {

@@ -116,6 +116,7 @@ fn refusal(error: RenewalError, id: DeviceId) -> RenewRefusal {
         RenewalError::NotInUse(DeviceStatus::Pending) => DeviceRefusal::Pending(id).into(),
         RenewalError::NotInUse(DeviceStatus::Retired) => DeviceRefusal::Retired(id).into(),
         RenewalError::NotInUse(DeviceStatus::Quarantined | DeviceStatus::Active) => DeviceRefusal::Quarantined(id).into(),
+        RenewalError::OwnerSuspended => EnrolRefusal::OwnerSuspended.into(),
         RenewalError::OtherKey => DeviceRefusal::OtherKey(id).into(),
         RenewalError::KeyTaken => EnrolRefusal::KeyTaken.into(),
         RenewalError::Store(error) | RenewalError::Device(DeviceError::Store(error)) => EnrolRefusal::Unavailable(error).into(),

@@ -239,6 +239,7 @@ fn all() -> Vec<Refusal> {
             EnrolRefusal::KeyTaken,
             EnrolRefusal::CertificateCopied("lap-7".parse().unwrap()),
             EnrolRefusal::OtherAuthority("mdm".into()),
+            EnrolRefusal::OwnerSuspended,
             EnrolRefusal::FromAPage,
             EnrolRefusal::OtherHost("gate.corp.example".parse().unwrap()),
             AttestationRefusal::WrongProof.into(),

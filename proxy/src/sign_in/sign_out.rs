@@ -12,8 +12,9 @@ use super::step_up::CameFrom;
 use super::visit::{Endpoint, PageKind, Reply, Visit};
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::{Cookie, Sent};
+use crate::identify_user::jws::Jws;
 use crate::inventory::{LiveSession, SessionId};
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::store::{Actor, SessionError, SessionsOf};
 
 impl SignIn {
@@ -40,7 +41,9 @@ impl SignIn {
             Ok(_) | Err(SessionError::Unknown { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let Some(location) = self.provider_sign_out(&live, id_token.as_ref().map(|token| token.expose().as_str())) else {
+        // Who may be anybody hears nothing about the person.
+        let whom = visit.device.as_ref().map(|_known| &*live);
+        let Some(location) = self.provider_sign_out(&live, id_token.as_ref().map(|token| token.expose().as_str()), whom) else {
             return Ok(signed_out(visit));
         };
         let clear = Cookie::Session.clear();
@@ -71,7 +74,7 @@ impl SignIn {
     }
 
     /// Where the browser is sent so that the provider forgets it too (OpenID Connect RP-Initiated Logout 1.0).
-    fn provider_sign_out(&self, live: &LiveSession, id_token: Option<&str>) -> Option<String> {
+    fn provider_sign_out(&self, live: &LiveSession, id_token: Option<&str>, whom: Option<&LiveSession>) -> Option<String> {
         let provider = self.providers.by_name(&live.session.user.provider)?;
         let client = provider.settings.client.as_ref()?;
         let endpoint = provider.ring.metadata()?.end_session_endpoint.as_ref().map(Uri::to_string)?;
@@ -81,8 +84,22 @@ impl SignIn {
         if let Some(id_token) = id_token.filter(|token| token.len() <= MAX_HINT) {
             url.query_pairs_mut().append_pair("id_token_hint", id_token);
         }
+        if let Some(hint) = whom.and_then(|live| logout_hint(live, id_token)) {
+            url.query_pairs_mut().append_pair("logout_hint", &hint);
+        }
+        // Some providers lead back only with one. Nothing rests on it: the page there says the same to everybody.
+        if let Ok(state) = secret::token() {
+            url.query_pairs_mut().append_pair("state", &state);
+        }
         Some(url.into())
     }
+}
+
+/// Whom to sign out, for a provider that would ask: the name that it gave for this in the ID token, or else the address.
+fn logout_hint(live: &LiveSession, id_token: Option<&str>) -> Option<String> {
+    let token = id_token.and_then(|token| Jws::parse(token).ok());
+    let given = token.as_ref().and_then(|token| token.payload.get("login_hint")?.as_str());
+    given.or(live.session.email.as_deref()).map(str::to_owned)
 }
 
 fn signed_out(visit: &Visit) -> Reply {

@@ -19,6 +19,7 @@ mod given_up;
 mod invitations;
 mod near;
 mod open;
+mod open_invitations;
 mod people;
 mod pieces;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use follow::Observer;
 pub use given_up::GivenUp;
 pub use invitations::{Enrolment, Invitation, InvitationError, Invite, IssuedInvitation};
 pub use near::{did_you_mean, near};
+pub use open_invitations::{KnownPerson, NotOpen, OpenInvitation};
 pub use people::{PersonError, canonical_email};
 pub use registrar::Registrar;
 pub use renewals::{Renewal, RenewalError, Renewed};

@@ -17,7 +17,7 @@ use super::registrar::{Registrar, Turn};
 use super::rows;
 use super::upkeep::upkeep;
 use crate::clock::Timestamp;
-use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, LiveDevice};
+use crate::inventory::{Device, DeviceId, DeviceStatus, KeyFingerprint, LiveDevice, Owner};
 
 /// What a device that proved one key asks for.
 #[derive(Clone, Debug)]
@@ -55,6 +55,9 @@ pub enum RenewalError {
     /// It may not be used now.
     #[error("the device is {0}")]
     NotInUse(DeviceStatus),
+    /// It is one person's, and their access was taken away.
+    #[error("access of its owner is suspended")]
+    OwnerSuspended,
     /// The key is not the device's.
     #[error("the key is not one of the device's")]
     OtherKey,
@@ -92,7 +95,18 @@ impl Registrar {
             if device.authority != renewal.authority {
                 return Err(RenewalError::OtherKey);
             }
-            match rows::successor(db, &device.authority, &renewal.key).await? {
+            let suspended = match &device.owner {
+                _ if device.shared => false,
+                Some(Owner::User(user)) => rows::suspended(&mut *db, user).await?,
+                Some(Owner::Email(address)) => rows::suspended_by_address(&mut *db, address).await?,
+                None => false,
+            };
+            let successor = rows::successor(db, &device.authority, &renewal.key).await?;
+            // A copy is one, whoever's it is.
+            if suspended && successor.is_none_or(|known| known == renewal.successor) {
+                return Err(RenewalError::OwnerSuspended);
+            }
+            match successor {
                 Some(known) if known == renewal.successor && device.keys.first() == Some(&known) => {
                     drop(turn);
                     Ok(Renewed::Again(me.live_device(&renewal.device)?))

@@ -61,6 +61,22 @@ async fn history(registrar: &Registrar) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn the_device_of_somebody_suspended_is_not_renewed_and_a_copy_is_found_all_the_same() {
+    let bench = Bench::new();
+    let registrar = bench.open().await;
+    device(&registrar).await;
+    registrar.suspend_user(&user("ana"), &ADMIN, "").await.unwrap();
+    assert!(matches!(renew(&registrar, "k0", "k1").await, Err(RenewalError::OwnerSuspended)));
+    assert_eq!(keys(&registrar), [key("k0")]);
+    registrar.resume_user(&user("ana"), &ADMIN, "").await.unwrap();
+    assert!(matches!(renew(&registrar, "k0", "k1").await, Ok(Renewed::First(_))));
+    registrar.suspend_user(&user("ana"), &ADMIN, "").await.unwrap();
+    assert!(matches!(renew(&registrar, "k0", "k1").await, Err(RenewalError::OwnerSuspended)), "nor answered again");
+    assert!(matches!(renew(&registrar, "k0", "k2").await, Ok(Renewed::Copied)));
+    assert_eq!(status(&registrar), DeviceStatus::Quarantined);
+}
+
+#[tokio::test]
 async fn a_new_key_stands_beside_the_old_one_which_leaves_in_time_and_is_known_ever_after() {
     let bench = Bench::new();
     let registrar = bench.open().await;

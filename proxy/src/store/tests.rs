@@ -13,7 +13,7 @@ use crate::secret::{Digest, Sealer, Secret};
 
 pub(super) const START: Timestamp = Timestamp(1_800_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
-const ADMIN: Actor = Actor::Operator { uid: 1000, name: None };
+pub(super) const ADMIN: Actor = Actor::Operator { uid: 1000, name: None };
 
 pub(super) struct Bench {
     state: tempfile::TempDir,

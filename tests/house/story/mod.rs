@@ -17,6 +17,7 @@ mod hardened;
 mod held;
 mod installed;
 mod kept;
+mod leaving;
 mod machines;
 mod manual;
 mod mistakes;

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::wire::Problem;
-use crate::store::{DeviceError, InvitationError, PersonError, SessionError, SettingError, StoreError};
+use crate::store::{DeviceError, InvitationError, NotOpen, PersonError, SessionError, SettingError, StoreError};
 
 /// An answer.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -90,6 +90,16 @@ impl From<InvitationError> for Refused {
             InvitationError::Unknown => StatusCode::NOT_FOUND,
             InvitationError::Used { .. } | InvitationError::Expired { .. } => StatusCode::CONFLICT,
             InvitationError::NoRandomness(_) | InvitationError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<NotOpen> for Refused {
+    fn from(error: NotOpen) -> Self {
+        let status = match &error {
+            NotOpen::Unknown { .. } => StatusCode::NOT_FOUND,
+            NotOpen::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }

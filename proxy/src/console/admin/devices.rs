@@ -22,7 +22,7 @@ pub(super) fn list(state: &AdminState) -> Vec<DeviceView> {
     list_where(state, |_any| true)
 }
 
-fn list_where(state: &AdminState, wanted: impl Fn(&Device) -> bool) -> Vec<DeviceView> {
+pub(super) fn list_where(state: &AdminState, wanted: impl Fn(&Device) -> bool) -> Vec<DeviceView> {
     let inventory = state.registrar.inventory();
     let mut sessions: HashMap<DeviceId, usize> = HashMap::new();
     for live in inventory.sessions() {

@@ -8,6 +8,7 @@ mod answer;
 mod device_facts;
 mod devices;
 mod groups;
+mod people;
 mod routes;
 mod serve;
 mod sessions;

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
 use super::wire::{ApproveRequest, CandidateStatus, DeviceAnswer, Status, WhyRequest};
-use super::{device_facts, devices, sessions};
+use super::{device_facts, devices, people, sessions};
 use crate::store::Actor;
 
 /// One request, read.
@@ -38,12 +38,19 @@ pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answ
         ("GET", ["v1", "devices"]) => Ok(ok(&devices::list(state))),
         ("POST", ["v1", "devices"]) => Ok(ok(&devices::add(state, by, request.read()?).await?)),
         ("POST", ["v1", "devices", "of"]) => Ok(ok(&devices::list_of(state, request.read()?).await?)),
+        ("GET", ["v1", "invitations"]) => Ok(ok(&people::invitations(state).await?)),
+        ("POST", ["v1", "invitations", id, "withdraw"]) => {
+            let WhyRequest { why } = request.read()?;
+            state.registrar.close_invitation(id, by, &why).await?;
+            Ok(ok(&serde_json::json!({ "withdrawn": id })))
+        }
         ("POST", ["v1", "invitations"]) => Ok(ok(&devices::invite(state, by, request.read()?).await?)),
         ("GET", ["v1", "devices", id]) => Ok(ok(&devices::show(state, id).await?)),
         ("POST", ["v1", "devices", id, lever]) => pull(state, request, id, lever).await,
         ("GET", ["v1", "sessions"]) => Ok(ok(&sessions::list(state))),
         ("POST", ["v1", "sessions", "end"]) => Ok(ok(&sessions::end(state, by, request.read()?).await?)),
         ("POST", ["v1", "users", "suspend"]) => Ok(ok(&sessions::suspend(state, by, request.read()?).await?)),
+        ("POST", ["v1", "users", "show"]) => Ok(ok(&people::show(state, request.read()?).await?)),
         ("POST", ["v1", "users", "resume"]) => Ok(ok(&sessions::resume(state, by, request.read()?).await?)),
         ("POST", ["v1", "reload"]) => reload(state, request).await,
         _ => Err(unknown(request)),

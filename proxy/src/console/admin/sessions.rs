@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::answer::Refused;
 use super::devices::find;
+use super::people;
 use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
 use crate::config::{Config, DeviceAuthority, DeviceAuthorityKind, DeviceIdSource};
@@ -31,6 +32,7 @@ pub(super) fn list(state: &AdminState) -> Vec<SessionView> {
                 mfa: session.mfa,
                 created_at: session.created_at,
                 last_used: live.last_used(),
+                confirmed_at: live.confirmed_at(),
                 expires_at: session.expires_at,
                 idle_at: live.last_used().plus(idle),
             }
@@ -103,6 +105,7 @@ fn no_address(config: &Config, error: &PersonError) -> Refused {
     Refused::new(StatusCode::NOT_FOUND, words)
 }
 
+/// Takes somebody's access away, and lists what that did.
 pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
     let user = match state.registrar.find_user(&request.user).await {
         Err(error @ PersonError::Unknown { .. }) if request.stranger => return Err(no_address(&(state.config)(), &error)),
@@ -119,12 +122,23 @@ pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest
         );
         return Err(Refused::new(StatusCode::NOT_FOUND, words));
     }
-    let ended = state.registrar.suspend_user(&user, by, &request.why).await?;
-    Ok(UserAnswer { user: user.to_string(), ended, known, near })
+    let before = people::invitations_of(state, &user).await?;
+    let ended = match state.registrar.suspend_user(&user, by, &request.why).await {
+        // What is to be done beyond that is done all the same.
+        Err(PersonError::AlreadySuspended(_)) if request.retire_devices => Vec::new(),
+        done => done?,
+    };
+    let mut answer = UserAnswer { user: user.to_string(), ended, known, near, ..UserAnswer::default() };
+    if request.retire_devices {
+        people::retire_all(state, by, &user, &request.why, &mut answer).await?;
+    }
+    let open = people::invitations_of(state, &user).await?;
+    answer.withdrawn = before.into_iter().map(|one| one.id).filter(|id| open.iter().all(|left| left.id != *id)).collect();
+    Ok(answer)
 }
 
 pub(super) async fn resume(state: &AdminState, by: &Actor, request: UserRequest) -> Result<UserAnswer, Refused> {
     let user = state.registrar.find_user(&request.user).await?;
     state.registrar.resume_user(&user, by, &request.why).await?;
-    Ok(UserAnswer { user: user.to_string(), ended: Vec::new(), known: true, near: Vec::new() })
+    Ok(UserAnswer { user: user.to_string(), known: true, ..UserAnswer::default() })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
 use crate::secret::Digest;
-use crate::store::{Attestation, Change, DeviceAlias, DeviceFact};
+use crate::store::{Attestation, Change, DeviceAlias, DeviceFact, Invite};
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -291,6 +291,8 @@ pub struct SessionView {
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_used: Timestamp,
+    /// When its provider last said what stands in it.
+    pub confirmed_at: Timestamp,
     /// When it ends at the latest.
     pub expires_at: Timestamp,
     /// When it ends if it is not used.
@@ -330,15 +332,72 @@ pub struct UserRequest {
     /// To suspend: also somebody who has never been here.
     #[serde(default)]
     pub stranger: bool,
+    /// To suspend: for good. Their own devices are retired, and invitations for them withdrawn.
+    #[serde(default)]
+    pub retire_devices: bool,
+}
+
+/// `POST /v1/users/show`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRequest {
+    /// `provider/subject`, or the e-mail address of somebody who has signed in.
+    pub user: String,
 }
 
 /// The answer to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PersonView {
+    /// `provider/subject`.
+    pub user: String,
+    /// The verified e-mail address of the last sign-in.
+    pub email: Option<String>,
+    /// The display name of the last sign-in.
+    pub name: Option<String>,
+    /// When they last signed in; `None`: never.
+    pub last_sign_in: Option<Timestamp>,
+    /// Their access was taken away.
+    pub suspended: bool,
+    /// Their devices, the retired ones too.
+    pub devices: Vec<DeviceView>,
+    /// Sessions that they can use now.
+    pub sessions: Vec<SessionView>,
+    /// Invitations that are open for devices of theirs.
+    pub invitations: Vec<InvitationView>,
+}
+
+/// `GET /v1/invitations`: one that is open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InvitationView {
+    /// Its public name.
+    pub id: String,
+    /// What it invites.
+    #[serde(flatten)]
+    pub invite: Invite,
+    /// Who made it for themselves; `None`: an administrator made it.
+    pub made_by: Option<UserId>,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UserAnswer {
     /// `provider/subject`.
     pub user: String,
     /// Sessions that were ended.
     pub ended: Vec<SessionId>,
+    /// Devices that were retired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<DeviceId>,
+    /// Devices of theirs that others use too, and that stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<DeviceId>,
+    /// Invitations that were withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<String>,
     /// Somebody of that name has signed in here. If not, the name may be misspelt.
     pub known: bool,
     /// Who was perhaps meant, if nobody of that name has signed in.

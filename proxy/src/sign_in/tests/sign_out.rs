@@ -31,6 +31,8 @@ async fn a_button_signs_out_everywhere_and_at_the_provider() {
     let sent: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(sent["post_logout_redirect_uri"], "https://gate.example:8443/.sekisho/sign-out");
     assert_eq!((sent["client_id"].as_str(), sent["id_token_hint"].split('.').count()), ("sekisho", 3));
+    assert_eq!(sent["logout_hint"], session.session.email.as_deref().unwrap());
+    assert_eq!(sent["state"].len(), 43, "nobody can guess it");
 
     let reply = browser.get(&house, GATE, Endpoint::SignOut, "").await.unwrap();
     assert_eq!(reply.page, Some(PageKind::SignedOut));

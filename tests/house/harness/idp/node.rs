@@ -64,6 +64,21 @@ impl Idp {
         self.goes_on().await;
     }
 
+    /// It takes connections from now on and answers nothing, until [`Idp::wakes`].
+    pub(crate) async fn hangs(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// It goes on where it was.
+    pub(crate) async fn wakes(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let Running::Beside(program) = &self.running else { panic!("it does not run beside") };
+        program.signal(signal).await;
+    }
+
     /// From now on it says something else about a person. Only npm `oidc-provider`.
     pub(crate) async fn tells_of(&self, person: &str, claims: Value) {
         let mut told = json!({ "sub": person });
