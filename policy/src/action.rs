@@ -176,6 +176,9 @@ impl fmt::Display for Action {
 /// A bit for each action, in the order of [`Action::ALL`].
 pub(crate) type ActionBits = u32;
 
+/// The group of those who administer the gate, as it is said at the gate itself: no identity provider puts anybody into it.
+pub const ADMINISTRATORS: &str = "sekisho-administrators";
+
 /// The app that stands for the gate itself: `App::"sekisho"`.
 pub const OWN_APP: &str = "sekisho";
 /// The group of all uses of an app.

@@ -56,7 +56,7 @@ mod set;
 pub mod testing;
 mod verdict;
 
-pub use action::{Action, OWN_APP, OwnActions};
+pub use action::{ADMINISTRATORS, Action, OWN_APP, OwnActions};
 pub use diff::{ChangeKind, Diff, Direction, Effect, NotComparable, PolicyChange, Texts};
 pub use explain::{By, Change, Effort, Explanation, Lifted, Nearly, PolicyInfo, StepUp, Way};
 pub use facts::{DeviceFacts, FactValue, Identity, Principal, ServiceFacts, SessionFacts, UserFacts};

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use cedar_policy::EntityUid;
 
 use super::Read;
-use crate::action::OWN_APP;
+use crate::action::{ADMINISTRATORS, OWN_APP};
 use crate::near::did_you_mean;
 use crate::problem::{File, Problem};
 use crate::schema::Facts;
@@ -25,7 +25,7 @@ pub(super) fn names(read: &[Read], sources: &[File<'_>], catalogue: &Catalogue, 
                 (format!("there is no app `{id}`"), did_you_mean(id, apps.iter().copied()))
             } else if *kind == names.tag && !tags.contains(id) {
                 (format!("no app has the tag `{id}`"), did_you_mean(id, tags.iter().copied()))
-            } else if *kind == names.group && groups.as_ref().is_some_and(|groups| !groups.contains(id)) {
+            } else if *kind == names.group && id != ADMINISTRATORS && groups.as_ref().is_some_and(|groups| !groups.contains(id)) {
                 (format!("there is no group `{id}`"), nearest_group(id, groups.iter().flatten().copied()))
             } else if (*kind == names.user || *kind == names.service) && !id.is_empty() && !id.contains('/') {
                 let help = "ids are `provider/subject`, the identity provider's name and the `sub` that it gives; an e-mail address is `principal.email`";

@@ -35,6 +35,13 @@ fn the_starter_loads_whatever_is_asked_of_the_gate_itself() {
     for action in Action::ALL.into_iter().filter(|action| action.is_administrative()) {
         assert!(!asked(&admin, action).is_allowed(), "{action}");
     }
+    user(&mut admin).groups = [sekisho_policy::ADMINISTRATORS.to_owned()].into();
+    admin.session.mfa = true;
+    for action in Action::ALL.into_iter().filter(|action| action.is_administrative()) {
+        assert_allowed(&asked(&admin, action), "administrators-administer");
+    }
+    admin.session.mfa = false;
+    assert!(!asked(&admin, Action::Reload).is_allowed());
 }
 
 #[test]

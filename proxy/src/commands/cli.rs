@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::admin::AdminCommand;
 use super::audit::AuditCommand;
 use super::ca::CaCommand;
 use super::device::DeviceCommand;
@@ -47,6 +48,7 @@ enum Command {
     Device(DeviceCommand),
     Session(SessionCommand),
     User(UserCommand),
+    Admin(AdminCommand),
     Audit(AuditCommand),
     Ca(CaCommand),
     Enroll(EnrollCommand),
@@ -88,6 +90,7 @@ impl Cli {
             Command::Device(command) => wait(command.run()),
             Command::Session(command) => wait(command.run()),
             Command::User(command) => wait(command.run()),
+            Command::Admin(command) => wait(command.run()),
             Command::Audit(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
             Command::Enroll(command) => wait(command.run()),
@@ -111,6 +114,7 @@ impl Command {
             | Self::Device(_)
             | Self::Session(_)
             | Self::User(_)
+            | Self::Admin(_)
             | Self::Audit(_)
             | Self::Ca(_)
             | Self::Enroll(_)
@@ -139,6 +143,7 @@ mod tests {
 
     const PAGES: &[(&str, &str)] = &[
         ("README.md", include_str!("../../../README.md")),
+        ("administration.md", include_str!("../../../docs/administration.md")),
         ("devices.md", include_str!("../../../docs/devices.md")),
         ("operations.md", include_str!("../../../docs/operations.md")),
         ("people.md", include_str!("../../../docs/people.md")),

@@ -3,6 +3,7 @@
 //! Arrives: arguments. Leaves: what was asked for, on standard output, and an exit code: 0 fine, 1 a check failed, 2 wrong usage,
 //! 3 could not do it. Refused: whatever makes no sense, with words. If interrupted, a change that the gate began is finished.
 
+mod admin;
 mod admin_client;
 mod audit;
 mod ca;
@@ -29,6 +30,7 @@ mod user;
 mod when;
 mod why;
 
+pub use admin::AdminCommand;
 pub use admin_client::AdminClient;
 pub use audit::AuditCommand;
 pub use ca::CaCommand;

@@ -42,6 +42,7 @@ enum Line {
     Device(DeviceCommand),
     Session(SessionCommand),
     User(UserCommand),
+    Admin(AdminCommand),
     Ca(CaCommand),
     Reload(ReloadCommand),
     Status(StatusCommand),
@@ -53,6 +54,7 @@ impl Line {
             Self::Device(command) => command.run().await,
             Self::Session(command) => command.run().await,
             Self::User(command) => command.run().await,
+            Self::Admin(command) => command.run().await,
             Self::Ca(command) => command.run().await,
             Self::Reload(command) => command.run().await,
             Self::Status(command) => command.run().await,
@@ -105,7 +107,7 @@ impl Gate {
             }),
         };
         let listener = admin::bind(&dir.path().join("admin.sock"), None).unwrap();
-        let server = tokio::spawn(admin::serve(listener, state));
+        let server = tokio::spawn(admin::serve(listener, Arc::new(state)));
         Self { dir, registrar, clock, good, server }
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use checker::Checker;
 
-use super::checked::{Config, Policies};
+use super::checked::{Admin, Config, Policies};
 use super::environment::Secrets;
 use super::problem::{At, Place, Problem};
 use super::raw::{self, Root};
@@ -99,6 +99,7 @@ fn whole(root: &Root, secrets: &Secrets, checker: &mut Checker) -> Option<Config
         listen: listen?,
         sign_in: sign_in?,
         enrolment,
+        admin: Admin { api: root.admin.as_ref().and_then(|admin| admin.api.as_ref()).is_some_and(|flag| flag.value) },
         server_certificates: server_certificates.into_iter().map(|certificate| certificate.files).collect(),
         identity_providers: identity_providers.into_iter().map(|(_, provider)| Arc::new(provider)).collect(),
         device_authorities: device_authorities.into_iter().map(|(_, authority)| Arc::new(authority)).collect(),

@@ -42,6 +42,8 @@ pub struct Config {
     pub posture_sources: Vec<Arc<PostureSource>>,
     /// What people may do for themselves.
     pub enrolment: Enrolment,
+    /// What administrators may do over HTTPS.
+    pub admin: Admin,
     /// What stands behind the gate. Names and hosts are unique, and no app has the sign-in host.
     pub apps: Vec<Arc<App>>,
     /// Where the policies are.
@@ -83,17 +85,15 @@ impl Config {
         }
     }
 
+    /// What the gate itself is asked for, as policies see it.
+    pub fn own_actions(&self) -> OwnActions {
+        OwnActions { self_service: self.enrolment.self_service, administration: self.admin.api }
+    }
+
     /// The groups that policies may name, if every identity provider that has groups lists them.
     pub fn known_groups(&self) -> Option<BTreeSet<String>> {
         let providers = self.identity_providers.iter();
         known_groups(providers.map(|provider| (provider.groups_claim.is_some(), provider.known_groups.clone())))
-    }
-}
-
-/// What the gate itself is asked for, as policies see it.
-impl From<Enrolment> for OwnActions {
-    fn from(enrolment: Enrolment) -> Self {
-        Self { self_service: enrolment.self_service, administration: false }
     }
 }
 
@@ -216,6 +216,13 @@ pub struct Enrolment {
     pub devices_per_person: usize,
     /// Open invitations that a person made for themselves. Default 3.
     pub invitations_per_person: usize,
+}
+
+/// Administration over HTTPS, at the gate's host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Whether there is any, if policy permits (the group `Action::"administer"`). Default `false`.
+    pub api: bool,
 }
 
 /// Files of a certificate that the gate shows. Read again when they change.

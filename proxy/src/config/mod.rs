@@ -23,7 +23,7 @@ mod tests;
 mod units;
 
 pub use checked::{
-    Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
+    Admin, Admit, App, Approval, Audit, AuditSync, ClientCertificate, Config, CorsPreflight, CrossSite, DeviceAuthority,
     DeviceAuthorityKind, DeviceIdSource, Enrolment, HealthCheck, IdentityProvider, KeySource, Landlock, Limits, Listen,
     OidcClient, Policies, Process, PublicPath, ServerCertificateFiles, SessionRules, SignIn, TerminalClient, Timeouts, Upstream,
     UpstreamProtocol, UpstreamScheme,

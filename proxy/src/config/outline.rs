@@ -74,7 +74,11 @@ impl Outline {
         });
         let apps = apps.collect();
         let self_service = root.and_then(|root| root.enrolment.as_ref()?.self_service.as_ref());
-        let own = OwnActions { self_service: self_service.is_some_and(|flag| flag.value), administration: false };
+        let api = root.and_then(|root| root.admin.as_ref()?.api.as_ref());
+        let own = OwnActions {
+            self_service: self_service.is_some_and(|flag| flag.value),
+            administration: api.is_some_and(|flag| flag.value),
+        };
         let providers = root.and_then(|root| root.identity_provider.as_ref()).map(|list| list.items.as_slice());
         let groups = checked::known_groups(providers.unwrap_or_default().iter().map(|provider| {
             let known =
@@ -100,7 +104,7 @@ impl Outline {
 }
 
 /// The sections whose mistakes matter here.
-const NEEDED: &[&str] = &["app", "audit.dir", "enrolment.self_service", "policies", "time_zone"];
+const NEEDED: &[&str] = &["admin.api", "app", "audit.dir", "enrolment.self_service", "policies", "time_zone"];
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +121,8 @@ mod tests {
         assert!(!outline.own.any());
         let on = Outline::parse("[enrolment]\nself_service = true", Path::new("."), Vec::new()).unwrap();
         assert!(on.own.self_service && !on.own.administration);
+        let on = Outline::parse("[admin]\napi = true", Path::new("."), Vec::new()).unwrap();
+        assert!(on.own.administration && !on.own.self_service);
     }
 
     #[test]

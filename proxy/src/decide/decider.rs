@@ -89,6 +89,7 @@ struct Key {
     person: Digest,
     device: Digest,
     binding: Binding,
+    administrator: bool,
 }
 
 impl Decider {
@@ -150,7 +151,7 @@ impl Decider {
             }
             // Nobody in particular may only ask for what is public, whatever a policy says.
             Who::Anyone => Err(undecided("nobody in particular asked for what is not public".to_owned(), None)),
-            Who::Known { device, user, usage } => self.prepare(device, user, prepared, &mut basis).map(|ready| {
+            Who::Known { device, user, usage } => self.prepare(device, user, false, prepared, &mut basis).map(|ready| {
                 let verdict = self.set.decide(&ready.prepared, &question);
                 if verdict.decision != Decision::Allow {
                     usage.uncount_request(now);
@@ -197,7 +198,7 @@ impl Decider {
             None => return Err(DenyReason::EvaluationFailed),
             Some((device, user)) => {
                 let mut basis = Basis::new(Arc::clone(&self.hex), &question);
-                let ready = self.prepare(device, user, prepared, &mut basis).map_err(|refusal| refusal.reason)?;
+                let ready = self.prepare(device, user, false, prepared, &mut basis).map_err(|refusal| refusal.reason)?;
                 self.set.decide(&ready.prepared, &question)
             }
         };
@@ -221,7 +222,7 @@ impl Decider {
         }
         let usage = denied.refusal.basis.as_ref().map_or(Usage::default(), |basis| basis.usage);
         let question = facts::request((&denied.request).into(), connection, usage, now, &self.zone);
-        let query = Query { who: Some(facts::identity(device, user)), request: AskedFor::from(&question) };
+        let query = Query { who: Some(facts::identity(device, user, false)), request: AskedFor::from(&question) };
         explained.explain(&self.set, self.hash, user.facts, now, &query)
     }
 
@@ -242,7 +243,7 @@ impl Decider {
         let verdict = match known {
             None => Ok(self.set.decide(self.set.anonymous(), &question)),
             Some((device, user)) => {
-                self.prepare(device, user, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
+                self.prepare(device, user, false, prepared, &mut basis).map(|ready| self.set.decide(&ready.prepared, &question))
             }
         };
         let policy_set = Arc::clone(&self.hex);
@@ -274,10 +275,11 @@ impl Decider {
         &self,
         device: &KnownDevice,
         user: &KnownUser,
+        administrator: bool,
         prepared: &Prepared,
         basis: &mut Basis,
     ) -> Result<Rc<Ready>, DecideRefusal> {
-        let key = Key { person: user.facts, device: device.facts, binding: user.binding };
+        let key = Key { person: user.facts, device: device.facts, binding: user.binding, administrator };
         let mut cache = prepared.0.borrow_mut();
         if let Some(ready) = cache.get(&key)
             && self.set.accepts(&ready.prepared)
@@ -285,7 +287,7 @@ impl Decider {
             basis.facts = Some(Arc::clone(&ready.facts));
             return Ok(Rc::clone(ready));
         }
-        let identity = facts::identity(device, user);
+        let identity = facts::identity(device, user, administrator);
         let facts = Snapshots::of(&identity).map_err(|error| undecided(error.to_string(), None))?;
         let facts = Arc::new(facts);
         basis.facts = Some(Arc::clone(&facts));

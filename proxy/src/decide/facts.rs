@@ -17,11 +17,12 @@ use crate::route::{Placed, Routed, Standing};
 use crate::sign_in::Wanted;
 use crate::tls::SecureConnection;
 
-/// The part of the question that stays the same while session and device do.
-pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identity {
+/// The part of the question that stays the same while session and device do. `administrator`: they are in the group of administrators,
+/// and are asked about the gate itself. Whoever else says that somebody is in it, it is not so.
+pub(super) fn identity(device: &KnownDevice, user: &KnownUser, administrator: bool) -> policy::Identity {
     let session = &*user.session;
     policy::Identity {
-        principal: principal(session),
+        principal: principal(session, administrator),
         device: device_facts(&device.device, session),
         session: policy::SessionFacts {
             authenticated_at_ms: Some(session.authenticated_at.0),
@@ -34,18 +35,20 @@ pub(super) fn identity(device: &KnownDevice, user: &KnownUser) -> policy::Identi
     }
 }
 
-fn principal(session: &Session) -> policy::Principal {
+fn principal(session: &Session, administrator: bool) -> policy::Principal {
     let id = session.user.to_string();
     let name = session.name.as_deref().map(str::to_owned);
     let claims = session.claims.iter().map(|(name, value)| (name.to_owned(), texts(value))).collect();
     if session.service {
         return policy::Principal::Service(policy::ServiceFacts { id, name, claims });
     }
+    let groups = session.groups.iter().filter(|group| *group != policy::ADMINISTRATORS).map(str::to_owned);
+    let own = administrator.then(|| policy::ADMINISTRATORS.to_owned());
     policy::Principal::User(policy::UserFacts {
         id,
         email: session.email.as_deref().map(str::to_owned),
         name,
-        groups: session.groups.iter().map(str::to_owned).collect(),
+        groups: groups.chain(own).collect(),
         claims,
     })
 }
@@ -163,6 +166,25 @@ pub(super) fn moment(now: Timestamp, zone: &TimeZone) -> policy::Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identify_user::{Binding, testing};
+    use crate::inventory::samples;
+
+    #[test]
+    fn administrators_are_whom_the_gate_says_and_only_where_it_is_asked_for() {
+        let session = Session {
+            groups: ["staff", policy::ADMINISTRATORS].into_iter().collect(),
+            ..samples::session("s-1", "ana", "lap-1", Timestamp(0))
+        };
+        let facts = crate::secret::Digest::of(b"x");
+        let user = KnownUser { session: session.into(), binding: Binding::Session, facts, facts_until: Timestamp(1), due: false, by_certificate: false };
+        let groups = |administrator| match identity(&testing::device("lap-1"), &user, administrator).principal {
+            policy::Principal::User(user) => user.groups.into_iter().collect::<Vec<_>>(),
+            policy::Principal::Service(_) => panic!("not a person"),
+        };
+        // However it got into the session: from before the gate knew better, perhaps.
+        assert_eq!(groups(false), ["staff"]);
+        assert_eq!(groups(true), [policy::ADMINISTRATORS, "staff"]);
+    }
 
     #[test]
     fn local_time_is_the_zones_own() {

@@ -26,6 +26,8 @@ pub struct OwnAsk<'a> {
     pub device: &'a KnownDevice,
     /// Who.
     pub user: &'a KnownUser,
+    /// Whether they are in the group of administrators.
+    pub administrator: bool,
     /// Over which connection.
     pub connection: &'a SecureConnection,
 }
@@ -48,7 +50,7 @@ impl Decider {
     pub fn ask_own(&self, ask: OwnAsk<'_>, prepared: &Prepared, now: Timestamp) -> Result<OwnPermit, Box<DecideRefusal>> {
         let question = self.own_question(ask, now);
         let mut basis = Basis::new(self.hex(), &question);
-        let ready = self.prepare(ask.device, ask.user, prepared, &mut basis)?;
+        let ready = self.prepare(ask.device, ask.user, ask.administrator, prepared, &mut basis)?;
         let policies = permitted_by(self.set().decide(ready.question(), &question), &basis)?;
         Ok(OwnPermit { policies, basis })
     }
@@ -66,7 +68,7 @@ impl Decider {
             return None;
         }
         let request = AskedFor::from(&self.own_question(ask, now));
-        let query = Query { who: Some(facts::identity(ask.device, ask.user)), request };
+        let query = Query { who: Some(facts::identity(ask.device, ask.user, ask.administrator)), request };
         explained.explain(self.set(), self.hash(), ask.user.facts, now, &query)
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sekisho_policy::ADMINISTRATORS;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -162,7 +163,7 @@ impl Person {
             service: false,
             email: email_source.and_then(email),
             name: get("name").and_then(plain_text),
-            groups: groups(claims, userinfo, settings.groups_claim.as_deref())?,
+            groups: without_ours(groups(claims, userinfo, settings.groups_claim.as_deref())?, &settings.name),
             claims: kept(get, settings),
             authenticated_at: authenticated_at.unwrap_or_default(),
             mfa: mfa(&amr) || acr.as_ref().is_some_and(|acr| settings.mfa_acr.contains(acr)),
@@ -281,6 +282,18 @@ fn groups(claims: &Members, userinfo: Option<&Members>, claim: Option<&str>) -> 
         }
     }
     Err(GroupsProblem::Missing)
+}
+
+/// Who administers the gate is said at the gate: a provider, and whoever may change its groups, has no say in it.
+fn without_ours(mut groups: BTreeSet<String>, provider: &str) -> BTreeSet<String> {
+    if groups.remove(ADMINISTRATORS) {
+        tracing::warn!(
+            provider,
+            group = ADMINISTRATORS,
+            "a provider puts somebody into a group that is the gate's own; it is left out"
+        );
+    }
+    groups
 }
 
 /// Whether the claims name the person's groups, or say that they are elsewhere: if not, `userinfo` is worth asking.

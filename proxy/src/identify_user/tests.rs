@@ -369,6 +369,16 @@ async fn a_subject_is_printable() {
     assert!(gate.claims(json!({"sub": "s".repeat(255)})).await.is_ok());
 }
 
+/// Whoever may change groups at the provider is not thereby an administrator here.
+#[tokio::test]
+async fn a_provider_puts_nobody_into_the_gates_own_group() {
+    let gate = Gate::new();
+    let user = gate.claims(json!({"groups": ["staff", "sekisho-administrators"]})).await.unwrap();
+    assert_eq!(user.session.groups.iter().collect::<Vec<_>>(), ["staff"]);
+    let alike = gate.claims(json!({"groups": ["Sekisho-Administrators"]})).await.unwrap();
+    assert_eq!(alike.session.groups.iter().collect::<Vec<_>>(), ["Sekisho-Administrators"], "policies tell them apart");
+}
+
 #[tokio::test]
 async fn groups_that_cannot_be_read_refuse() {
     let gate = Gate::new();

@@ -31,6 +31,7 @@ pub struct Inventory {
     sessions: HashMap<SessionId, Arc<LiveSession>>,
     cookies: HashMap<Digest, (Arc<LiveSession>, Host)>,
     suspended: HashSet<UserId>,
+    administrators: HashSet<UserId>,
     stopped_tokens: StoppedTokens,
     shown_certificates: ShownCertificates,
     refused_sessions: RefusedSessions,
@@ -112,6 +113,16 @@ impl Inventory {
     /// Every suspended person, in no order.
     pub fn suspended_users(&self) -> Vec<UserId> {
         self.suspended.pin().iter().cloned().collect()
+    }
+
+    /// Whether this person is in the group of administrators.
+    pub fn is_administrator(&self, user: &UserId) -> bool {
+        self.administrators.pin().contains(user)
+    }
+
+    /// How many are in it.
+    pub fn administrators(&self) -> usize {
+        self.administrators.len()
     }
 
     /// Bearer tokens that are not taken any more.
@@ -273,6 +284,19 @@ impl Inventory {
             self.next_epoch();
             Moved::User { id: user.clone(), suspended }
         })
+    }
+
+    pub(crate) fn set_administrator(&self, user: &UserId, is_one: bool) {
+        let set = self.administrators.pin();
+        let changed = if is_one { set.insert(user.clone()) } else { set.remove(user) };
+        if changed {
+            self.next_epoch();
+        }
+    }
+
+    /// Everybody in the group of administrators, in no order.
+    pub(crate) fn administrators_now(&self) -> Vec<UserId> {
+        self.administrators.pin().iter().cloned().collect()
     }
 
     /// Every cookie's hash, in no order.

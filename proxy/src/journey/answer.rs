@@ -74,6 +74,9 @@ pub fn answer(refusal: &Refusal) -> Answer {
         Refusal::Posture(why) => {
             row(why.status(), why.as_str(), "The report was not taken", sentence(&why.to_string()), why.remedy())
         }
+        Refusal::Administering(why) => {
+            row(why.status(), why.as_str(), "Nothing was done", sentence(&why.to_string()), why.remedy())
+        }
         Refusal::Crowded(why) => crowded(*why),
         Refusal::TooOften { wait } => {
             let detail = format!("You ask this app more often than it allows. It takes your next request in {}.", about(*wait));

@@ -11,6 +11,7 @@ use sekisho_certs::tpm::{EndorsementRefusal, PublicAreaRefusal};
 use sekisho_certs::trust::CertificateRefusal;
 use sekisho_policy::DenyReason;
 
+use super::administering::AdministeringRefusal;
 use super::answer::answer;
 use super::belongings::BelongingsRefusal;
 use super::control::ControlError;
@@ -291,6 +292,7 @@ fn all() -> Vec<Refusal> {
         ]
         .map(Refusal::Belongings),
     );
+    all.extend(AdministeringRefusal::ALL.map(Refusal::Administering));
     all
 }
 
@@ -395,6 +397,7 @@ fn the_manual_explains_every_refusal() {
         include_str!("../enrol/refusal.rs"),
         include_str!("../intake/refusal.rs"),
         include_str!("belongings/refusal.rs"),
+        include_str!("administering/refusal.rs"),
     ]
     .concat();
     for reason in statuses.keys() {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -17,6 +17,7 @@ use super::tally::Tallies;
 use crate::accept::Limiter;
 use crate::clock::Clock;
 use crate::config::{Config, SessionRules};
+use crate::console::admin::AdminState;
 use crate::contain::{ContainMetrics, Crowd, Leases, Levers, Pace, Usage};
 use crate::decide::{Decider, Explained, Prepared};
 use crate::enrol::{Enrolment, pin_of};
@@ -64,6 +65,8 @@ pub struct Gate {
     pub contain: ContainMetrics,
     /// Whoever changes something pulls them, and every core hears of it.
     pub levers: Levers,
+    /// What administrators ask for; empty until the admin socket is open. It knows the gate, so that the gate does not keep it.
+    pub admin: OnceLock<Weak<AdminState>>,
     /// Where the candidate policies differed.
     pub shadow: Shadow,
     /// The configuration in force.

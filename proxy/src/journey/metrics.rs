@@ -35,6 +35,8 @@ pub struct JourneyMetrics {
     pub candidate_loaded: IntGauge,
     /// What people did with what is theirs, by what and whether it was done.
     pub self_service: IntCounterVec,
+    /// What administrators asked for over HTTPS, by action and whether it was done.
+    pub administration: IntCounterVec,
     /// When the certificates that we show end, Unix seconds, by their first name.
     pub certificate_expiry: GaugeVec,
 }
@@ -86,6 +88,10 @@ impl JourneyMetrics {
                 Opts::new("sekisho_self_service_total", "What people did with devices and sessions of their own"),
                 &["action", "outcome"],
             )?,
+            administration: IntCounterVec::new(
+                Opts::new("sekisho_administration_total", "What administrators asked for at the gate's host"),
+                &["action", "outcome"],
+            )?,
             certificate_expiry: GaugeVec::new(
                 Opts::new("sekisho_server_certificate_expiry_timestamp_seconds", "When the certificates that we show end"),
                 &["name"],
@@ -106,6 +112,7 @@ impl JourneyMetrics {
         registry.register(Box::new(metrics.shadow.clone()))?;
         registry.register(Box::new(metrics.candidate_loaded.clone()))?;
         registry.register(Box::new(metrics.self_service.clone()))?;
+        registry.register(Box::new(metrics.administration.clone()))?;
         registry.register(Box::new(metrics.certificate_expiry.clone()))?;
         Ok(metrics)
     }

@@ -4,6 +4,7 @@
 //! The hallway: [`travel`] is the one function that knows the order of the rooms.
 
 mod access;
+mod administering;
 mod answer;
 #[cfg(test)]
 mod answers_tests;
@@ -30,6 +31,7 @@ mod manner;
 mod mend;
 mod metrics;
 mod own;
+mod own_policy;
 mod posture;
 mod preflight;
 mod refusal;
@@ -46,6 +48,7 @@ mod travel;
 mod warden;
 mod words;
 
+pub use administering::AdministeringRefusal;
 pub use answer::{Answer, answer};
 pub use belongings::BelongingsRefusal;
 pub use candidate::Shadow;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::json;
 
+use super::administering;
 use super::answer::answer;
 use super::belongings;
 use super::body::Body;
@@ -73,6 +74,7 @@ pub(super) async fn handle(
         OwnPath::Home => reads(&own.request).map(|()| landing::page_for(world, &visitor))?,
         OwnPath::Enroll => enrolling::answer(core, client, world, own.request, &visitor, story).await?,
         OwnPath::Devices => return belongings::answer(core, client, world, own.request, visitor, story).await,
+        OwnPath::Admin => administering::answer(core, client, world, own.request, visitor, story).await?,
         OwnPath::Login => reads(&own.request).and_then(|()| terminal::offer(world, &visitor))?,
         OwnPath::Posture => posture::answer(core, client, world, own.request).await?,
         OwnPath::BackchannelLogout => logout::answer(core, client, world, own.request).await?,

@@ -15,6 +15,7 @@ use crate::record::RecordError;
 use crate::route::RouteRefusal;
 use crate::sign_in::{LogoutRefusal, SignInRefusal, StepUpRefusal};
 
+use super::administering::AdministeringRefusal;
 use super::belongings::BelongingsRefusal;
 use super::control::ControlError;
 
@@ -66,6 +67,9 @@ pub enum Refusal {
     /// What a posture source pushed was not taken.
     #[error(transparent)]
     Posture(#[from] IntakeRefusal),
+    /// An administrator did not ask as it has to be.
+    #[error(transparent)]
+    Administering(#[from] AdministeringRefusal),
     /// Too many requests are under way.
     #[error(transparent)]
     Crowded(#[from] Crowded),

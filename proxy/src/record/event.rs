@@ -11,7 +11,8 @@ pub struct Event<K = EventKind> {
     pub at: String,
     /// What happened.
     pub event: K,
-    /// Who did it: `uid:1000 (ana)`, `user:corp/248289761001`, `device:ana-7k2q` or `system:upkeep`.
+    /// Who did it: `uid:1000 (ana)`, `user:corp/248289761001`, `device:ana-7k2q`,
+    /// `administrator:corp/248289761001 (ana-7k2q)` or `system:upkeep`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// The reason that they gave.
@@ -84,6 +85,10 @@ pub enum EventKind {
     UserSuspended,
     /// A person's access was given back.
     UserResumed,
+    /// A person was put into the group of administrators.
+    AdministratorAdded,
+    /// A person was taken out of it.
+    AdministratorRemoved,
     /// A policy set went live.
     PoliciesLoaded,
     /// A configuration went live.
@@ -122,7 +127,7 @@ impl Event {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::GateStarted,
         Self::GateStopped,
         Self::DeviceInvited,
@@ -143,6 +148,8 @@ impl EventKind {
         Self::FactsRefused,
         Self::UserSuspended,
         Self::UserResumed,
+        Self::AdministratorAdded,
+        Self::AdministratorRemoved,
         Self::PoliciesLoaded,
         Self::ConfigurationLoaded,
         Self::ReloadRefused,
@@ -181,6 +188,8 @@ impl EventKind {
             Self::FactsRefused => "facts_refused",
             Self::UserSuspended => "user_suspended",
             Self::UserResumed => "user_resumed",
+            Self::AdministratorAdded => "administrator_added",
+            Self::AdministratorRemoved => "administrator_removed",
             Self::PoliciesLoaded => "policies_loaded",
             Self::ConfigurationLoaded => "configuration_loaded",
             Self::ReloadRefused => "reload_refused",

@@ -19,6 +19,8 @@ pub enum OwnPath {
     Enroll,
     /// `devices`
     Devices,
+    /// `admin/…`, at the sign-in host only.
+    Admin,
     /// `jwks.json`
     Jwks,
     /// `login`, at the sign-in host only.
@@ -48,6 +50,7 @@ impl OwnPath {
             "whoami" => Self::Whoami,
             "enroll" => Self::Enroll,
             "devices" => Self::Devices,
+            _ if gate && name.starts_with("admin/") => Self::Admin,
             "jwks.json" => Self::Jwks,
             "login" if gate => Self::Login,
             "posture" if gate => Self::Posture,
@@ -60,7 +63,7 @@ impl OwnPath {
     /// is, do not.
     pub fn rests_on_time(self) -> bool {
         match self {
-            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices | Self::Posture => true,
+            Self::SignIn | Self::Callback | Self::SendAgain | Self::Enroll | Self::Devices | Self::Posture | Self::Admin => true,
             Self::Home | Self::SignOut | Self::Whoami | Self::Jwks | Self::Login | Self::BackchannelLogout | Self::Unknown => {
                 false
             }
@@ -78,6 +81,7 @@ impl OwnPath {
             Self::Whoami => "whoami",
             Self::Enroll => "enroll",
             Self::Devices => "devices",
+            Self::Admin => "admin",
             Self::Jwks => "jwks",
             Self::Login => "login",
             Self::Posture => "posture",

@@ -260,6 +260,7 @@ fn different<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a str> {
         ("device_authority", old.device_authorities != new.device_authorities),
         ("posture_source", old.posture_sources != new.posture_sources),
         ("enrolment", old.enrolment != new.enrolment),
+        ("admin", old.admin != new.admin),
         ("limits", old.limits != new.limits),
         ("time_zone", old.time_zone != new.time_zone),
         ("max_fact_age", old.max_fact_age != new.max_fact_age),

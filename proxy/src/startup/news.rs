@@ -50,6 +50,8 @@ fn kind(of: &str, what: &str, why: &str) -> Option<EventKind> {
         ("session", _) => EventKind::SessionEnded,
         ("suspension", "suspended") => EventKind::UserSuspended,
         ("suspension", "resumed") => EventKind::UserResumed,
+        ("administrator", "added") => EventKind::AdministratorAdded,
+        ("administrator", "removed") => EventKind::AdministratorRemoved,
         ("invitation", "made") => EventKind::DeviceInvited,
         _ => return None,
     })

@@ -112,7 +112,7 @@ fn check(config: &Config, texts: PolicyTexts) -> Result<Loaded, Vec<String>> {
 /// What policies can name.
 pub(super) fn catalogue(config: &Config) -> Catalogue {
     let apps = config.apps.iter().map(|app| PolicyApp::new(&*app.name, app.tags.iter().map(ToString::to_string))).collect();
-    Catalogue { apps, groups: config.known_groups(), ..Catalogue::default() }.with_own(config.enrolment.into())
+    Catalogue { apps, groups: config.known_groups(), ..Catalogue::default() }.with_own(config.own_actions())
 }
 
 /// The checked set, if its own tests pass too: a set whose tests fail never goes live.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use prometheus::Registry;
@@ -125,6 +125,7 @@ pub async fn start_prepared(prepared: Prepared, clock: Clock) -> Result<Running,
         contain: ContainMetrics::register(&parts.registry).map_err(StartError::one)?,
         levers: registrar.levers().clone(),
         intake,
+        admin: OnceLock::new(),
         shadow: Shadow::default(),
         world: ArcSwap::from_pointee(world),
         clock,
@@ -266,8 +267,10 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         let parts = CoreParts { index, listener, chain, record: live.parts.record.clone(), drain: draining.clone() };
         cores.push(journey::start(Arc::clone(&live.gate), parts).map_err(StartError::one)?);
     }
+    let admin = Arc::new(admin_state(&live, started_at, journal.clone()));
+    let _once = live.gate.admin.set(Arc::downgrade(&admin));
     let mut tasks = vec![
-        spawn(admin::serve(socket, admin_state(&live, started_at, journal.clone()))),
+        spawn(admin::serve(socket, admin)),
         spawn(files::watch(Arc::clone(&live))),
         spawn(tend(Arc::clone(&live))),
         spawn(live.gate.registrar.clone().tend_keys()),

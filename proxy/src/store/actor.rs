@@ -24,6 +24,13 @@ pub enum Actor {
     Device(DeviceId),
     /// A source of facts about devices, by its name.
     Source(Arc<str>),
+    /// An administrator at the gate's host, whom policy let do it.
+    Administrator {
+        /// Who.
+        user: UserId,
+        /// From which device.
+        device: DeviceId,
+    },
     /// The gate itself; which part of it.
     System(&'static str),
 }
@@ -50,6 +57,7 @@ impl fmt::Display for Actor {
             Self::Operator { uid, name: None } => write!(f, "uid:{uid}"),
             Self::Person(user) => write!(f, "user:{user}"),
             Self::Provider(name) => write!(f, "provider:{name}"),
+            Self::Administrator { user, device } => write!(f, "administrator:{user} ({device})"),
             Self::Device(device) => write!(f, "device:{device}"),
             Self::Source(name) => write!(f, "source:{name}"),
             Self::System(part) => write!(f, "system:{part}"),

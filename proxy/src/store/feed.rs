@@ -21,6 +21,7 @@ pub(super) enum Subject {
     Session(SessionId),
     Cookie(Digest),
     Suspension(UserId),
+    Administrator(UserId),
     Invitation(String),
 }
 
@@ -29,7 +30,7 @@ pub(super) enum Subject {
 pub struct Change {
     /// Its place in the sequence.
     pub seq: i64,
-    /// Kind of thing that changed: `device`, `session`, `cookie`, `suspension`, `invitation`.
+    /// Kind of thing that changed: `device`, `session`, `cookie`, `suspension`, `administrator`, `invitation`.
     pub kind: String,
     /// Which one.
     pub id: String,
@@ -116,6 +117,7 @@ impl Subject {
             "session" => Self::Session(SessionId(change.id.as_str().into())),
             "cookie" => Self::Cookie(change.id.parse().map_err(|problem| wrong(&problem))?),
             "suspension" => Self::Suspension(change.id.parse().map_err(|problem| wrong(&problem))?),
+            "administrator" => Self::Administrator(change.id.parse().map_err(|problem| wrong(&problem))?),
             "invitation" => Self::Invitation(change.id.clone()),
             _ => return Err(wrong(&"unknown kind")),
         })
@@ -127,6 +129,7 @@ impl Subject {
             Self::Session(_) => "session",
             Self::Cookie(_) => "cookie",
             Self::Suspension(_) => "suspension",
+            Self::Administrator(_) => "administrator",
             Self::Invitation(_) => "invitation",
         }
     }
@@ -136,7 +139,7 @@ impl Subject {
             Self::Device(id) => id.to_string(),
             Self::Session(id) => id.to_string(),
             Self::Cookie(token) => token.to_string(),
-            Self::Suspension(user) => user.to_string(),
+            Self::Suspension(user) | Self::Administrator(user) => user.to_string(),
             Self::Invitation(id) => id.clone(),
         }
     }

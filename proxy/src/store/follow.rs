@@ -130,7 +130,7 @@ impl Follower {
                 applied.device = session.as_ref().map(|live| live.session.device.clone());
                 applied.user = session.map(|live| live.session.user.clone());
             }
-            Subject::Suspension(user) => applied.user = Some(user),
+            Subject::Suspension(user) | Subject::Administrator(user) => applied.user = Some(user),
             Subject::Cookie(_) | Subject::Invitation(_) => {}
         }
         applied
@@ -162,6 +162,11 @@ async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subje
             None
         }
         Subject::Suspension(user) => inventory.set_suspended(user, rows::suspended(db, user).await?),
+        Subject::Administrator(user) => {
+            // Nothing that is under way rests on it: each act of an administrator is decided by itself.
+            inventory.set_administrator(user, rows::is_administrator(db, user).await?);
+            None
+        }
         // Invitations are asked for rarely; they have no live image.
         Subject::Invitation(_) => None,
     })
@@ -176,11 +181,13 @@ pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory, tell: Tell<'_
     let mut tx = pool.begin().await?;
     let last: i64 = sqlx::query_scalar("SELECT last FROM feed").fetch_one(&mut *tx).await?;
     let suspended = suspensions(&mut tx, inventory, tell).await?;
+    let administrators = administrators(&mut tx, inventory).await?;
     let devices = devices(&mut tx, inventory, tell).await?;
     let sessions = sessions(&mut tx, inventory, tell).await?;
     let cookies = cookies(&mut tx, inventory).await?;
     tx.commit().await?;
     suspended.iter().for_each(|user| tell(inventory.set_suspended(user, false)));
+    administrators.iter().for_each(|user| inventory.set_administrator(user, false));
     cookies.iter().for_each(|token| inventory.drop_cookie(token));
     sessions.iter().for_each(|id| tell(inventory.drop_session(id)));
     devices.iter().for_each(|id| tell(inventory.drop_device(id)));
@@ -194,6 +201,18 @@ async fn suspensions(db: &mut SqliteConnection, inventory: &Inventory, tell: Tel
     for (provider, subject) in rows {
         let user = UserId { provider: provider.into(), subject: subject.into() };
         tell(inventory.set_suspended(&user, true));
+        gone.remove(&user);
+    }
+    Ok(gone)
+}
+
+/// Returns who is no administrator any more.
+async fn administrators(db: &mut SqliteConnection, inventory: &Inventory) -> Result<HashSet<UserId>, StoreError> {
+    let mut gone: HashSet<UserId> = inventory.administrators_now().into_iter().collect();
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT provider, subject FROM administrators").fetch_all(db).await?;
+    for (provider, subject) in rows {
+        let user = UserId { provider: provider.into(), subject: subject.into() };
+        inventory.set_administrator(&user, true);
         gone.remove(&user);
     }
     Ok(gone)

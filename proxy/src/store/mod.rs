@@ -6,6 +6,7 @@
 //! by following that feed and in no other way: several nodes on one database would do the same.
 
 mod actor;
+mod administrators;
 mod attestations;
 mod belongings;
 mod code;
@@ -39,6 +40,7 @@ mod upkeep;
 mod used_codes;
 
 pub use actor::{Actor, LONGEST_REASON, one_line};
+pub use administrators::{Administrator, AdministratorError};
 pub use attestations::Attestation;
 pub use belongings::{BelongingError, Belongings, Oneself, OwnDevice, OwnInvitation, OwnLimits};
 pub use code::{InvalidCode, InviteCode};

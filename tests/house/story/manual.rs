@@ -191,6 +191,7 @@ async fn verify(units: &[&str], arguments: &[&str]) {
 fn every_link_of_the_manual_leads_somewhere() {
     let pages = [
         "README.md",
+        "administration.md",
         "architecture.md",
         "bulk-export.md",
         "configuration.md",

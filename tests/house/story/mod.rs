@@ -1,5 +1,6 @@
 //! One file for each concern. Whatever is allowed has twins beside it that lack one fact and are refused.
 
+mod administration;
 mod admission;
 mod asked;
 mod authorities;

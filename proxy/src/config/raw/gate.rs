@@ -17,6 +17,7 @@ sections! {
         device_authority: List<DeviceAuthority>,
         posture_source: List<PostureSource>,
         enrolment: Enrolment,
+        admin: Admin,
         app: List<App>,
         policies: Policies,
         audit: Audit,
@@ -49,6 +50,11 @@ sections! {
         self_service: Flag,
         devices_per_person: Number,
         invitations_per_person: Number,
+    }
+
+    /// `[admin]`
+    Admin {
+        api: Flag,
     }
 
     /// `[[server_certificate]]`

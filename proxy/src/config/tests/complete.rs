@@ -107,6 +107,7 @@ fn the_gate_is_as_written() {
     assert_eq!(told, ("1.3.6.1.4.1.99999.1", "managed", Some("corporate")));
     let own = config.enrolment;
     assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (true, 5, 2));
+    assert!(config.admin.api);
     assert_eq!(config.limits.head_bytes, 32 << 10);
     assert_eq!(config.limits.body, 1 << 20);
     let limits = &config.limits;
@@ -280,6 +281,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(config.device_authorities[0].kind, builtin);
     let own = config.enrolment;
     assert_eq!((own.self_service, own.devices_per_person, own.invitations_per_person), (false, 10, 3));
+    assert!(!config.admin.api);
     let limits = &config.limits;
     assert_eq!((limits.connections, limits.connections_per_address, limits.headers, limits.h2_streams), (10_000, 256, 100, 128));
     assert_eq!((limits.head_bytes, limits.target_bytes, limits.body), (64 << 10, 8 << 10, 1 << 30));

@@ -12,6 +12,7 @@ const PAGE: &str = include_str!("../../../../docs/configuration.md");
 /// Pages with configuration in them, and how many blocks they have at least.
 const PAGES: &[(&str, usize)] = &[
     (PAGE, 4),
+    (include_str!("../../../../docs/administration.md"), 1),
     (include_str!("../../../../docs/devices.md"), 3),
     (include_str!("../../../../docs/sign-in.md"), 4),
     (include_str!("../../../../docs/protect-your-app.md"), 4),
@@ -50,6 +51,7 @@ key = 'tls/corp.key'
 [app.health]
 path = '/'
 [enrolment]
+[admin]
 [policies]
 [audit]
 [limits]

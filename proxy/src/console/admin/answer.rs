@@ -6,16 +6,20 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::wire::Problem;
-use crate::store::{DeviceError, InvitationError, NotOpen, PersonError, SessionError, SettingError, StoreError};
+use crate::store::{
+    AdministratorError, DeviceError, InvitationError, NotOpen, PersonError, SessionError, SettingError, StoreError,
+};
 
 /// An answer.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Full<Bytes>>;
 
 /// What could not be done.
 #[derive(Debug)]
-pub(super) struct Refused {
-    status: StatusCode,
-    problem: Problem,
+pub struct Refused {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Why, in words.
+    pub problem: Problem,
 }
 
 impl Refused {
@@ -114,6 +118,16 @@ impl From<SessionError> for Refused {
             | SessionError::Suspended(_)
             | SessionError::SignedOut(_) => StatusCode::CONFLICT,
             SessionError::NoRandomness(_) | SessionError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<AdministratorError> for Refused {
+    fn from(error: AdministratorError) -> Self {
+        let status = match &error {
+            AdministratorError::Already(_) | AdministratorError::NotOne { .. } => StatusCode::CONFLICT,
+            AdministratorError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }

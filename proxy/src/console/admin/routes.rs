@@ -1,20 +1,29 @@
-//! From a method and a path to what is done.
+//! What is done for each line of the table.
+
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
+use super::table::{self, Route, Sought};
 use super::wire::{ApproveRequest, CandidateStatus, DeviceAnswer, Status, WhyRequest};
-use super::{device_facts, devices, people, sessions};
+use super::{administrators, device_facts, devices, oneself, people, sessions};
+use crate::inventory::{DeviceId, LiveDevice};
 use crate::store::Actor;
 
 /// One request, read.
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) body: Vec<u8>,
-    pub(super) by: Actor,
+#[derive(Debug)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Its path, as in the table.
+    pub path: String,
+    /// Its body: JSON, or nothing.
+    pub body: Vec<u8>,
+    /// Who asks.
+    pub by: Actor,
 }
 
 impl Request {
@@ -25,67 +34,84 @@ impl Request {
     }
 }
 
-pub(super) async fn answer(state: &AdminState, request: &Request) -> Result<Answer, Refused> {
-    let segments: Vec<&str> = request.path.split('/').skip(1).collect();
+/// Does what is asked for. Whether whoever asks may ask for it was decided before.
+///
+/// # Errors
+/// [`Refused`], in words.
+pub async fn answer(state: &AdminState, request: &Request) -> Result<Answer, Refused> {
     let by = &request.by;
-    match (request.method.as_str(), segments.as_slice()) {
-        ("GET", ["v1", "status"]) => Ok(ok(&status(state))),
-        ("GET", ["v1", "ca"]) => match (state.ca)() {
+    let Sought { row, id } = table::seek(&request.method, &request.path).map_err(|_none| unknown(request))?;
+    match row.route {
+        Route::Status => Ok(ok(&status(state))),
+        Route::Authority => match (state.ca)() {
             Some(ca) => Ok(ok(&ca)),
             None => Err(Refused::new(StatusCode::NOT_FOUND, "there is no built-in device authority")),
         },
-        ("GET", ["v1", "candidate"]) => Ok(ok(&(state.candidate)())),
-        ("GET", ["v1", "devices"]) => Ok(ok(&devices::list(state))),
-        ("POST", ["v1", "devices"]) => Ok(ok(&devices::add(state, by, request.read()?).await?)),
-        ("POST", ["v1", "devices", "of"]) => Ok(ok(&devices::list_of(state, request.read()?).await?)),
-        ("GET", ["v1", "invitations"]) => Ok(ok(&people::invitations(state).await?)),
-        ("POST", ["v1", "invitations", id, "withdraw"]) => {
+        Route::Candidate => Ok(ok(&(state.candidate)())),
+        Route::ListDevices => Ok(ok(&devices::list(state))),
+        Route::AddDevice => Ok(ok(&devices::add(state, by, request.read()?).await?)),
+        Route::DevicesOf => Ok(ok(&devices::list_of(state, request.read()?).await?)),
+        Route::ShowDevice => Ok(ok(&devices::show(state, id).await?)),
+        Route::ApproveDevice | Route::SetDevice | Route::QuarantineDevice | Route::ReleaseDevice | Route::RetireDevice => {
+            pull(state, request, row.route, id).await
+        }
+        Route::ListInvitations => Ok(ok(&people::invitations(state).await?)),
+        Route::WithdrawInvitation => {
             let WhyRequest { why } = request.read()?;
             state.registrar.close_invitation(id, by, &why).await?;
             Ok(ok(&serde_json::json!({ "withdrawn": id })))
         }
-        ("POST", ["v1", "invitations"]) => Ok(ok(&devices::invite(state, by, request.read()?).await?)),
-        ("GET", ["v1", "devices", id]) => Ok(ok(&devices::show(state, id).await?)),
-        ("POST", ["v1", "devices", id, lever]) => pull(state, request, id, lever).await,
-        ("GET", ["v1", "sessions"]) => Ok(ok(&sessions::list(state))),
-        ("POST", ["v1", "sessions", "end"]) => Ok(ok(&sessions::end(state, by, request.read()?).await?)),
-        ("POST", ["v1", "users", "suspend"]) => Ok(ok(&sessions::suspend(state, by, request.read()?).await?)),
-        ("POST", ["v1", "users", "show"]) => Ok(ok(&people::show(state, request.read()?).await?)),
-        ("POST", ["v1", "users", "resume"]) => Ok(ok(&sessions::resume(state, by, request.read()?).await?)),
-        ("POST", ["v1", "reload"]) => reload(state, request).await,
-        _ => Err(unknown(request)),
+        Route::Invite => Ok(ok(&devices::invite(state, by, request.read()?).await?)),
+        Route::ListSessions => Ok(ok(&sessions::list(state))),
+        Route::EndSessions => Ok(ok(&sessions::end(state, by, request.read()?).await?)),
+        Route::SuspendUser => Ok(ok(&sessions::suspend(state, by, request.read()?).await?)),
+        Route::ShowUser => Ok(ok(&people::show(state, request.read()?).await?)),
+        Route::ResumeUser => Ok(ok(&sessions::resume(state, by, request.read()?).await?)),
+        Route::Reload => reload(state, request).await,
+        Route::ListAdministrators => Ok(ok(&administrators::list(state).await?)),
+        Route::AddAdministrator => Ok(ok(&administrators::add(state, by, request.read()?).await?)),
+        Route::RemoveAdministrator => Ok(ok(&administrators::remove(state, by, request.read()?).await?)),
     }
 }
 
 /// The levers on one device.
-async fn pull(state: &AdminState, request: &Request, id: &str, lever: &str) -> Result<Answer, Refused> {
-    let (registrar, by) = (&state.registrar, &request.by);
+async fn pull(state: &AdminState, request: &Request, lever: Route, id: &str) -> Result<Answer, Refused> {
+    let by = &request.by;
     let before = devices::find(state, id).map_or(0, |live| devices::view_with_sessions(state, &live).sessions);
+    let id = &devices::find(state, id)?.device.id;
     let live = match lever {
-        "approve" => {
-            let id = &devices::find(state, id)?.device.id;
+        Route::ApproveDevice => {
             let with: ApproveRequest = request.read()?;
-            registrar.approve_device(id, with.fingerprint, by, &with.why).await?
+            state.registrar.approve_device(id, with.fingerprint, by, &with.why).await?
         }
-        "set" => {
-            let id = &devices::find(state, id)?.device.id;
-            device_facts::set(state, id, by, request.read()?).await?
-        }
-        "quarantine" | "release" | "retire" => {
-            let id = &devices::find(state, id)?.device.id;
+        Route::SetDevice => device_facts::set(state, id, by, request.read()?).await?,
+        _ => {
             let WhyRequest { why } = request.read()?;
-            match lever {
-                "quarantine" => registrar.quarantine_device(id, by, &why).await?,
-                "release" => registrar.release_device(id, by, &why).await?,
-                _ => registrar.retire_device(id, by, &why).await?,
-            }
+            stop_or_release(state, by, lever, id, &why).await?
         }
-        _ => return Err(unknown(request)),
     };
     tracing::info!(device = %live.device.id, status = %live.device.status, %by, "device changed");
     let view = devices::view_with_sessions(state, &live);
     let ended = before.saturating_sub(view.sessions);
     Ok(ok(&DeviceAnswer { view, ended }))
+}
+
+async fn stop_or_release(
+    state: &AdminState,
+    by: &Actor,
+    lever: Route,
+    id: &DeviceId,
+    why: &str,
+) -> Result<Arc<LiveDevice>, Refused> {
+    let registrar = &state.registrar;
+    if lever == Route::ReleaseDevice {
+        return Ok(registrar.release_device(id, by, why).await?);
+    }
+    oneself::spare_device(by, id)?;
+    Ok(match lever {
+        Route::QuarantineDevice => registrar.quarantine_device(id, by, why).await?,
+        _ => registrar.retire_device(id, by, why).await?,
+    })
 }
 
 async fn reload(state: &AdminState, request: &Request) -> Result<Answer, Refused> {

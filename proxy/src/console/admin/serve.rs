@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,11 +18,11 @@ use super::groups::user_name;
 use super::routes::{self, Request};
 use super::socket::AdminListener;
 use super::state::AdminState;
+use super::table;
 use crate::store::Actor;
 
 /// Answers operators' commands until it is dropped or aborted. To be run on the control runtime.
-pub async fn serve(listener: AdminListener, state: AdminState) {
-    let state = Arc::new(state);
+pub async fn serve(listener: AdminListener, state: Arc<AdminState>) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -71,7 +71,7 @@ async fn respond(state: &AdminState, by: Actor, request: hyper::Request<Incoming
         return Refused::wrong("the request is too large, or was cut off").into_answer();
     };
     let request = Request { method: head.method, path: head.uri.path().to_owned(), body: body.to_bytes().to_vec(), by };
-    let changes = request.method != Method::GET;
+    let changes = table::seek(&request.method, &request.path).is_ok_and(|sought| sought.row.changes());
     let mut answer = routes::answer(state, &request).await.unwrap_or_else(Refused::into_answer);
     if changes && answer.status().is_success() && !(state.recorded)() {
         answer.headers_mut().insert(NOT_RECORDED, HeaderValue::from_static("1"));

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::answer::Refused;
 use super::devices::find;
+use super::oneself;
 use super::people;
 use super::state::AdminState;
 use super::wire::{EndRequest, Ended, SessionView, UserAnswer, UserRequest};
@@ -65,7 +66,7 @@ pub(super) async fn unknown(state: &AdminState, user: &UserId) -> Result<Refused
 }
 
 /// People who could have been meant: those who have signed in, or have a device.
-async fn near_names(state: &AdminState, user: &UserId) -> Result<Vec<String>, Refused> {
+pub(super) async fn near_names(state: &AdminState, user: &UserId) -> Result<Vec<String>, Refused> {
     let people = state.registrar.people().await?;
     let mut users: BTreeSet<String> = people.iter().map(ToString::to_string).collect();
     state.registrar.inventory().each_device(|live| {
@@ -98,7 +99,7 @@ fn is_from_here(config: &Config, user: &UserId) -> Result<(), Refused> {
 }
 
 /// Whose address it is, nobody can tell before they sign in.
-fn no_address(config: &Config, error: &PersonError) -> Refused {
+pub(super) fn no_address(config: &Config, error: &PersonError) -> Refused {
     let providers =
         config.identity_providers.iter().map(|provider| format!("`{}/…`", provider.name)).collect::<Vec<_>>().join(" or ");
     let words = format!("{error}: of somebody who never has, with --stranger, {providers}, and there the `sub` of their tokens");
@@ -111,6 +112,11 @@ pub(super) async fn suspend(state: &AdminState, by: &Actor, request: UserRequest
         Err(error @ PersonError::Unknown { .. }) if request.stranger => return Err(no_address(&(state.config)(), &error)),
         found => found?,
     };
+    oneself::spare_user(by, &user)?;
+    if request.retire_devices && matches!(by, Actor::Administrator { .. }) {
+        // Policy was asked for one action, and not for that one.
+        return Err(Refused::wrong("over HTTPS devices are retired one by one: each is decided by itself"));
+    }
     is_from_here(&(state.config)(), &user)?;
     let known = state.registrar.has_signed_in(&user).await?;
     let near = if known { Vec::new() } else { near_names(state, &user).await? };

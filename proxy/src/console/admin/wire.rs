@@ -405,6 +405,34 @@ pub struct UserAnswer {
     pub near: Vec<String>,
 }
 
+/// Somebody in the group of administrators, in `GET /v1/administrators`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdministratorView {
+    /// `provider/subject`.
+    pub user: String,
+    /// The verified e-mail address, if they have signed in.
+    pub email: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who said so.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Their access was taken away.
+    pub suspended: bool,
+}
+
+/// The answer to `POST /v1/administrators/add` and `…/remove`, which take a [`UserRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdministratorAnswer {
+    /// `provider/subject`.
+    pub user: String,
+    /// How many administrators there are now.
+    pub left: usize,
+    /// The gate's host takes what administrators ask for (`[admin] api`).
+    pub api: bool,
+}
+
 /// The answer to whatever could not be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Problem {

@@ -1,10 +1,9 @@
 //! Inviting a device for oneself: the one thing here that policy decides.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use sekisho_policy::{Action, OWN_APP};
+use sekisho_policy::Action;
 use serde_json::json as value;
 
 use super::act::WHY;
@@ -12,16 +11,13 @@ use super::pages;
 use super::person::{PAGE, Person, json};
 use super::refusal::BelongingsRefusal;
 use crate::config::Approval;
-use crate::decide::{DecideRefusal, OwnAsk};
 use crate::enrol::EnrolmentCode;
 use crate::journey::body::Body;
 use crate::journey::landing::address;
-use crate::journey::own;
+use crate::journey::own_policy::OwnQuestion;
 use crate::journey::refusal::Refusal;
-use crate::journey::step_up;
 use crate::journey::story::Story;
 use crate::read::Clean;
-use crate::sign_in::{FormFate, Needed, Sending, StepUp, StepUpOutcome, StepUpRefusal};
 use crate::store::OwnLimits;
 
 impl Person<'_> {
@@ -60,49 +56,10 @@ impl Person<'_> {
         })
     }
 
-    /// Asks policy, and puts its answer into the record as of a request to an app.
     fn permitted(&self, request: &Clean, story: &mut Story) -> Result<(), Refusal> {
-        let decider = self.world.decider.as_ref().ok_or(Refusal::NoPolicies)?;
-        let now = self.core.gate.clock.now();
-        let ask =
-            OwnAsk { action: Action::Enroll, request, device: &self.device, user: &self.user, connection: &self.client.secure };
-        story.own_app();
-        match decider.ask_own(ask, &self.core.prepared, now) {
-            Ok(permit) => {
-                story.permitted_own(&permit);
-                Ok(())
-            }
-            Err(mut refusal) => {
-                refusal.remedies = decider.own_remedies(&refusal, ask, &self.core.explained, now);
-                story.denied(&refusal);
-                self.instead(*refusal, request, story).map(|never| match never {})
-            }
-        }
-    }
-
-    /// What becomes of a denial: another sign-in, if that is all that is missing. They come back to the page, and ask again.
-    fn instead(&self, refusal: DecideRefusal, request: &Clean, story: &mut Story) -> Result<Infallible, Refusal> {
-        let Some(wanted) = refusal.remedies.as_ref().and_then(|remedies| remedies.step_up.clone()) else {
-            return Err(refusal.into());
-        };
-        let now = self.core.gate.clock.now();
-        let asked = step_up::asked(self.world, OWN_APP, &self.user, &self.device, &wanted, now, story)?;
-        let sign_in = &self.world.sign_in;
-        sign_in.count_step_up(OWN_APP, if self.manner.pages { StepUpOutcome::Asked } else { StepUpOutcome::Challenged });
-        let cookies = own::cookies(&request.headers);
-        let way = sign_in.step_up(StepUp {
-            wanted: &wanted,
-            session: &self.user.session,
-            device: &self.device.device.id,
-            app: &OWN_APP.into(),
-            host: &request.host,
-            back_to: PAGE,
-            cookies: cookies.as_deref(),
-            form: Sending::Nothing,
-            now,
-        })?;
-        let needed = Needed { asked, mfa: wanted.mfa, way: Some(way), form: FormFate::None };
-        Err(StepUpRefusal::Needed(Box::new(needed)).into())
+        let Person { core, client, world, device, user, manner } = self;
+        let action = Action::Enroll;
+        OwnQuestion { core, world, client, device, user, manner: *manner, request, action, back_to: PAGE }.decide(story)
     }
 }
 

@@ -66,6 +66,9 @@ fn sort(kind: EventKind) -> Sort {
         Kind::DeviceReleased => (ENTITY, 13, "Resume", SUCCESS, INFORMATIONAL),
         Kind::DeviceRetired => (ENTITY, 7, "Unenroll", SUCCESS, INFORMATIONAL),
         Kind::UserSuspended => (ACCOUNT, 5, "Disable", SUCCESS, MEDIUM),
+        // What they may do is what policies say of the group.
+        Kind::AdministratorAdded => (ACCOUNT, 7, "Attach Policy", SUCCESS, MEDIUM),
+        Kind::AdministratorRemoved => (ACCOUNT, 8, "Detach Policy", SUCCESS, INFORMATIONAL),
         Kind::UserResumed => (ACCOUNT, 2, "Enable", SUCCESS, INFORMATIONAL),
         Kind::CredentialReplayed | Kind::CertificateCopied | Kind::CodeShownAgain => (FINDING, 1, "Create", SUCCESS, HIGH),
         Kind::TwoNetworks | Kind::DenialBurst | Kind::FormerKeyShown => (FINDING, 1, "Create", SUCCESS, MEDIUM),
@@ -132,11 +135,11 @@ fn finding(draft: &mut Draft, happened: &EventLine, place: &Place) {
     draft.set("evidences", json!([evidence]));
 }
 
-/// Who did it: `uid:1000`, `user:corp/ana`, `device:lap-7` or `system:upkeep`.
+/// Who did it: `uid:1000`, `user:corp/ana`, `device:lap-7`, `administrator:corp/ana (lap-7)` or `system:upkeep`.
 fn by_whom(by: Option<&str>) -> Value {
     let Some(by) = by else { return Value::Null };
     match by.split_once(':') {
-        Some(("uid", _)) => json!({ "name": by, "type_id": 2, "type": "Admin" }),
+        Some(("uid" | "administrator", _)) => json!({ "name": by, "type_id": 2, "type": "Admin" }),
         Some(("user", id)) => user(Some(id)),
         Some(("system" | "source", _)) => json!({ "name": by, "type_id": 3, "type": "System" }),
         _ => json!({ "name": by, "type_id": 0, "type": "Unknown" }),

@@ -275,7 +275,9 @@ impl EventClass {
             | Kind::FactsChanged
             | Kind::FactsRefused
             | Kind::UserSuspended
-            | Kind::UserResumed => Self::Lever,
+            | Kind::UserResumed
+            | Kind::AdministratorAdded
+            | Kind::AdministratorRemoved => Self::Lever,
             Kind::CredentialReplayed
             | Kind::CertificateCopied
             | Kind::CodeShownAgain

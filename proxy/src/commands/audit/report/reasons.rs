@@ -93,6 +93,9 @@ pub(super) fn refusal(reason: &str) -> String {
         other if other.starts_with("self_service_") => {
             return format!("at the page of one’s own devices ({})", spaced(other.trim_start_matches("self_service_")));
         }
+        other if other.starts_with("admin_") => {
+            return format!("at the gate’s administration ({})", spaced(other.trim_start_matches("admin_")));
+        }
         other if other.starts_with("logout_") => {
             return format!("a sign-out that cannot be the sign-in service’s ({})", spaced(other.trim_start_matches("logout_")));
         }

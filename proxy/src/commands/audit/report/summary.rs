@@ -251,6 +251,8 @@ pub(super) fn what_happened(event: &Happened) -> String {
         "facts_refused" => format!("{session} of {user} ended, as the sign-in service did not vouch for it any more"),
         "user_suspended" => format!("access was taken away from {user}"),
         "user_resumed" => format!("access was given back to {user}"),
+        "administrator_added" => format!("{user} became an administrator of the gate"),
+        "administrator_removed" => format!("{user} is no administrator of the gate any more"),
         "signed_in" => format!("{user} signed in"),
         "signed_out" => format!("{user} signed out"),
         "sign_in_failed" => "a sign-in failed".to_owned(),
