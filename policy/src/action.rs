@@ -179,6 +179,9 @@ pub(crate) type ActionBits = u32;
 /// The group of those who administer the gate, as it is said at the gate itself: no identity provider puts anybody into it.
 pub const ADMINISTRATORS: &str = "sekisho-administrators";
 
+/// Whoever came in when nobody could sign in, on a device that was named for it: no identity provider can be called like this.
+pub(crate) const BREAK_GLASS: &str = "sekisho/break-glass";
+
 /// The app that stands for the gate itself: `App::"sekisho"`.
 pub const OWN_APP: &str = "sekisho";
 /// The group of all uses of an app.

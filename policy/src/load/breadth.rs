@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Read;
 use super::check::NEVER;
-use crate::action::Action;
+use crate::action::{Action, BREAK_GLASS};
 use crate::problem::{File, Problem};
 
 /// What a policy asks, as far as it can be seen from its form.
@@ -61,11 +61,11 @@ pub(super) fn find(read: &[Read], asks: &[Option<Asks>], sources: &[File<'_>], w
     let guards: Vec<&Asks> = asks.iter().flatten().filter(|asks| !asks.permits && asks.device_alone).collect();
     for (policy, asks) in read.iter().zip(asks) {
         let Some(asks) = asks.as_ref().filter(|asks| asks.permits && asks.known && !asks.device) else { continue };
-        if never.contains(policy.id()) {
+        let [principal, action, resource] = &asks.scope;
+        if never.contains(policy.id()) || is_break_glass(principal) {
             continue;
         }
         let guarded = guards.iter().any(|guard| guard.guards(asks));
-        let [principal, action, resource] = &asks.scope;
         let programs = kind(principal) == Some("Service");
         let everybody = principal.get("in").is_none() && matches!(op(principal), Some("All" | "is"));
         let (message, help) = if everybody && matches!(op(resource), Some("All" | "is")) && !asks.narrow {
@@ -98,6 +98,12 @@ pub(super) fn find(read: &[Read], asks: &[Option<Asks>], sources: &[File<'_>], w
         };
         warnings.push(Problem::new(policy.place(sources), message).policy(policy.id()).help(help));
     }
+}
+
+/// Whoever comes by break-glass is on the device that was named for it.
+fn is_break_glass(principal: &Value) -> bool {
+    let id = principal.get("entity").and_then(|entity| entity.get("id")).and_then(Value::as_str);
+    op(principal) == Some("==") && kind(principal) == Some("User") && id == Some(BREAK_GLASS)
 }
 
 fn op(part: &Value) -> Option<&str> {

@@ -66,7 +66,8 @@ impl AdminCommand {
             What::Remove(whom) => (false, whom, false),
         };
         let path = if adds { "/v1/administrators/add" } else { "/v1/administrators/remove" };
-        let answer: AdministratorAnswer = client.post(path, &UserRequest { user: whom.user, why: whom.reason, stranger, retire_devices: false }).await?;
+        let answer: AdministratorAnswer =
+            client.post(path, &UserRequest { user: whom.user, why: whom.reason, stranger, retire_devices: false }).await?;
         if self.json { print_json(&answer) } else { print(&told(&answer, adds)) }
     }
 }

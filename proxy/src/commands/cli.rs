@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::admin::AdminCommand;
 use super::audit::AuditCommand;
+use super::break_glass::BreakGlassCommand;
 use super::ca::CaCommand;
 use super::device::DeviceCommand;
 use super::enroll::EnrollCommand;
@@ -49,6 +50,7 @@ enum Command {
     Session(SessionCommand),
     User(UserCommand),
     Admin(AdminCommand),
+    BreakGlass(BreakGlassCommand),
     Audit(AuditCommand),
     Ca(CaCommand),
     Enroll(EnrollCommand),
@@ -91,6 +93,7 @@ impl Cli {
             Command::Session(command) => wait(command.run()),
             Command::User(command) => wait(command.run()),
             Command::Admin(command) => wait(command.run()),
+            Command::BreakGlass(command) => wait(command.run()),
             Command::Audit(command) => wait(command.run()),
             Command::Ca(command) => wait(command.run()),
             Command::Enroll(command) => wait(command.run()),
@@ -115,6 +118,7 @@ impl Command {
             | Self::Session(_)
             | Self::User(_)
             | Self::Admin(_)
+            | Self::BreakGlass(_)
             | Self::Audit(_)
             | Self::Ca(_)
             | Self::Enroll(_)
@@ -145,6 +149,7 @@ mod tests {
         ("README.md", include_str!("../../../README.md")),
         ("administration.md", include_str!("../../../docs/administration.md")),
         ("devices.md", include_str!("../../../docs/devices.md")),
+        ("incident.md", include_str!("../../../docs/incident.md")),
         ("operations.md", include_str!("../../../docs/operations.md")),
         ("people.md", include_str!("../../../docs/people.md")),
         ("policies.md", include_str!("../../../docs/policies.md")),

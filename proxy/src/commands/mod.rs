@@ -6,6 +6,7 @@
 mod admin;
 mod admin_client;
 mod audit;
+mod break_glass;
 mod ca;
 mod cli;
 mod device;
@@ -33,6 +34,7 @@ mod why;
 pub use admin::AdminCommand;
 pub use admin_client::AdminClient;
 pub use audit::AuditCommand;
+pub use break_glass::BreakGlassCommand;
 pub use ca::CaCommand;
 pub use cli::Cli;
 pub use device::DeviceCommand;

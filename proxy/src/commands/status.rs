@@ -38,6 +38,19 @@ impl StatusCommand {
     }
 }
 
+/// Nobody who looks at the gate overlooks that somebody is let in without a provider.
+fn break_glass(status: &Status) -> String {
+    let Some(known) = &status.break_glass else { return String::new() };
+    let used = if known.used_at.is_some() { "used" } else { "not used yet" };
+    format!(
+        "BREAK-GLASS  on {} until {}, {used}; by {}: {}\n",
+        plain(known.device.as_str()),
+        time(known.ends_at),
+        plain(&known.by),
+        plain(&known.why)
+    )
+}
+
 fn described(status: &Status, now: Timestamp) -> String {
     let counts = &status.counts;
     let candidate = match &status.candidate {
@@ -72,5 +85,5 @@ fn described(status: &Status, now: Timestamp) -> String {
         true => String::new(),
         false => format!("hardening  {}{missing}\n", standing(true)),
     };
-    text + &candidate + &hardening
+    text + &candidate + &break_glass(status) + &hardening
 }

@@ -176,7 +176,14 @@ mod tests {
             ..samples::session("s-1", "ana", "lap-1", Timestamp(0))
         };
         let facts = crate::secret::Digest::of(b"x");
-        let user = KnownUser { session: session.into(), binding: Binding::Session, facts, facts_until: Timestamp(1), due: false, by_certificate: false };
+        let user = KnownUser {
+            session: session.into(),
+            binding: Binding::Session,
+            facts,
+            facts_until: Timestamp(1),
+            due: false,
+            by_certificate: false,
+        };
         let groups = |administrator| match identity(&testing::device("lap-1"), &user, administrator).principal {
             policy::Principal::User(user) => user.groups.into_iter().collect::<Vec<_>>(),
             policy::Principal::Service(_) => panic!("not a person"),

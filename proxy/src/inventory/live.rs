@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use papaya::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
+use super::break_glass::BreakGlass;
 use super::device::{Device, DeviceId, DeviceStatus};
 use super::live_device::LiveDevice;
 use super::live_session::{LiveSession, SessionUse};
@@ -32,6 +34,7 @@ pub struct Inventory {
     cookies: HashMap<Digest, (Arc<LiveSession>, Host)>,
     suspended: HashSet<UserId>,
     administrators: HashSet<UserId>,
+    break_glass: ArcSwapOption<BreakGlass>,
     stopped_tokens: StoppedTokens,
     shown_certificates: ShownCertificates,
     refused_sessions: RefusedSessions,
@@ -123,6 +126,11 @@ impl Inventory {
     /// How many are in it.
     pub fn administrators(&self) -> usize {
         self.administrators.len()
+    }
+
+    /// The break-glass that is under way.
+    pub fn break_glass(&self) -> Option<Arc<BreakGlass>> {
+        self.break_glass.load_full()
     }
 
     /// Bearer tokens that are not taken any more.
@@ -292,6 +300,11 @@ impl Inventory {
         if changed {
             self.next_epoch();
         }
+    }
+
+    /// Decisions rest on the session that it began, and not on it.
+    pub(crate) fn set_break_glass(&self, under_way: Option<BreakGlass>) {
+        self.break_glass.store(under_way.map(Arc::new));
     }
 
     /// Everybody in the group of administrators, in no order.

@@ -17,6 +17,7 @@ pub struct InventoryMetrics {
     sessions: IntGauge,
     suspended: IntGauge,
     behind: IntGauge,
+    break_glass: IntGauge,
 }
 
 impl InventoryMetrics {
@@ -34,11 +35,12 @@ impl InventoryMetrics {
                 "sekisho_inventory_behind",
                 "1 while the live state is behind the store and every request is refused, else 0.",
             )?,
+            break_glass: IntGauge::new("sekisho_break_glass_active", "1 while a break-glass is under way, else 0.")?,
         }))
     }
 
-    fn parts(&self) -> [&dyn Collector; 4] {
-        [&self.devices, &self.sessions, &self.suspended, &self.behind]
+    fn parts(&self) -> [&dyn Collector; 5] {
+        [&self.devices, &self.sessions, &self.suspended, &self.behind, &self.break_glass]
     }
 }
 
@@ -60,6 +62,7 @@ impl Collector for InventoryMetrics {
         self.sessions.set(whole(counts.sessions));
         self.suspended.set(whole(counts.suspended_users));
         self.behind.set(i64::from(self.inventory.is_behind()));
+        self.break_glass.set(i64::from(self.inventory.break_glass().is_some()));
         self.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }

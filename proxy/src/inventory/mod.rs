@@ -4,6 +4,7 @@
 //! store's change feed writes here.
 
 mod book;
+mod break_glass;
 mod device;
 mod facts;
 mod foreign;
@@ -25,6 +26,7 @@ mod tests;
 mod texts;
 mod user;
 
+pub use break_glass::BreakGlass;
 pub use device::{
     Device, DeviceId, DeviceStatus, FactValue, InvalidDeviceId, KeyFingerprint, KeyProtection, Owner, Platform, UnknownPlatform,
 };

@@ -295,6 +295,8 @@ fn sign_in(why: &SignInRefusal) -> Answer {
         | SignInRefusal::Code
         | SignInRefusal::Declined
         | SignInRefusal::SignedOut(_) => (StatusCode::FORBIDDEN, SIGN_IN_AGAIN),
+        SignInRefusal::BreakGlass => (StatusCode::FORBIDDEN, BREAK_GLASS),
+        SignInRefusal::BreakGlassThrottled { .. } => (StatusCode::TOO_MANY_REQUESTS, BREAK_GLASS),
         SignInRefusal::Groups(_) => (StatusCode::FORBIDDEN, TELL_ADMINISTRATOR),
         SignInRefusal::CrossSite => (StatusCode::FORBIDDEN, "Go to the page itself and press the button there."),
         SignInRefusal::ProviderError
@@ -495,6 +497,8 @@ const SIGN_IN: &str = "Sign in, then try again.";
 const FACTS_REFUSED: &str = "Sign in again. If nobody changed your account, and it happens again, tell your security team.";
 const NOT_A_PERSON: &str = "Use a device of yours, and choose its certificate; a service asks with its own certificate or token.";
 const SIGN_IN_AGAIN: &str = "Go back to the app and sign in again.";
+const BREAK_GLASS: &str =
+    "It opens once, on the device that it was made for, and for a while. Ask whoever gave it to you for another.";
 const STEP_UP_FAILED: &str = "Signing in again did not help";
 const STEP_UP_AGAIN: &str = "Try again in a minute. If it goes on, tell an administrator the request id.";
 const FORM_GONE: &str = "It was sent already, thrown away, or kept too long, or you are somebody else now. Look in the app, and send it anew if need be.";

@@ -208,6 +208,8 @@ fn all() -> Vec<Refusal> {
             SignInRefusal::SignedOut(samples::user("ana")),
             SignInRefusal::CrossSite,
             SignInRefusal::FormGone,
+            SignInRefusal::BreakGlass,
+            SignInRefusal::BreakGlassThrottled { wait: Duration::from_secs(9) },
             SignInRefusal::StepUp { problem: StepUpProblem::NotFresh, form: true },
             SignInRefusal::StepUp { problem: StepUpProblem::OneFactor, form: false },
             SignInRefusal::StepUp { problem: StepUpProblem::OtherClass, form: false },

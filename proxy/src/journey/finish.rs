@@ -35,7 +35,7 @@ use crate::identify_user::cookie::Cookie;
 use crate::read::{GuardHandle, Leftover, Turn};
 use crate::record::{Decision, Ending, Open};
 use crate::route::RouteRefusal;
-use crate::sign_in::{Needed, StepUpRefusal};
+use crate::sign_in::{Needed, SignInRefusal, StepUpRefusal};
 
 /// What the end needs beside the outcome.
 pub(super) struct Finish<'a> {
@@ -157,7 +157,9 @@ impl Finish<'_> {
                     retry_after(&mut response, wait);
                 }
             }
-            Refusal::TooOften { wait } | Refusal::Belongings(BelongingsRefusal::Throttled { wait }) => {
+            Refusal::TooOften { wait }
+            | Refusal::Belongings(BelongingsRefusal::Throttled { wait })
+            | Refusal::SignIn(SignInRefusal::BreakGlassThrottled { wait }) => {
                 retry_after(&mut response, *wait);
             }
             Refusal::Crowded(Crowded::Address | Crowded::Device | Crowded::User) | Refusal::Control(ControlError::Device) => {

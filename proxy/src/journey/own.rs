@@ -202,8 +202,8 @@ async fn visit(
         Some(device) => core.gate.control.call_for(device, visited).await?,
         None => core.gate.control.call(visited).await?,
     };
-    if endpoint == Endpoint::Callback
-        && let Err(why) = &reply
+    if let Err(why) = &reply
+        && (endpoint == Endpoint::Callback || matches!(why, SignInRefusal::BreakGlass))
     {
         let (request, detail) = (Some(story.id().to_string()), Some(format!("{}: {why}", why.as_str())));
         let user = why.person().map(ToString::to_string);

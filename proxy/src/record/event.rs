@@ -89,6 +89,12 @@ pub enum EventKind {
     AdministratorAdded,
     /// A person was taken out of it.
     AdministratorRemoved,
+    /// One device was let in without a provider, for a while: its code was given out.
+    BreakGlassBegun,
+    /// That code was used, and a session began.
+    BreakGlassUsed,
+    /// It is over, with what was begun by it.
+    BreakGlassEnded,
     /// A policy set went live.
     PoliciesLoaded,
     /// A configuration went live.
@@ -127,7 +133,7 @@ impl Event {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::GateStarted,
         Self::GateStopped,
         Self::DeviceInvited,
@@ -150,6 +156,9 @@ impl EventKind {
         Self::UserResumed,
         Self::AdministratorAdded,
         Self::AdministratorRemoved,
+        Self::BreakGlassBegun,
+        Self::BreakGlassUsed,
+        Self::BreakGlassEnded,
         Self::PoliciesLoaded,
         Self::ConfigurationLoaded,
         Self::ReloadRefused,
@@ -190,6 +199,9 @@ impl EventKind {
             Self::UserResumed => "user_resumed",
             Self::AdministratorAdded => "administrator_added",
             Self::AdministratorRemoved => "administrator_removed",
+            Self::BreakGlassBegun => "break_glass_begun",
+            Self::BreakGlassUsed => "break_glass_used",
+            Self::BreakGlassEnded => "break_glass_ended",
             Self::PoliciesLoaded => "policies_loaded",
             Self::ConfigurationLoaded => "configuration_loaded",
             Self::ReloadRefused => "reload_refused",

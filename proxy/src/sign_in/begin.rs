@@ -21,6 +21,9 @@ impl SignIn {
         if let Some(ticket) = query.get("step_up") {
             return self.begin_step_up(ticket, visit, device).await;
         }
+        if let Some(code) = query.get("break_glass") {
+            return self.break_glass(code, &query, visit, device).await;
+        }
         let way_back = self.way_back(&query);
         match self.session_of(visit, device) {
             Ok(live) => return self.lead_back(&live.session.id, device, way_back, visit.now),
@@ -109,7 +112,7 @@ impl SignIn {
         if own_callback { format!("{shared}/{provider}") } else { shared }
     }
 
-    fn way_back(&self, query: &Query) -> WayBack {
+    pub(super) fn way_back(&self, query: &Query) -> WayBack {
         let app_browser = query.get("attempt").and_then(|digest| digest.parse().ok());
         WayBack { to: self.addresses.parse(query.get("to")), app_browser, form: None }
     }

@@ -21,7 +21,7 @@ use crate::identify_user::claims::{self, Person};
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Metadata, Provider};
 use crate::inventory::{LiveSession, Session, SessionId, UserId};
-use crate::secret::{self, Digest};
+use crate::secret::{self, Digest, NoRandomness};
 use crate::store::{Actor, FromProvider};
 
 impl SignIn {
@@ -140,9 +140,8 @@ impl SignIn {
         device: &KnownDevice,
         now: Timestamp,
     ) -> Result<Session, SignInRefusal> {
-        let id: String = secret::bytes::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Session {
-            id: SessionId(format!("s-{id}").into()),
+            id: Self::new_session_id()?,
             user: UserId { provider: Arc::clone(&provider.settings.name), subject: person.subject.into() },
             service: false,
             device: device.device.id.clone(),
@@ -159,9 +158,15 @@ impl SignIn {
         })
     }
 
+    /// A name for a session that begins.
+    pub(super) fn new_session_id() -> Result<SessionId, NoRandomness> {
+        let id: String = secret::bytes::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(SessionId(format!("s-{id}").into()))
+    }
+
     /// A browser that signs in anew gives up the session that it had; nothing of it stays open. That it cannot be ended is no
     /// reason to refuse: its cookie is replaced, and its time runs out.
-    async fn end_session_before(&self, visit: &Visit, device: &KnownDevice, new: &SessionId) {
+    pub(super) async fn end_session_before(&self, visit: &Visit, device: &KnownDevice, new: &SessionId) {
         let Sent::Token(token) = Cookie::Session.sent_in(visit.cookies.as_deref()) else { return };
         let Some((old, _)) = self.registrar.inventory().session_by_token(&token) else { return };
         if old.session.device != device.device.id || old.session.id == *new {

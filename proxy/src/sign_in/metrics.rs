@@ -14,6 +14,8 @@ pub struct SignInMetrics {
     last_success: GaugeVec,
     step_ups: IntCounterVec,
     logouts: IntCounterVec,
+    /// Codes of break-glasses that were shown, by outcome.
+    break_glass: IntCounterVec,
     pub(super) refresh: RefreshMetrics,
 }
 
@@ -142,6 +144,29 @@ impl Outcome {
     }
 }
 
+/// What became of a code of a break-glass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BreakGlassOutcome {
+    /// It began a session.
+    Used,
+    /// It opened nothing.
+    Refused,
+    /// It was not looked at.
+    Throttled,
+}
+
+impl BreakGlassOutcome {
+    const ALL: [Self; 3] = [Self::Used, Self::Refused, Self::Throttled];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Refused => "refused",
+            Self::Throttled => "throttled",
+        }
+    }
+}
+
 impl SignInMetrics {
     /// Enters the metrics into `registry`.
     ///
@@ -172,14 +197,26 @@ impl SignInMetrics {
         for outcome in LogoutOutcome::ALL {
             let _at_zero = logouts.with_label_values(&[outcome.as_str()]);
         }
+        let break_glass = IntCounterVec::new(
+            Opts::new("sekisho_break_glass_codes_total", "Codes of break-glasses that were shown, by outcome"),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(break_glass.clone()))?;
+        for outcome in BreakGlassOutcome::ALL {
+            let _at_zero = break_glass.with_label_values(&[outcome.as_str()]);
+        }
         registry.register(Box::new(step_ups.clone()))?;
         registry.register(Box::new(sign_ins.clone()))?;
         registry.register(Box::new(last_success.clone()))?;
-        Ok(Self { sign_ins, last_success, step_ups, logouts, refresh: RefreshMetrics::register(registry)? })
+        Ok(Self { sign_ins, last_success, step_ups, logouts, break_glass, refresh: RefreshMetrics::register(registry)? })
     }
 
     pub(super) fn step_up(&self, app: &str, outcome: StepUpOutcome) {
         self.step_ups.with_label_values(&[app, outcome.as_str()]).inc();
+    }
+
+    pub(super) fn break_glass(&self, outcome: BreakGlassOutcome) {
+        self.break_glass.with_label_values(&[outcome.as_str()]).inc();
     }
 
     pub(super) fn logged_out(&self, outcome: LogoutOutcome) {

@@ -8,6 +8,7 @@
 
 mod address;
 mod begin;
+mod break_glass;
 mod callback;
 mod form;
 #[doc(hidden)]

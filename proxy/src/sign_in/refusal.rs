@@ -1,5 +1,7 @@
 //! Why nobody was signed in or out.
 
+use std::time::Duration;
+
 use super::metrics::Outcome;
 use super::query::BadQuery;
 use super::wanted::StepUpProblem;
@@ -93,6 +95,15 @@ pub enum SignInRefusal {
     /// Their sessions were ended, by the provider or by an administrator, after they began to sign in.
     #[error("you were signed out while you signed in; please begin again")]
     SignedOut(UserId),
+    /// The code of a break-glass is wrong, used, late, or another device's.
+    #[error("this code opens nothing")]
+    BreakGlass,
+    /// A device tried too many of them.
+    #[error("too many codes were tried on this device")]
+    BreakGlassThrottled {
+        /// Until the next one is looked at.
+        wait: Duration,
+    },
     /// The session could not be begun or ended.
     #[error(transparent)]
     Store(SessionError),
@@ -164,6 +175,8 @@ impl SignInRefusal {
             Self::Session(refusal) => refusal.as_str(),
             Self::Suspended(_) => UserRefusal::Suspended.as_str(),
             Self::SignedOut(_) => "sign_in_signed_out",
+            Self::BreakGlass => "sign_in_break_glass",
+            Self::BreakGlassThrottled { .. } => "sign_in_break_glass_throttled",
             Self::Store(_) => "sign_in_store",
             Self::NoRandomness(_) => "sign_in_randomness",
         }

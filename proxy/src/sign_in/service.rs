@@ -19,12 +19,13 @@ use super::visit::{Endpoint, Reply, Visit};
 use super::wanted::{StepUpProblem, Wanted};
 use crate::clock::Timestamp;
 use crate::config::{Config, Host, SessionRules};
+use crate::contain::Pace;
 use crate::identify_device::KnownDevice;
 use crate::identify_user::UserRefusal;
 use crate::identify_user::cookie::{Cookie, Sent};
 use crate::identify_user::keys::{Provider, Providers};
 use crate::identify_user::session::{self, Judge};
-use crate::inventory::{LiveSession, SessionId, UserId};
+use crate::inventory::{DeviceId, LiveSession, SessionId, UserId};
 use crate::secret::{self, Digest, Secret};
 use crate::store::Registrar;
 
@@ -53,6 +54,8 @@ pub(super) struct UnderWay {
     pub(super) tried: Shelf<()>,
     /// Forms that are to be sent again.
     pub(super) forms: Forms,
+    /// Codes of break-glasses that devices have tried.
+    pub(super) break_glass: Pace<DeviceId>,
     /// Logouts that providers ask for.
     pub(super) logouts: Logouts,
     /// Sessions whose providers are asked about them again.
@@ -240,6 +243,7 @@ impl UnderWay {
             tickets: Shelf::new(ATTEMPT),
             tried: Shelf::new(QUIET),
             forms: Forms::new(),
+            break_glass: Pace::new(CODES, CODES_WITHIN),
             logouts: Logouts::new(),
             flights: Arc::default(),
             paces: Paces::default(),
@@ -270,6 +274,11 @@ pub(super) fn attempt_cookie(cookies: Option<&str>) -> Result<Browser, SignInRef
     let set = Some(Cookie::Attempt.set(&token, ATTEMPT_COOKIE_SECONDS));
     Ok(Browser { digest: Digest::of(token.as_bytes()), key: Cookie::key_of(token.as_bytes()), set })
 }
+
+/// So many codes of break-glasses a device may try …
+const CODES: usize = 5;
+/// … within so long. Nothing can be guessed; this keeps the record readable.
+const CODES_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// Time at the provider.
 const ATTEMPT: Duration = Duration::from_secs(10 * 60);

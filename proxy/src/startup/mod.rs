@@ -1,6 +1,7 @@
 //! Arrives: the path of a configuration. Leaves: a running gate. Refused: a start with anything that is wrong, all of it at once.
 //! Ends by [`Running::stop`]: what is under way may finish, then everything is closed and written down.
 
+mod break_glass;
 mod candidate;
 mod clock;
 mod descriptors;

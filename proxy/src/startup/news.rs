@@ -52,6 +52,9 @@ fn kind(of: &str, what: &str, why: &str) -> Option<EventKind> {
         ("suspension", "resumed") => EventKind::UserResumed,
         ("administrator", "added") => EventKind::AdministratorAdded,
         ("administrator", "removed") => EventKind::AdministratorRemoved,
+        ("break_glass", "begun") => EventKind::BreakGlassBegun,
+        ("break_glass", "used") => EventKind::BreakGlassUsed,
+        ("break_glass", "ended") => EventKind::BreakGlassEnded,
         ("invitation", "made") => EventKind::DeviceInvited,
         _ => return None,
     })

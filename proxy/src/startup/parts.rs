@@ -10,6 +10,7 @@ use sekisho_certs::authority::Authority;
 use sekisho_certs::tpm::EndorsementTrust;
 use tokio::runtime::Handle;
 
+use super::break_glass::BreakGlassMetrics;
 use super::candidate;
 use super::clock::ClockMetrics;
 use super::policies::Loaded;
@@ -45,6 +46,7 @@ pub(super) struct Parts {
     forward: ForwardMetrics,
     enrol: EnrolMetrics,
     pub(super) clock_metrics: ClockMetrics,
+    pub(super) break_glass: BreakGlassMetrics,
     generation: AtomicU64,
 }
 
@@ -72,6 +74,7 @@ impl Parts {
             forward: ForwardMetrics::register(&registry)?,
             enrol: EnrolMetrics::register(&registry)?,
             clock_metrics: ClockMetrics::register(&registry)?,
+            break_glass: BreakGlassMetrics::register(&registry)?,
             generation: AtomicU64::new(1),
             registry,
         })

@@ -18,7 +18,9 @@ use super::parts::Parts;
 use super::policies::{self, Loaded};
 use super::posture::{self, Posture};
 use super::scrape::{self, Scrape};
-use super::{candidate, clock, descriptors, freshness, news, notes, posture_sources, proofs, redirect, usage, watch as files};
+use super::{
+    break_glass, candidate, clock, descriptors, freshness, news, notes, posture_sources, proofs, redirect, usage, watch as files,
+};
 use crate::accept::{Limiter, is_free, listen};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, AuditSync, Config};
@@ -275,6 +277,7 @@ async fn open(live: Arc<Live>, config: &Config, desk: Desk) -> Result<Running, S
         spawn(tend(Arc::clone(&live))),
         spawn(live.gate.registrar.clone().tend_keys()),
         spawn(posture_sources::tend(Arc::clone(&live.gate.intake))),
+        spawn(break_glass::watch(Arc::clone(&live))),
         spawn(freshness::keep(Arc::clone(&live))),
         spawn(freshness::give_back(Arc::clone(&live), freshness::given_up(&live.gate.registrar))),
         spawn(journal.clone().tend()),
@@ -360,10 +363,11 @@ fn open_journal(live: &Arc<Live>, chain: ChainWriter) -> Journal {
     let starting = Asked::by_system("serve");
     live.note(EventKind::GateStarted, &starting, Some(format!("sekisho {}", env!("CARGO_PKG_VERSION"))));
     live.note_loaded(&starting, &[]);
-    let notes = journal.clone();
+    let (notes, break_glass) = (journal.clone(), live.parts.break_glass.clone());
     live.gate.registrar.observe(Box::new(move |applied| {
         if let Some(event) = news::event(applied) {
             let _kept_if_it_must = notes.note(&event);
+            break_glass.tell(&event);
         }
     }));
     journal

@@ -22,6 +22,7 @@ pub(super) enum Subject {
     Cookie(Digest),
     Suspension(UserId),
     Administrator(UserId),
+    BreakGlass(DeviceId),
     Invitation(String),
 }
 
@@ -30,7 +31,7 @@ pub(super) enum Subject {
 pub struct Change {
     /// Its place in the sequence.
     pub seq: i64,
-    /// Kind of thing that changed: `device`, `session`, `cookie`, `suspension`, `administrator`, `invitation`.
+    /// Kind of thing that changed: `device`, `session`, `cookie`, `suspension`, `administrator`, `break_glass`, `invitation`.
     pub kind: String,
     /// Which one.
     pub id: String,
@@ -118,6 +119,7 @@ impl Subject {
             "cookie" => Self::Cookie(change.id.parse().map_err(|problem| wrong(&problem))?),
             "suspension" => Self::Suspension(change.id.parse().map_err(|problem| wrong(&problem))?),
             "administrator" => Self::Administrator(change.id.parse().map_err(|problem| wrong(&problem))?),
+            "break_glass" => Self::BreakGlass(change.id.parse().map_err(|problem| wrong(&problem))?),
             "invitation" => Self::Invitation(change.id.clone()),
             _ => return Err(wrong(&"unknown kind")),
         })
@@ -130,13 +132,14 @@ impl Subject {
             Self::Cookie(_) => "cookie",
             Self::Suspension(_) => "suspension",
             Self::Administrator(_) => "administrator",
+            Self::BreakGlass(_) => "break_glass",
             Self::Invitation(_) => "invitation",
         }
     }
 
     pub(super) fn id(&self) -> String {
         match self {
-            Self::Device(id) => id.to_string(),
+            Self::Device(id) | Self::BreakGlass(id) => id.to_string(),
             Self::Session(id) => id.to_string(),
             Self::Cookie(token) => token.to_string(),
             Self::Suspension(user) | Self::Administrator(user) => user.to_string(),

@@ -125,6 +125,10 @@ impl Follower {
         let mut applied = Applied { change: change.clone(), device: None, user: None, session: None };
         match subject {
             Subject::Device(id) => applied.device = Some(id),
+            Subject::BreakGlass(id) => {
+                applied.device = Some(id);
+                applied.user = Some(UserId::break_glass());
+            }
             Subject::Session(id) => {
                 applied.session = Some(id);
                 applied.device = session.as_ref().map(|live| live.session.device.clone());
@@ -167,6 +171,10 @@ async fn apply(db: &mut SqliteConnection, inventory: &Inventory, subject: &Subje
             inventory.set_administrator(user, rows::is_administrator(db, user).await?);
             None
         }
+        Subject::BreakGlass(_) => {
+            inventory.set_break_glass(rows::break_glass(db).await?.map(|(under_way, _code)| under_way));
+            None
+        }
         // Invitations are asked for rarely; they have no live image.
         Subject::Invitation(_) => None,
     })
@@ -185,7 +193,9 @@ pub(super) async fn load(pool: &SqlitePool, inventory: &Inventory, tell: Tell<'_
     let devices = devices(&mut tx, inventory, tell).await?;
     let sessions = sessions(&mut tx, inventory, tell).await?;
     let cookies = cookies(&mut tx, inventory).await?;
+    let break_glass = rows::break_glass(&mut *tx).await?.map(|(under_way, _code)| under_way);
     tx.commit().await?;
+    inventory.set_break_glass(break_glass);
     suspended.iter().for_each(|user| tell(inventory.set_suspended(user, false)));
     administrators.iter().for_each(|user| inventory.set_administrator(user, false));
     cookies.iter().for_each(|token| inventory.drop_cookie(token));

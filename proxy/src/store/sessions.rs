@@ -274,7 +274,7 @@ pub(super) async fn end(w: &mut Writing, ids: &[SessionId], what: &'static str, 
     Ok(())
 }
 
-async fn device_in_use(db: &mut SqliteConnection, id: &DeviceId) -> Result<Device, SessionError> {
+pub(super) async fn device_in_use(db: &mut SqliteConnection, id: &DeviceId) -> Result<Device, SessionError> {
     match rows::device(db, id.as_str()).await? {
         Some(device) if device.status == DeviceStatus::Active => Ok(device),
         other => {
@@ -308,7 +308,12 @@ async fn end_oldest(w: &mut Writing, session: &Session) -> Result<(), StoreError
     end(w, &named(ids), "ended for a newer one", Tokens::Left).await
 }
 
-async fn insert(w: &mut Writing, session: &Session, kept: Option<Vec<u8>>, provided: &FromProvider) -> Result<(), StoreError> {
+pub(super) async fn insert(
+    w: &mut Writing,
+    session: &Session,
+    kept: Option<Vec<u8>>,
+    provided: &FromProvider,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sessions (id, provider, subject, device, expires_at, last_used, confirmed_at, refreshable, facts, kept, sid) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

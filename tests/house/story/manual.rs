@@ -196,6 +196,7 @@ fn every_link_of_the_manual_leads_somewhere() {
         "bulk-export.md",
         "configuration.md",
         "devices.md",
+        "incident.md",
         "monitoring.md",
         "operations.md",
         "people.md",

@@ -6,6 +6,7 @@ mod asked;
 mod authorities;
 mod belongings;
 mod breach;
+mod break_glass;
 mod browser;
 mod budgets;
 mod crashes;

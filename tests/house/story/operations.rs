@@ -396,6 +396,8 @@ tests:
       - { series: 'sekisho_requests_shed_total{instance="fine", bound="rate"}', values: '0+600x30' }
       - { series: 'sekisho_requests_shed_total{instance="bare", bound="all"}', values: '0+1x30' }
       - { series: 'sekisho_requests_shed_total{instance="fine", bound="all"}', values: '7x30' }
+      - { series: 'sekisho_break_glass_active{instance="bare"}', values: '1x30' }
+      - { series: 'sekisho_break_glass_active{instance="fine"}', values: '0x30' }
       - { series: 'sekisho_backchannel_logouts_total{instance="bare", outcome="refused"}', values: '0+1x30' }
       - { series: 'sekisho_backchannel_logouts_total{instance="fine", outcome="ended"}', values: '0+1x30' }
     promql_expr_test:
@@ -404,6 +406,7 @@ tests:
         exp_samples:
           - { labels: '{alertname="SekishoHardeningMissing", instance="bare"}', value: 1 }
           - { labels: '{alertname="SekishoRequestsShed", instance="bare"}', value: 1 }
+          - { labels: '{alertname="SekishoBreakGlass", instance="bare"}', value: 1 }
           - { labels: '{alertname="SekishoFull", instance="bare"}', value: 1 }
           - { labels: '{alertname="SekishoLogoutsRefused", instance="bare"}', value: 1 }
 "#;

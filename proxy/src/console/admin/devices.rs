@@ -162,7 +162,7 @@ fn owner_of(config: &Config, text: &str) -> Result<Owner, Refused> {
     canonical_email(text).map(Owner::Email).ok_or_else(wrong)
 }
 
-fn gate(config: &Config) -> String {
+pub(super) fn gate(config: &Config) -> String {
     match config.listen.public_port {
         443 => format!("https://{}", config.sign_in.host),
         port => format!("https://{}:{port}", config.sign_in.host),

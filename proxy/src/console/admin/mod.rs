@@ -6,6 +6,7 @@
 
 mod administrators;
 mod answer;
+mod break_glass;
 mod device_facts;
 mod devices;
 mod groups;

@@ -9,7 +9,7 @@ use super::answer::{Answer, Refused, json};
 use super::state::AdminState;
 use super::table::{self, Route, Sought};
 use super::wire::{ApproveRequest, CandidateStatus, DeviceAnswer, Status, WhyRequest};
-use super::{administrators, device_facts, devices, oneself, people, sessions};
+use super::{administrators, break_glass, device_facts, devices, oneself, people, sessions};
 use crate::inventory::{DeviceId, LiveDevice};
 use crate::store::Actor;
 
@@ -70,6 +70,9 @@ pub async fn answer(state: &AdminState, request: &Request) -> Result<Answer, Ref
         Route::Reload => reload(state, request).await,
         Route::ListAdministrators => Ok(ok(&administrators::list(state).await?)),
         Route::AddAdministrator => Ok(ok(&administrators::add(state, by, request.read()?).await?)),
+        Route::ShowBreakGlass => Ok(ok(&break_glass::show(state))),
+        Route::BeginBreakGlass => Ok(ok(&break_glass::begin(state, by, request.read()?).await?)),
+        Route::EndBreakGlass => Ok(ok(&break_glass::end(state, by, request.read()?).await?)),
         Route::RemoveAdministrator => Ok(ok(&administrators::remove(state, by, request.read()?).await?)),
     }
 }
@@ -137,6 +140,7 @@ fn status(state: &AdminState) -> Status {
         counts: inventory.counts(),
         candidate: (state.candidate)().map(|view| CandidateStatus { dir: view.dir, tried: view.policy_set.is_some() }),
         suspended,
+        break_glass: break_glass::show(state),
         hardening: state.hardening.to_vec(),
     }
 }

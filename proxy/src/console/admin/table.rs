@@ -43,6 +43,9 @@ pub(super) enum Route {
     ListAdministrators,
     AddAdministrator,
     RemoveAdministrator,
+    ShowBreakGlass,
+    BeginBreakGlass,
+    EndBreakGlass,
 }
 
 /// A line that a request is for, with the name in its path.
@@ -134,6 +137,10 @@ pub const ROUTES: &[Row] = &[
     // Who may administer is said where the gate runs: no administrator makes others.
     row("POST", "/v1/administrators/add", Route::AddAdministrator, None),
     row("POST", "/v1/administrators/remove", Route::RemoveAdministrator, None),
+    // Whoever is let in without a provider is let in where the gate runs.
+    row("GET", "/v1/break-glass", Route::ShowBreakGlass, None),
+    row("POST", "/v1/break-glass", Route::BeginBreakGlass, None),
+    row("POST", "/v1/break-glass/end", Route::EndBreakGlass, None),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::inventory::{Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
+use crate::inventory::{BreakGlass, Counts, Device, DeviceId, DeviceStatus, Platform, SessionId, UserId};
 use crate::secret::Digest;
 use crate::store::{Attestation, Change, DeviceAlias, DeviceFact, Invite};
 
@@ -25,6 +25,9 @@ pub struct Status {
     pub candidate: Option<CandidateStatus>,
     /// People whose access was taken away, as `provider/subject`.
     pub suspended: Vec<String>,
+    /// The break-glass that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
     /// What the gate's process gave up.
     #[serde(default)]
     pub hardening: Vec<Hardening>,
@@ -431,6 +434,31 @@ pub struct AdministratorAnswer {
     pub left: usize,
     /// The gate's host takes what administrators ask for (`[admin] api`).
     pub api: bool,
+}
+
+/// `POST /v1/break-glass`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakGlassRequest {
+    /// The device that the code is for.
+    pub device: String,
+    /// Why; it has to be said.
+    pub why: String,
+    /// How long it lasts; half an hour unless said otherwise.
+    #[serde(default)]
+    pub for_s: Option<u64>,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakGlassAnswer {
+    /// It.
+    #[serde(flatten)]
+    pub under_way: BreakGlass,
+    /// The code. It cannot be shown again.
+    pub code: String,
+    /// Where to open it.
+    pub address: String,
 }
 
 /// The answer to whatever could not be done.

@@ -53,7 +53,7 @@ impl Administering<'_> {
         let (device, user) = self.permitted(&state, story).await?;
         let by = Actor::Administrator { user: user.session.user.clone(), device: device.device.id.clone() };
         let request = admin::Request { method, path, body: body.to_vec(), by };
-        let done = gate.control.call(async move { admin::answer(&state, &request).await }).await?;
+        let done = gate.control.call_for(&device.device.id, async move { admin::answer(&state, &request).await }).await?;
         match done {
             Ok(answer) => {
                 let status = answer.status();

@@ -1,6 +1,7 @@
 //! Rows as types, and types as rows.
 
 mod attestation;
+mod break_glass;
 mod cookie;
 mod device;
 mod fact;
@@ -10,6 +11,7 @@ mod session;
 mod text;
 
 pub(super) use attestation::{attestations, others_in_tpm, put_attestation, settle_protection};
+pub(super) use break_glass::break_glass;
 pub(super) use cookie::{COOKIES, CookieRow, cookie};
 pub(super) use device::{DEVICES, DeviceRow, device, put_device};
 pub(super) use fact::{

@@ -69,6 +69,9 @@ fn sort(kind: EventKind) -> Sort {
         // What they may do is what policies say of the group.
         Kind::AdministratorAdded => (ACCOUNT, 7, "Attach Policy", SUCCESS, MEDIUM),
         Kind::AdministratorRemoved => (ACCOUNT, 8, "Detach Policy", SUCCESS, INFORMATIONAL),
+        Kind::BreakGlassBegun => (ACCOUNT, 2, "Enable", SUCCESS, HIGH),
+        Kind::BreakGlassUsed => (AUTHENTICATION, 1, "Logon", SUCCESS, HIGH),
+        Kind::BreakGlassEnded => (ACCOUNT, 5, "Disable", SUCCESS, MEDIUM),
         Kind::UserResumed => (ACCOUNT, 2, "Enable", SUCCESS, INFORMATIONAL),
         Kind::CredentialReplayed | Kind::CertificateCopied | Kind::CodeShownAgain => (FINDING, 1, "Create", SUCCESS, HIGH),
         Kind::TwoNetworks | Kind::DenialBurst | Kind::FormerKeyShown => (FINDING, 1, "Create", SUCCESS, MEDIUM),

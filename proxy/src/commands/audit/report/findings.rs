@@ -277,7 +277,10 @@ impl EventClass {
             | Kind::UserSuspended
             | Kind::UserResumed
             | Kind::AdministratorAdded
-            | Kind::AdministratorRemoved => Self::Lever,
+            | Kind::AdministratorRemoved
+            | Kind::BreakGlassBegun
+            | Kind::BreakGlassUsed
+            | Kind::BreakGlassEnded => Self::Lever,
             Kind::CredentialReplayed
             | Kind::CertificateCopied
             | Kind::CodeShownAgain
