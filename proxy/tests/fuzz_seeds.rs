@@ -72,7 +72,7 @@ macro_rules! replay {
 
 replay! {
     audit_line bearer callback certificate checkpoint config cookie crl csr device_id discovery enrol framing frames host jwks
-    logout operator path policies policy_tests proxy_protocol request request_http2 segment summary tpm_public
+    logout operator path policies policy_tests posture proxy_protocol request request_http2 segment summary tpm_public
 }
 
 /// Data that may lie beside the project; whole cases only, since there are many.

@@ -217,7 +217,8 @@ async fn the_shipped_rules_are_good_prometheus_rules_about_metrics_that_exist() 
     let said = run(command, "").await;
     assert_eq!(said.code, Some(0), "{said:?}");
 
-    let house = House::open().await;
+    let source = "[[posture_source]]\nname = \"mdm\"\ntoken_file = \"mdm-token\"";
+    let house = House::plan().private_file("mdm-token", "0123456789abcdef0123456789abcdef").set("end", source).open().await;
     let laptop = house.laptop("lap-7", "alice").await;
     let alice = house.signed_in(&laptop, "alice").await;
     allowed(&alice.get(&house.url("wiki", "/a")).await);

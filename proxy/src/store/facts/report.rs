@@ -202,7 +202,7 @@ pub(super) fn take(all: &mut Vec<DeviceFact>, device: &Device, source: &FactSour
     }
     all.retain(|said| {
         let replaced = effect.put.iter().any(|put| (&put.name, &put.source) == (&said.name, &said.source));
-        !replaced && !(of_it(&said) && effect.dropped.contains(&said.name))
+        !(replaced || of_it(&said) && effect.dropped.contains(&said.name))
     });
     all.extend(effect.put.iter().cloned());
     effect
