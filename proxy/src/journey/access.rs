@@ -149,13 +149,23 @@ impl Access {
                 device: &device,
                 now,
             };
-            let user = core.users.again(ask).map_err(|why| NoMore::of(no_user(why)))?;
+            let over = user.session.expires_at <= now;
+            let user = core.users.again(ask).map_err(|why| match no_user(why) {
+                // Its time is over, also if whoever sweeps up was quicker to end it.
+                Cause::SessionEnded if over => NoMore::of(Cause::SessionExpired),
+                cause => NoMore::of(cause),
+            })?;
             Some((device, user))
         };
         let (device, user) = known.as_ref().map(|(device, user)| (device, user)).unzip();
-        let again = |usage| decider.again((&self.standing, &placed), device.zip(user), usage, secure, &core.prepared, now);
-        again(self.usage.as_ref().map(|(usage, requests)| (usage, *requests))).map_err(|why| match (why, denied) {
+        let again_as =
+            |user, usage| decider.again((&self.standing, &placed), device.zip(user), usage, secure, &core.prepared, now);
+        let again = |usage| again_as(user, usage);
+        let usage = self.usage.as_ref().map(|(usage, requests)| (usage, *requests));
+        again(usage).map_err(|why| match (why, denied) {
             (DenyReason::EvaluationFailed, _) => NoMore::of(Cause::Unsure),
+            // Other facts whose lever has not come by yet: it is they that deny if who it was at first may go on.
+            (_, Cause::Time | Cause::Usage) if again_as(self.user.as_ref(), usage).is_ok() => NoMore::of(Cause::SessionChanged),
             // Time passes and usage grows at once: it is usage if somebody who has had nothing may go on.
             (_, Cause::Time | Cause::Usage) if again(None).is_ok() => NoMore::of(Cause::Usage),
             (_, Cause::Usage) => NoMore::of(Cause::Time),
