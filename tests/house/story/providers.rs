@@ -187,7 +187,7 @@ async fn program(house: &House, laptop: &Laptop, token: &str) -> Reply {
 fn with_machines(plan: Plan) -> Plan {
     plan.policies(
         "@id(\"staff\") permit (principal in Group::\"staff\", action in Action::\"use\", resource);\n\
-         @id(\"machines\") permit (principal is Service, action in Action::\"use\", resource);\n",
+         @id(\"machines\") permit (principal == Service::\"corp/loose-robot\", action in Action::\"use\", resource);\n",
     )
 }
 
